@@ -1,0 +1,167 @@
+// Package compile turns a source tree into static binaries, all of one
+// architecture's in one run of `go build`.
+package compile
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/gotool"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
+)
+
+// Flags are the arguments of `go build` in every path that makes a binary. The
+// linker's options hold the stamp of the version.
+func Flags(s pkgdef.Source, tree artifact.Tree) []string {
+	return []string{
+		"-trimpath",   // no path of the build machine
+		"-mod=vendor", // recorded in the binary, so every path must use it
+		"-buildvcs=false",
+		// Without these, net and os/user would pull in C, and everything above
+		// them would be compiled twice.
+		"-tags=netgo,osusergo",
+		"-ldflags=-s -w -X " + stamp(s, tree) + " -extldflags -static",
+	}
+}
+
+// stamp is the assignment of the version. A tree that nobody vouches for gets
+// no release's version: upstream then calls itself VERSION-dev-unverified.
+func stamp(s pkgdef.Source, tree artifact.Tree) string {
+	if tree.Verified {
+		return s.VersionVariable + "=" + tree.Version
+	}
+	return s.CommitVariable + "=" + artifact.Unverified
+}
+
+// Reported is what a binary of the tree answers to --version.
+func Reported(tree artifact.Tree) string {
+	if tree.Verified {
+		return tree.Version
+	}
+	return tree.Version + "-dev-" + artifact.Unverified
+}
+
+// Env are the variables that decide what the compilers make, for one
+// architecture and C compiler.
+func Env(arch, cc string) []string {
+	return []string{
+		"GOOS=linux", "GOARCH=" + arch, "GOAMD64=v1", "GOARM64=v8.0", "GOFIPS140=off",
+		"CGO_ENABLED=1", "CC=" + cc,
+		// Go's own default, less the debugging information that is stripped.
+		"CGO_CFLAGS=-O2", "CGO_CPPFLAGS=", "CGO_LDFLAGS=-O2",
+	}
+}
+
+// Compiler compiles.
+type Compiler struct {
+	Source pkgdef.Source
+	Dist   artifact.Dist
+	Log    io.Writer
+	// Terminal says that Log is a screen, on which a line can be overwritten.
+	Terminal bool
+}
+
+// record is what a later run needs to know of finished binaries.
+type record struct {
+	Key      string
+	Binaries []artifact.Binary
+	Info     Info
+}
+
+// Info is how binaries were made: what anyone needs to make the same.
+type Info struct {
+	Tree      artifact.Tree
+	Arch      string
+	Toolchain string
+	Flags     []string
+	Env       []string
+	CC        string // the C compiler's version line
+	Musl      string // the C library's package version
+	Binaries  []artifact.Binary
+}
+
+// Compile makes the binaries of the given main packages (paths inside the
+// tree) for one architecture, or finds that those of an earlier run are still
+// right. done is true when nothing had to be compiled.
+func (c Compiler) Compile(ctx context.Context, tree artifact.Tree, commands []string, arch string) (info Info, done bool, err error) {
+	cc, err := tool.MuslGCC(ctx, arch)
+	if err != nil {
+		return Info{}, false, err
+	}
+	info = Info{
+		Tree: tree, Arch: arch, Toolchain: c.Source.Toolchain, CC: cc.GCC, Musl: cc.Musl,
+		Flags: Flags(c.Source, tree), Env: Env(arch, strings.Fields(cc.Command)[0]),
+	}
+	file := c.Dist.Work(tree.Label(), arch, "binaries.json")
+	key := artifact.Key(info, cc, commands)
+	if earlier, ok := c.earlier(file, key, tree, arch); ok {
+		return earlier, true, nil
+	}
+	if err := tree.Check(); err != nil {
+		return Info{}, false, err
+	}
+	dir := c.binDir(tree, arch)
+	err = artifact.MakeDir(dir, func(out string) error {
+		if err := c.build(ctx, tree, commands, arch, cc.Command, out); err != nil {
+			return err
+		}
+		info.Binaries, err = c.inspect(ctx, tree, commands, arch, out, cc.Musl)
+		return err
+	})
+	if err != nil {
+		return Info{}, false, fmt.Errorf("compiling %s %s for %s: %w", c.Source.Name, tree.Version, arch, err)
+	}
+	c.place(info.Binaries, dir)
+	return info, false, artifact.Save(file, record{Key: key, Binaries: info.Binaries, Info: info})
+}
+
+func (c Compiler) binDir(tree artifact.Tree, arch string) string {
+	return c.Dist.Work(tree.Label(), arch, "bin")
+}
+
+func (c Compiler) place(binaries []artifact.Binary, dir string) {
+	for i := range binaries {
+		binaries[i].Path = filepath.Join(dir, binaries[i].Name)
+	}
+}
+
+// earlier finds the binaries of an earlier run, if they come from the same
+// inputs and still have the same content.
+func (c Compiler) earlier(file, key string, tree artifact.Tree, arch string) (Info, bool) {
+	found, ok, err := artifact.Load[record](file)
+	if err != nil || !ok || found.Key != key {
+		return Info{}, false
+	}
+	c.place(found.Binaries, c.binDir(tree, arch))
+	for _, binary := range found.Binaries {
+		if sum, _, err := artifact.Digest(binary.Path); err != nil || sum != binary.SHA256 {
+			return Info{}, false
+		}
+	}
+	found.Info.Tree, found.Info.Binaries = tree, found.Binaries
+	return found.Info, true
+}
+
+func (c Compiler) build(ctx context.Context, tree artifact.Tree, commands []string, arch, cc, out string) error {
+	goTool, err := gotool.Find(ctx, c.Source.Toolchain)
+	if err != nil {
+		return err
+	}
+	packages := make([]string, 0, len(commands))
+	for _, command := range commands {
+		packages = append(packages, "./"+command)
+	}
+	env := Env(arch, cc)
+	list := append([]string{"list", "-deps", "-mod=vendor", "-tags=netgo,osusergo"}, packages...)
+	progress := c.progress(ctx, arch, goTool.Command(list...).In(tree.Dir).WithEnv(env...))
+	defer progress.stop()
+	build := append([]string{"build", "-v", "-o", out + "/"}, Flags(c.Source, tree)...)
+	command := goTool.Command(append(build, packages...)...).In(tree.Dir).WithEnv(env...)
+	command.Stderr = progress
+	return command.Run(ctx)
+}

@@ -1,0 +1,108 @@
+package compile
+
+import (
+	"context"
+	"debug/buildinfo"
+	"debug/elf"
+	"fmt"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
+)
+
+// inspect makes sure of each binary in dir what a package's users rely on, and
+// describes it.
+func (c Compiler) inspect(ctx context.Context, tree artifact.Tree, commands []string, arch, dir, musl string) ([]artifact.Binary, error) {
+	var binaries []artifact.Binary
+	for _, command := range commands {
+		binary := artifact.Binary{Name: path.Base(command), Arch: arch}
+		binary.Path = filepath.Join(dir, binary.Name)
+		if err := c.check(ctx, binary, Reported(tree)); err != nil {
+			return nil, fmt.Errorf("%s: %w", binary.Name, err)
+		}
+		var err error
+		if binary.Linked, err = linked(binary.Path, musl); err != nil {
+			return nil, err
+		}
+		if binary.SHA256, binary.Size, err = artifact.Digest(binary.Path); err != nil {
+			return nil, err
+		}
+		binaries = append(binaries, binary)
+	}
+	return binaries, nil
+}
+
+// machines are ELF's names for the architectures.
+var machines = map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}
+
+func (c Compiler) check(ctx context.Context, binary artifact.Binary, version string) error {
+	if err := CheckStatic(binary.Path, machines[binary.Arch]); err != nil {
+		return err
+	}
+	emulator, ok := tool.Emulator(binary.Arch)
+	if !ok {
+		fmt.Fprintf(c.Log, "compile %s: %s was not run: nothing here runs %s\n", binary.Arch, binary.Name, binary.Arch)
+		return nil
+	}
+	words := append(emulator, binary.Path, "--version")
+	said, err := run.Command{Name: words[0], Args: words[1:], Env: []string{}}.Combined(ctx)
+	if err != nil {
+		return fmt.Errorf("asking it for its version: %w", err)
+	}
+	if said := strings.TrimSpace(said); said != version {
+		return fmt.Errorf("its version is %q, not %q", said, version)
+	}
+	return nil
+}
+
+// CheckStatic makes sure that a file is a program for the machine that needs
+// no other file to run.
+func CheckStatic(path string, machine elf.Machine) error {
+	file, err := elf.Open(path)
+	if err != nil {
+		return fmt.Errorf("reading it as ELF: %w", err)
+	}
+	defer file.Close()
+	if file.Machine != machine {
+		return fmt.Errorf("it is for %s, not %s", file.Machine, machine)
+	}
+	for _, segment := range file.Progs {
+		if segment.Type == elf.PT_INTERP {
+			return fmt.Errorf("it is not static: it names an interpreter")
+		}
+	}
+	libraries, err := file.ImportedLibraries()
+	if err != nil {
+		return fmt.Errorf("reading its libraries: %w", err)
+	}
+	if len(libraries) > 0 {
+		return fmt.Errorf("it is not static: it needs %s", strings.Join(libraries, ", "))
+	}
+	return nil
+}
+
+// linked names what is in a binary beside its modules: Go's own library, and
+// musl where C was linked in.
+func linked(path, musl string) ([]string, error) {
+	info, err := buildinfo.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the build information of %s: %w", filepath.Base(path), err)
+	}
+	version := strings.TrimPrefix(info.GoVersion, "go")
+	minor := strings.Join(strings.Split(version, ".")[:2], ".")
+	parts := []string{fmt.Sprintf("golang-%s (= %s)", minor, version)}
+	file, err := elf.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	// A compiler leaves its name in this section; Go's own linker has none.
+	if file.Section(".comment") != nil && musl != "" {
+		parts = append(parts, fmt.Sprintf("musl (= %s)", musl))
+	}
+	return parts, nil
+}

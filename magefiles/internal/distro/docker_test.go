@@ -1,0 +1,232 @@
+package distro
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
+)
+
+// The tests in this file boot containers. -packages and -row are for working
+// on the scenarios:
+//
+//	go test ./magefiles/internal/distro -run Scenarios -v -packages "$PWD/dist/1.13.3"
+var (
+	packagesFlag = flag.String("packages", "", "folder of packages to take through the scenarios of tests/")
+	rowFlag      = flag.String("row", "", "the only row to run")
+	scenarioFlag = flag.String("scenario", "", "the only scenario to run")
+	cacheFlag    = flag.String("cache", filepath.Join(os.TempDir(), "spire-packages-roots"), "folder of root tarballs")
+)
+
+// TestScenarios takes real packages through the real scenarios.
+func TestScenarios(t *testing.T) {
+	if *packagesFlag == "" {
+		t.Skip("no -packages given")
+	}
+	files, err := filepath.Glob(filepath.Join(*packagesFlag, "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &Host{Cache: *cacheFlag, Reports: filepath.Join(*packagesFlag, "test"), Scenarios: "../../../tests/scenarios", Log: os.Stderr}
+	rows, err := Load("../../../tests/distros.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names, err := Scenarios(h.Scenarios)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *scenarioFlag != "" {
+		names = []string{*scenarioFlag}
+	}
+	for _, row := range rows {
+		if *rowFlag != "" && row.Name != *rowFlag {
+			continue
+		}
+		report, err := h.Run(t.Context(), row, row.Select(files, runtime.GOARCH), names)
+		if err := errors.Join(err, report.Err()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// debian is a root small enough for a test, and the same as the real row's, so
+// that it is made once.
+func debian(t *testing.T) Row {
+	t.Helper()
+	rows, err := Load("../../../tests/distros.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rows[slices.IndexFunc(rows, func(r Row) bool { return r.Name == "debian-12" })]
+}
+
+// driver is a Host whose scenarios are the given scripts, and a package that
+// nobody looks into. It skips the test where containers cannot be booted.
+func driver(t *testing.T, scripts map[string]string) (*Host, Row, []string, *strings.Builder) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("boots a container")
+	}
+	row := debian(t)
+	if err := reachable(t.Context()); err != nil {
+		t.Skip(err)
+	}
+	if imageExists(root{row.Image, runtime.GOARCH}.tag()).Run(t.Context()) != nil && os.Geteuid() != 0 {
+		t.Skip("making a root needs to be root")
+	}
+	log := new(strings.Builder)
+	h := &Host{Cache: *cacheFlag, Reports: t.TempDir(), Scenarios: t.TempDir(), Log: log}
+	for name, text := range scripts {
+		write(t, filepath.Join(h.Scenarios, name+".sh"), text)
+	}
+	deb := filepath.Join(t.TempDir(), "a_1_amd64.deb")
+	write(t, deb, "a package")
+	return h, row, []string{deb}, log
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestRun boots a real container for each way that a scenario can end.
+func TestRun(t *testing.T) {
+	h, row, packages, log := driver(t, map[string]string{
+		"a-passes": `set -eu
+test "$FORMAT$STANDIN$PHASE" = deb1
+test "$(cat /opt/spire-packages/packages/a_1_amd64.deb)" = 'a package'
+test "$(stat -c '%a %u' /opt/spire-packages/packages/a_1_amd64.deb)" = '644 0'
+echo "ok: $(systemctl is-system-running)"`,
+		"b-reboots": `set -eu
+echo "ok: phase $PHASE"
+test "$PHASE" = 2 || { touch /run/volatile /var/lasting; exit 194; }
+test ! -e /run/volatile
+test -e /var/lasting
+systemctl is-active dbus.service`,
+		"c-fails":        "echo ok: one; echo 'FAIL: colour, expected red, got blue'; logger -t scenario the cause; exit 1",
+		"d-misspelt":     "set -eu\necho ok: one\nno_such_function",
+		"e-checks-none":  "true",
+		"f-reboots-ever": "exit 194",
+	})
+	scenarios, err := Scenarios(h.Scenarios)
+	if err != nil {
+		t.Fatal(err)
+	}
+	report, err := h.Run(t.Context(), row, packages, scenarios)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []struct {
+		status Status
+		checks int
+		reason string
+	}{
+		{Passed, 1, ""},
+		{Passed, 2, ""},
+		{Failed, 1, "colour, expected red, got blue"},
+		{Failed, 1, "no_such_function: not found"},
+		{Failed, 0, "it checked nothing"},
+		{Failed, 0, "it asked for more than 4 reboots"},
+	}
+	for i, got := range report {
+		if got.Status != want[i].status || got.Checks != want[i].checks || !strings.Contains(got.Reason, want[i].reason) {
+			t.Errorf("%s: %s, %d checks, %q; want %v", got.Scenario, got.Status, got.Checks, got.Reason, want[i])
+		}
+	}
+	if !strings.Contains(log.String(), "c-fails") || !strings.Contains(log.String(), "FAILED: colour") {
+		t.Errorf("progress says:\n%s", log)
+	}
+	contains(t, filepath.Join(h.Reports, "debian-12", "c-fails", "output.txt"), "FAIL: colour")
+	contains(t, filepath.Join(h.Reports, "debian-12", "c-fails", "journal.txt"), "the cause")
+	contains(t, filepath.Join(h.Reports, "debian-12", "c-fails", "packages.txt"), "/var/log")
+	noContainers(t)
+}
+
+func contains(t *testing.T, path, want string) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil || !strings.Contains(string(text), want) {
+		t.Errorf("%s holds no %q (%v):\n%s", path, want, err, text)
+	}
+}
+
+// noContainers checks that this process left none.
+func noContainers(t *testing.T) {
+	t.Helper()
+	owner, err := ownerOf(proc, "self")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, start, _ := strings.Cut(owner, ".")
+	list, err := listOwned().Output(t.Context())
+	if err != nil || strings.Contains(list, "."+start) {
+		t.Errorf("containers left behind: %s (%v)", list, err)
+	}
+}
+
+// TestCancelled ends a run in the middle of a scenario.
+func TestCancelled(t *testing.T) {
+	h, row, packages, _ := driver(t, map[string]string{"waits": "echo ok: here; sleep 600"})
+	why := errors.New("interrupted")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	go func() {
+		defer cancel(why)
+		output := filepath.Join(h.Reports, "debian-12", "waits", "output.txt")
+		for range 600 {
+			if text, _ := os.ReadFile(output); len(text) > 0 {
+				return
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+	}()
+	start := time.Now()
+	if _, err := h.Run(ctx, row, packages, []string{"waits"}); !errors.Is(err, why) {
+		t.Errorf("Run says %v, want %v", err, why)
+	}
+	if took := time.Since(start); took > 2*time.Minute {
+		t.Errorf("it took %s to stop", took)
+	}
+	noContainers(t)
+}
+
+// TestClear plays the run after one that was killed.
+func TestClear(t *testing.T) {
+	h, row, _, log := driver(t, nil)
+	if err := (root{row.Image, runtime.GOARCH}).load(t.Context(), h, row); err != nil {
+		t.Fatal(err)
+	}
+	dead := container{
+		name:    "spire-packages-test-dead",
+		image:   root{row.Image, runtime.GOARCH}.tag(),
+		owner:   "1.1", // process 1 did not start one tick after the boot
+		cgroups: t.TempDir(),
+	}
+	t.Cleanup(func() { _ = dead.remove(context.Background()) })
+	if err := dead.create().Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.clear(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := dead.remove(t.Context()); err != nil {
+		t.Errorf("removing what is gone: %v", err)
+	}
+	if !strings.Contains(log.String(), dead.name) {
+		t.Errorf("clear says %q, nothing of %s", log, dead.name)
+	}
+	list, err := run.New("docker", "ps", "--all", "--filter", "name="+dead.name, "--quiet").Output(t.Context())
+	if err != nil || list != "" {
+		t.Errorf("%s is still there: %q %v", dead.name, list, err)
+	}
+}

@@ -1,0 +1,95 @@
+package distro
+
+import (
+	"archive/tar"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+)
+
+// inside is where packages and scenarios are in a container. It is neither
+// /tmp nor /run, which a reboot empties.
+const inside = "opt/spire-packages"
+
+// deliver copies the packages and the scenario folder into the container, in
+// one stream, so that owner and mode do not depend on who runs this.
+func deliver(ctx context.Context, c container, packages []string, scenarios string) error {
+	reader, writer := io.Pipe()
+	packed := make(chan error, 1)
+	go func() {
+		err := pack(writer, packages, scenarios)
+		writer.CloseWithError(err)
+		packed <- err
+	}()
+	put := c.put()
+	put.Stdin = reader
+	err := put.Run(ctx)
+	reader.CloseWithError(errors.New("docker cp ended")) // ends a pack that nobody reads
+	if wrong := <-packed; wrong != nil && err == nil {
+		return wrong
+	}
+	return err
+}
+
+// pack writes the tar stream. An empty /var/log/journal makes journald keep
+// its journal on disk, over a reboot of the container.
+func pack(w io.Writer, packages []string, scenarios string) error {
+	archive := tar.NewWriter(w)
+	dirs := []string{"var/log/journal", inside, path.Join(inside, "packages"), path.Join(inside, "scenarios")}
+	for _, dir := range dirs {
+		if err := packDir(archive, dir); err != nil {
+			return err
+		}
+	}
+	for _, file := range packages {
+		if err := packFile(archive, path.Join(inside, "packages", filepath.Base(file)), file); err != nil {
+			return err
+		}
+	}
+	if err := packTree(archive, path.Join(inside, "scenarios"), scenarios); err != nil {
+		return err
+	}
+	return archive.Close()
+}
+
+func packTree(archive *tar.Writer, to, from string) error {
+	return filepath.WalkDir(from, func(file string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(from, file)
+		if err != nil || name == "." {
+			return err
+		}
+		if entry.IsDir() {
+			return packDir(archive, path.Join(to, filepath.ToSlash(name)))
+		}
+		return packFile(archive, path.Join(to, filepath.ToSlash(name)), file)
+	})
+}
+
+func packDir(archive *tar.Writer, name string) error {
+	return archive.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: name + "/", Mode: 0o755})
+}
+
+func packFile(archive *tar.Writer, name, from string) error {
+	file, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	header := &tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o644, Size: info.Size(), ModTime: info.ModTime()}
+	if err := archive.WriteHeader(header); err != nil {
+		return err
+	}
+	_, err = io.Copy(archive, file)
+	return err
+}

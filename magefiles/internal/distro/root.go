@@ -1,0 +1,113 @@
+package distro
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
+)
+
+// root makes a row's root file system as a tarball, from the distribution's
+// own archive.
+type root struct {
+	image Image
+	arch  string
+}
+
+// command writes the root's tarball to standard output. The mirror is
+// mmdebstrap's default, with the suite's security updates.
+func (r root) command() run.Command {
+	return run.New("mmdebstrap",
+		"--variant=minbase",
+		"--format=tar",
+		"--architectures="+r.arch,
+		"--include="+strings.Join(r.packages(), ","),
+		r.image.Suite,
+		"-")
+}
+
+// packages is sorted, so that the order in the file does not matter.
+func (r root) packages() []string {
+	return slices.Compact(slices.Sorted(slices.Values(r.image.Packages)))
+}
+
+// hash is over all that decides what is in the root. A stand-in's own package
+// is not: it comes later, into the container.
+func (r root) hash() string {
+	sum := sha256.Sum256([]byte(r.command().String()))
+	return hex.EncodeToString(sum[:6])
+}
+
+// file is the tarball's name in the cache.
+func (r root) file() string {
+	return fmt.Sprintf("root-%s-%s-%s.tar", r.image.Suite, r.arch, r.hash())
+}
+
+// tag names the root as an image in Docker.
+func (r root) tag() string {
+	return fmt.Sprintf("spire-packages-root:%s-%s-%s", r.image.Suite, r.arch, r.hash())
+}
+
+// provide gives the path of the root's tarball in the cache, which it fills
+// when needed. The tarball gets its name when it is whole.
+func (r root) provide(ctx context.Context, cache string, log io.Writer) (string, error) {
+	path := filepath.Join(cache, r.file())
+	if exists(path) {
+		return path, nil
+	}
+	if !run.Have("mmdebstrap") {
+		return "", fmt.Errorf("%w: mmdebstrap is missing, which makes the root of %s (`setup` installs it)", ErrSkip, r.image.Suite)
+	}
+	// One root at a time: mmdebstrap fills the cores by itself, and what killed
+	// runs left can be swept only while nobody else writes here.
+	unlock, err := artifact.Dist(cache).Lock(ctx, log)
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	if exists(path) { // made by the run that was waited for
+		return path, nil
+	}
+	if err := artifact.Sweep(cache); err != nil {
+		return "", err
+	}
+	err = artifact.Write(path, 0o644, func(w io.Writer) error {
+		command := r.command()
+		command.Stdout = w
+		return command.Run(ctx)
+	})
+	return path, err
+}
+
+// load puts the root into Docker as an image, if it is not there.
+func (r root) load(ctx context.Context, h *Host, row Row) error {
+	if imageExists(r.tag()).Run(ctx) == nil {
+		return nil
+	}
+	start := time.Now()
+	tarball, err := r.provide(ctx, h.Cache, h.Log)
+	if err == nil {
+		err = importImage(tarball, r.tag()).Run(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("making the root of %s: %w", row.Name, err)
+	}
+	h.say(progress(row.Name, "root", time.Since(start), ""))
+	return nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return !errors.Is(err, fs.ErrNotExist)
+}

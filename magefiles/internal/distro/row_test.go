@@ -1,0 +1,126 @@
+package distro
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+const good = `
+- name: debian-12
+  format: deb
+  image: {suite: bookworm, packages: [systemd, ca-certificates]}
+  architectures: [amd64]
+  tier: blocking
+  end-of-life: 2028-06-30
+`
+
+func TestParse(t *testing.T) {
+	rows, err := parse([]byte(good))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := rows[0]
+	if got.Name != "debian-12" || got.Format != Deb || got.Tier != Blocking || got.Image.Suite != "bookworm" ||
+		!slices.Equal(got.Image.Packages, []string{"systemd", "ca-certificates"}) ||
+		!got.EndOfLife.Equal(time.Date(2028, 6, 30, 0, 0, 0, 0, time.UTC)) {
+		t.Errorf("parsed %+v", got)
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	replace := func(old, new string) string {
+		if !strings.Contains(good, old) {
+			t.Fatalf("the good row holds no %q", old)
+		}
+		return strings.Replace(good, old, new, 1)
+	}
+	for name, test := range map[string]struct{ text, want string }{
+		"empty file":        {"", "there is no row"},
+		"no row":            {"[]", "there is no row"},
+		"unknown key":       {replace("tier:", "teir:"), "field teir not found"},
+		"unknown image key": {replace("suite:", "siute:"), "field siute not found"},
+		"same name twice":   {good + good, `the name "debian-12" is taken`},
+		"name with a slash": {replace("debian-12", "../x"), `name "../x"`},
+		"name with a space": {replace("debian-12", "a b"), `name "a b"`},
+		"format":            {replace("deb\n", "apk\n"), `format "apk"`},
+		"no suite":          {replace("suite: bookworm, ", ""), `suite "" is not`},
+		"suite as option":   {replace("bookworm", "--x"), `suite "--x"`},
+		"package as option": {replace("systemd", "--hook=x"), `"--hook=x" is not a package`},
+		"two in one":        {replace("systemd", `"a,b"`), `"a,b" is not a package`},
+		"no architecture":   {replace("[amd64]", "[]"), "there is no architecture"},
+		"architecture":      {replace("amd64", "x86_64"), `architecture "x86_64"`},
+		"tier":              {replace("blocking", "maybe"), `tier "maybe"`},
+		"no end of life":    {replace("  end-of-life: 2028-06-30\n", ""), "no end-of-life"},
+		"end of life":       {replace("2028-06-30", "soon"), `"soon" is not a day`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := parse([]byte(test.text)); err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("got %v, want %q", err, test.want)
+			}
+		})
+	}
+}
+
+// TestRows reads the real file, so that a bad edit is found without Docker.
+func TestRows(t *testing.T) {
+	rows, err := Load("../../../tests/distros.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range rows {
+		if row.Format == RPM && row.Image.Suite != "" && !row.Image.StandIn {
+			t.Errorf("%s: an rpm row made from a Debian suite is a stand-in", row.Name)
+		}
+	}
+}
+
+func TestLoadNamesTheFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "rows.yaml")
+	if _, err := Load(path); err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("missing file: %v", err)
+	}
+	if err := os.WriteFile(path, []byte("x: y"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(path); err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("bad file: %v", err)
+	}
+}
+
+func TestSelect(t *testing.T) {
+	files := []string{"d/a_1-1_amd64.deb", "d/a_1-1_arm64.deb", "d/a-1-1.x86_64.rpm", "d/a-1-1.aarch64.rpm", "d/SHA256SUMS"}
+	for _, test := range []struct {
+		format Format
+		arch   string
+		want   []string
+	}{
+		{Deb, "amd64", files[0:1]},
+		{Deb, "arm64", files[1:2]},
+		{RPM, "amd64", files[2:3]},
+		{RPM, "arm64", files[3:4]},
+		{Deb, "riscv64", nil},
+	} {
+		if got := (Row{Format: test.format}).Select(files, test.arch); !slices.Equal(got, test.want) {
+			t.Errorf("%s %s: %v, want %v", test.format, test.arch, got, test.want)
+		}
+	}
+}
+
+func TestScenariosLists(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := Scenarios(dir); err == nil {
+		t.Error("a folder without scenarios is no error")
+	}
+	for _, name := range []string{"b.sh", "a.sh", "notes.txt"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := Scenarios(dir); err != nil || !slices.Equal(got, []string{"a", "b"}) {
+		t.Errorf("got %v, %v", got, err)
+	}
+}

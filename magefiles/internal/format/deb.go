@@ -1,0 +1,51 @@
+package format
+
+import (
+	"strings"
+
+	"github.com/goreleaser/nfpm/v2"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
+)
+
+func dressDeb(info *nfpm.Info, item Item) {
+	info.Description = item.Package.Summary + "\n" + info.Description
+	info.Deb.Compression = "zstd"
+	info.Deb.Fields = map[string]string{
+		"Source":             item.Source.Name,
+		"Static-Built-Using": strings.Join(item.Binary.Linked, ", "),
+		"Multi-Arch":         "foreign", // its interface is a command and sockets, the same on every architecture
+	}
+	if len(item.Package.Units.Users) > 0 {
+		// The scriptlets make the users.
+		info.Depends = append(info.Depends, "systemd | systemd-standalone-sysusers | systemd-sysusers")
+	}
+	for _, other := range item.Package.Succeeds {
+		info.Replaces = append(info.Replaces, other)
+		info.Provides = append(info.Provides, other)
+		// Versioned, so that two of our packages that both provide the name do
+		// not break each other: a provided name has no version to compare.
+		info.Deb.Breaks = append(info.Deb.Breaks, other+" (<< 1000)")
+	}
+}
+
+func debScriptlets(s *nfpm.Scripts) map[string]*string {
+	return map[string]*string{"postinst": &s.PostInstall, "prerm": &s.PreRemove, "postrm": &s.PostRemove}
+}
+
+// Changelog is the packaging's own changelog in Debian's form. Its one entry
+// is dated by the source, so that it is the same in every build.
+func Changelog(item Item) string {
+	return item.Source.Name + " (" + version(info(pkgdef.Deb, item)) + ") stable; urgency=medium\n\n  * " + note(item) +
+		"\n\n -- " + item.Source.Maintainer + "  " + item.Tree.Time.UTC().Format("Mon, 02 Jan 2006 15:04:05 -0700") + "\n"
+}
+
+// note is the changelog's one line.
+func note(item Item) string {
+	text := "SPIRE " + item.Tree.Version + "."
+	if !item.Tree.Verified {
+		text = "SPIRE from a local directory, " + artifact.Unverified + "."
+	}
+	return text
+}

@@ -1,0 +1,82 @@
+package format
+
+import (
+	"encoding/base64"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/goreleaser/nfpm/v2"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef/scriptlets"
+)
+
+// rpmISA are rpm's names for the architectures in name(isa) provides.
+var rpmISA = map[string]string{"amd64": "x86-64", "arm64": "aarch-64"}
+
+// buildHost stands in for the name of the machine, which is no business of the
+// package's.
+const buildHost = "spire-packages"
+
+func dressRPM(info *nfpm.Info, item Item) {
+	info.RPM.Summary = item.Package.Summary
+	info.RPM.Group = "Unspecified"
+	info.RPM.BuildHost = buildHost
+	info.RPM.Compression = "zstd"
+	full := version(info)
+	// What rpmbuild finds out by itself, and nfpm does not.
+	info.Provides = append(info.Provides,
+		info.Name+" = "+full,
+		fmt.Sprintf("%s(%s) = %s", info.Name, rpmISA[item.Binary.Arch], full))
+	if hasConfig(item.Payload) {
+		config := fmt.Sprintf("config(%s) = %s", info.Name, full)
+		info.Provides, info.Depends = append(info.Provides, config), append(info.Depends, config)
+	}
+	info.Depends = append(info.Depends, "/bin/sh")
+	for _, user := range item.Package.Units.Users {
+		info.Provides = append(info.Provides, userProvide(user), "group("+user.Name+")")
+	}
+	if len(item.Package.Units.Users) > 0 {
+		// One of systemd-sysusers and useradd, under the names they have.
+		info.Depends = append(info.Depends, "(systemd or systemd-standalone-sysusers or shadow-utils or shadow)")
+	}
+	for _, other := range item.Package.Succeeds {
+		info.Replaces = append(info.Replaces, other)
+		info.Provides = append(info.Provides, other+" = "+full)
+	}
+}
+
+func hasConfig(payload []pkgdef.Entry) bool {
+	for _, entry := range payload {
+		if entry.Kind == pkgdef.Conf {
+			return true
+		}
+	}
+	return false
+}
+
+// userProvide is the line from which rpm 4.19 and later makes the user by
+// itself: the sysusers line in base64, padded with NUL bytes because a
+// relation's version cannot hold base64's equals signs (rpm, sysusers.prov).
+func userProvide(user scriptlets.SysusersLine) string {
+	line := fmt.Sprintf("%s %s %s %q %s %s", user.Type, user.Name, user.ID, user.Gecos, user.Home, user.Shell)
+	for len(line)%3 != 0 {
+		line += "\x00"
+	}
+	return "user(" + user.Name + ") = " + base64.StdEncoding.EncodeToString([]byte(line))
+}
+
+func rpmScriptlets(s *nfpm.Scripts) map[string]*string {
+	return map[string]*string{"pre": &s.PreInstall, "post": &s.PostInstall, "preun": &s.PreRemove, "postun": &s.PostRemove}
+}
+
+// changelog is nfpm's input for the rpm's changelog (goreleaser/chglog's form).
+func changelog(item Item) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "- semver: %q\n", version(info(pkgdef.RPM, item)))
+	fmt.Fprintf(&b, "  date: %s\n", item.Tree.Time.UTC().Format(time.RFC3339))
+	fmt.Fprintf(&b, "  packager: %q\n", item.Source.Maintainer)
+	fmt.Fprintf(&b, "  changes:\n    - note: %q\n", note(item))
+	return b.String()
+}

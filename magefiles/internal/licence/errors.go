@@ -1,0 +1,70 @@
+package licence
+
+import (
+	"errors"
+	"fmt"
+)
+
+// What can be wrong with a component; an *Error wraps one of them.
+var (
+	ErrNone    = errors.New("no licence text")
+	ErrUnknown = errors.New("not a known licence")
+	ErrRefused = errors.New("not a licence that may be linked statically")
+)
+
+// Error is a component, and a file of it, that may not be shipped as it is.
+type Error struct {
+	Module, Version string
+	File            string // relative to the module; empty when it has none
+	Err             error  // wraps ErrNone, ErrUnknown or ErrRefused
+}
+
+// Error names the module, the version and the file.
+func (e *Error) Error() string {
+	name := e.Module
+	if e.Version != "" {
+		name += "@" + e.Version
+	}
+	if e.File == "" {
+		return fmt.Sprintf("licence of %s: %v", name, e.Err)
+	}
+	return fmt.Sprintf("licence of %s: %s: %v", name, e.File, e.Err)
+}
+
+// Unwrap gives the reason.
+func (e *Error) Unwrap() error { return e.Err }
+
+// allowances are found by module and file.
+type allowances map[[2]string]Allowance
+
+func newAllowances(list []Allowance) (allowances, error) {
+	all := allowances{}
+	for _, a := range list {
+		key := [2]string{a.Module, a.File}
+		switch _, twice := all[key]; {
+		case a.Module == "":
+			return nil, errors.New("a licence allowance names no module")
+		case a.Reason == "":
+			return nil, fmt.Errorf("the licence allowance for %s %s gives no reason", a.Module, a.File)
+		case a.File == "" && a.Licence == "":
+			return nil, fmt.Errorf("the licence allowance for %s gives neither file nor licence", a.Module)
+		case a.File == "" && a.Text == "" && !inCommon(a.Licence):
+			return nil, fmt.Errorf("the licence allowance for %s gives no text of %s", a.Module, a.Licence)
+		case twice:
+			return nil, fmt.Errorf("two licence allowances for %s %s", a.Module, a.File)
+		}
+		all[key] = a
+	}
+	return all, nil
+}
+
+// inCommon says whether Debian keeps the text of a single licence.
+func inCommon(licence string) bool {
+	_, ok := common[licence]
+	return ok
+}
+
+func (all allowances) find(module, file string) (Allowance, bool) {
+	a, ok := all[[2]string{module, file}]
+	return a, ok
+}

@@ -1,0 +1,2 @@
+// Copyright 2020 The Main Project
+package main

@@ -1,0 +1,2 @@
+// Copyright 1999 Not Of This Module
+package module

@@ -1,0 +1,3 @@
+// Copyright 2017 Apache Holder
+// All rights reserved.
+package sub

@@ -1,0 +1,4 @@
+/*
+ * Copyright (c) 2015-2023 Apache Holder. All rights reserved.
+ */
+package sub

@@ -1,0 +1,171 @@
+package pipeline
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/licence"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/manual"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
+)
+
+// docsRecord is what a later run needs to know of finished texts.
+type docsRecord struct{ Key, License string }
+
+// docs makes the texts of one package, or finds those of an earlier run.
+func (b *build) docs(ctx context.Context, item format.Item, self string) (pkgdef.Docs, error) {
+	place := b.Dist.Work(b.tree.Label(), item.Binary.Arch, item.Package.Name)
+	docs := pkgdef.Docs{Dir: filepath.Join(place, "docs")}
+	text, _, err := artifact.Digest(item.Package.Manual)
+	if err != nil {
+		return pkgdef.Docs{}, err
+	}
+	key := artifact.Key(self, text, item.Binary, item.Tree, item.Source, item.Package)
+	earlier, ok, err := artifact.Load[docsRecord](filepath.Join(place, "docs.json"))
+	if err != nil {
+		return pkgdef.Docs{}, err
+	}
+	if _, err := os.Stat(docs.Dir); ok && err == nil && earlier.Key == key {
+		docs.License = earlier.License
+		return docs, nil
+	}
+	err = artifact.MakeDir(docs.Dir, func(dir string) error {
+		docs.License, err = b.write(ctx, item, dir)
+		return err
+	})
+	if err != nil {
+		return pkgdef.Docs{}, err
+	}
+	return docs, artifact.Save(filepath.Join(place, "docs.json"), docsRecord{key, docs.License})
+}
+
+// write writes all texts into dir and gives the SPDX expression.
+func (b *build) write(ctx context.Context, item format.Item, dir string) (string, error) {
+	set, err := b.licences(item)
+	if err != nil {
+		return "", err
+	}
+	var copyright, thirdParty bytes.Buffer
+	err = errors.Join(
+		set.DEP5(&copyright, licence.Upstream{Name: item.Source.Name, Source: item.Source.Repository}),
+		set.ThirdParty(&thirdParty))
+	if err != nil {
+		return "", err
+	}
+	page, completion, err := b.manual(ctx, item)
+	if err != nil {
+		return "", err
+	}
+	license, err := b.upstreamText("LICENSE")
+	if err != nil {
+		return "", err
+	}
+	changes, err := b.upstreamText(pkgdef.DocChangelog)
+	if err != nil {
+		return "", err
+	}
+	for name, content := range map[string][]byte{
+		pkgdef.DocManual:     zipped(page),
+		pkgdef.DocCompletion: completion,
+		pkgdef.DocCopyright:  copyright.Bytes(),
+		pkgdef.DocThirdParty: thirdParty.Bytes(),
+		pkgdef.DocLicense:    license,
+		pkgdef.DocChangelog:  changes,
+		pkgdef.DocChanges:    zipped(changes),
+		pkgdef.DocPackaging:  zipped([]byte(format.Changelog(item))),
+	} {
+		if err := artifact.WriteBytes(filepath.Join(dir, name), 0o644, content); err != nil {
+			return "", err
+		}
+	}
+	return set.Expression(), nil
+}
+
+func (b *build) upstreamText(name string) ([]byte, error) {
+	content, err := os.ReadFile(filepath.Join(b.tree.Dir, name))
+	if err != nil {
+		return nil, fmt.Errorf("reading upstream's %s: %w", name, err)
+	}
+	return content, nil
+}
+
+// zipped is content as `gzip -9n` has it: no name and no time.
+func zipped(content []byte) []byte {
+	var b bytes.Buffer
+	w, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
+	if err == nil {
+		_, err = w.Write(content)
+	}
+	if err = errors.Join(err, w.Close()); err != nil {
+		panic(err) // a buffer takes everything
+	}
+	return b.Bytes()
+}
+
+// manual makes the man page and the completion from the binary's own help. Of
+// a binary for another architecture it asks the machine's own build of the
+// same tree, if there is one, for the help is the same and an emulator slow.
+func (b *build) manual(ctx context.Context, item format.Item) (page, completion []byte, err error) {
+	text, err := os.ReadFile(item.Package.Manual)
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading the manual: %w", err)
+	}
+	program := manual.Program{Path: item.Binary.Path, Name: item.Package.Binary()}
+	prefix, ok := tool.Emulator(item.Binary.Arch)
+	if !ok {
+		return nil, nil, fmt.Errorf("the man page is made from the command's own help, and nothing here runs %s: install an emulator with `%s -arch=%s`", item.Binary.Arch, tool.Setup, item.Binary.Arch)
+	}
+	program.Prefix = prefix
+	command, err := manual.Explore(ctx, program)
+	if err != nil {
+		return nil, nil, err
+	}
+	page, err = manual.Page{
+		Command: command, Text: string(text), Section: 1,
+		Version: "SPIRE " + item.Tree.Label(), Date: item.Tree.Time,
+	}.Man()
+	return page, manual.Completion(command), err
+}
+
+// licences finds the licences of everything in the item's binary.
+func (b *build) licences(item format.Item) (licence.Set, error) {
+	main, modules, err := licence.Linked(item.Binary.Path)
+	if err != nil {
+		return licence.Set{}, err
+	}
+	main.Version = "v" + b.tree.Version
+	extra, err := b.libraries(item.Package)
+	if err != nil {
+		return licence.Set{}, err
+	}
+	allow := make([]licence.Allowance, 0, len(b.source.Allow))
+	for _, allowance := range b.source.Allow {
+		allow = append(allow, licence.Allowance(allowance))
+	}
+	return licence.Scan(licence.Request{Tree: b.tree.Dir, Main: main, Modules: modules, Extra: extra, Allow: allow})
+}
+
+// libraries are the parts of a package's binary that are no Go modules.
+func (b *build) libraries(p pkgdef.Package) ([]licence.Component, error) {
+	components := []licence.Component{}
+	for _, library := range p.Libraries {
+		path := b.source.LicenceFile(library.Name)
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return nil, fmt.Errorf("reading the licence of %s: %w", library.Name, err)
+		}
+		components = append(components, licence.Component{
+			Name: library.Name, Place: library.Place,
+			Files: []licence.File{{Name: filepath.Base(path), Text: string(text)}},
+		})
+	}
+	return components, nil
+}

@@ -1,0 +1,74 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/compile"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef/scriptlets"
+)
+
+// wanted is one package file to be.
+type wanted struct {
+	format string
+	item   format.Item
+}
+
+// items makes the texts of all packages of one architecture and puts together
+// what goes into each file.
+func (b *build) items(ctx context.Context, info compile.Info) ([]wanted, error) {
+	self, err := selfDigest()
+	if err != nil {
+		return nil, err
+	}
+	items := make([][]wanted, len(b.packages))
+	group, ctx := errgroup.WithContext(ctx)
+	for i, p := range b.packages {
+		group.Go(func() (err error) {
+			items[i], err = b.itemsOf(ctx, p, info, self)
+			return err
+		})
+	}
+	err = group.Wait()
+	return slices.Concat(items...), err
+}
+
+// selfDigest names this program: texts that another one made may differ.
+func selfDigest() (string, error) {
+	path, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("finding this program: %w", err)
+	}
+	sum, _, err := artifact.Digest(path)
+	return sum, err
+}
+
+func (b *build) itemsOf(ctx context.Context, p pkgdef.Package, info compile.Info, self string) ([]wanted, error) {
+	item := format.Item{Source: b.source, Package: p, Tree: b.tree}
+	for _, binary := range info.Binaries {
+		if binary.Name == p.Built() {
+			item.Binary = binary
+		}
+	}
+	docs, err := b.docs(ctx, item, self)
+	if err != nil {
+		return nil, fmt.Errorf("writing the texts of %s: %w", p.Name, err)
+	}
+	item.License = docs.License
+	var items []wanted
+	for _, name := range b.options.Formats {
+		item.Payload = p.Payload(name, item.Binary.Path, docs)
+		if item.Scriptlets, err = scriptlets.Render(name, p.Scriptlets(b.tree.Version)); err != nil {
+			return nil, fmt.Errorf("writing the scriptlets of %s: %w", p.Name, err)
+		}
+		items = append(items, wanted{name, item})
+	}
+	return items, nil
+}

@@ -1,0 +1,63 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"text/tabwriter"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format"
+)
+
+// List writes the names of the packages that Build would make from a verified
+// source, and which of them are there.
+func (p Pipeline) List(ctx context.Context, o Options, w io.Writer) error {
+	b, end, err := p.begin(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer end()
+	table := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	for _, item := range b.expected() {
+		state := "not built"
+		if _, err := os.Stat(item); err == nil {
+			state = "built"
+		}
+		fmt.Fprintf(table, "%s\t%s\n", filepath.Base(item), state)
+	}
+	return table.Flush()
+}
+
+// expected are the package files that a build of a verified source has.
+func (b *build) expected() []string {
+	tree := artifact.Tree{Version: b.options.Version, Verified: true}
+	var files []string
+	for _, arch := range b.options.Arches {
+		for _, p := range b.packages {
+			for _, name := range b.options.Formats {
+				item := format.Item{Source: b.source, Package: p, Tree: tree, Binary: artifact.Binary{Arch: arch}}
+				file, err := format.FileName(name, item)
+				if err == nil {
+					files = append(files, filepath.Join(b.Dist.Version(tree.Label()), file))
+				}
+			}
+		}
+	}
+	return files
+}
+
+// Clean removes dist with everything in it, when no other run works there.
+func (p Pipeline) Clean(ctx context.Context) error {
+	unlock, err := p.Dist.Lock(ctx, p.Log)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := os.RemoveAll(string(p.Dist)); err != nil {
+		return fmt.Errorf("removing %s: %w", string(p.Dist), err)
+	}
+	return nil
+}

@@ -1,0 +1,141 @@
+package pipeline
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/compile"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format"
+)
+
+// fileRecord is what a later run needs to know of a finished package.
+type fileRecord struct{ Key, SHA256 string }
+
+// pack makes all package files, side by side as far as processors and memory
+// allow, and leaves those alone that are right already.
+func (b *build) pack(ctx context.Context, items []wanted) ([]artifact.File, error) {
+	// The largest first: it decides when all are done.
+	slices.SortStableFunc(items, func(a, b wanted) int { return cmp.Compare(b.item.Binary.Size, a.item.Binary.Size) })
+	files := make([]artifact.File, len(items))
+	budget := max(freeMemory()/2, 1)
+	memory := semaphore.NewWeighted(budget)
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(runtime.NumCPU())
+	for i, want := range items {
+		group.Go(func() (err error) {
+			// nfpm holds a package whole, at up to twice its payload's size.
+			need := min(2*want.item.Binary.Size, budget)
+			if err := memory.Acquire(ctx, need); err != nil {
+				return err
+			}
+			defer memory.Release(need)
+			files[i], err = b.packOne(want)
+			return err
+		})
+	}
+	return files, group.Wait()
+}
+
+func (b *build) packOne(want wanted) (artifact.File, error) {
+	start := time.Now()
+	name, err := format.FileName(want.format, want.item)
+	if err != nil {
+		return artifact.File{}, err
+	}
+	file := artifact.File{Path: filepath.Join(b.Dist.Version(b.tree.Label()), name)}
+	key, err := format.Key(want.format, want.item, known(want.item.Binary))
+	if err != nil {
+		return artifact.File{}, err
+	}
+	record := b.Dist.Work(b.tree.Label(), want.item.Binary.Arch, want.item.Package.Name, want.format+".json")
+	if b.unchanged(&file, record, key) {
+		return file, nil
+	}
+	if err := b.writePackage(file.Path, want); err != nil {
+		return artifact.File{}, err
+	}
+	if file.SHA256, file.Size, err = artifact.Digest(file.Path); err != nil {
+		return artifact.File{}, err
+	}
+	file.Rebuilt, file.Took = true, time.Since(start)
+	fmt.Fprintf(b.Log, "package %s: %s\n", name, file.Took.Round(time.Millisecond))
+	return file, artifact.Save(record, fileRecord{key, file.SHA256})
+}
+
+// known answers for the binary, whose digest was just made sure of, and reads
+// every other file.
+func known(binary artifact.Binary) func(string) (string, error) {
+	return func(path string) (string, error) {
+		if path == binary.Path {
+			return binary.SHA256, nil
+		}
+		sum, _, err := artifact.Digest(path)
+		return sum, err
+	}
+}
+
+func (b *build) unchanged(file *artifact.File, record, key string) bool {
+	earlier, ok, err := artifact.Load[fileRecord](record)
+	if err != nil || !ok || earlier.Key != key {
+		return false
+	}
+	file.SHA256, file.Size, err = artifact.Digest(file.Path)
+	return err == nil && file.SHA256 == earlier.SHA256
+}
+
+func (b *build) writePackage(path string, want wanted) error {
+	scratch, err := os.MkdirTemp("", "spire-packages-")
+	if err != nil {
+		return fmt.Errorf("making a folder for scriptlets: %w", err)
+	}
+	defer os.RemoveAll(scratch)
+	return artifact.Write(path, 0o644, func(w io.Writer) error {
+		buffered := bufio.NewWriterSize(w, 1<<20)
+		if err := format.Write(buffered, want.format, want.item, scratch); err != nil {
+			return err
+		}
+		return buffered.Flush()
+	})
+}
+
+// writeInfo writes how the binaries were made beside the packages.
+func (b *build) writeInfo(info compile.Info) (artifact.File, error) {
+	name := fmt.Sprintf("%s_%s-%d_%s.build.json", b.source.Name, b.tree.Label(), b.source.Release, info.Arch)
+	file := artifact.File{Path: filepath.Join(b.Dist.Version(b.tree.Label()), name)}
+	before, _, _ := artifact.Digest(file.Path)
+	if err := artifact.Save(file.Path, info); err != nil {
+		return artifact.File{}, err
+	}
+	var err error
+	file.SHA256, file.Size, err = artifact.Digest(file.Path)
+	file.Rebuilt = before != file.SHA256
+	return file, err
+}
+
+// freeMemory is how many bytes the kernel can give away without swapping
+// (proc(5), MemAvailable).
+func freeMemory() int64 {
+	content, _ := os.ReadFile("/proc/meminfo")
+	for line := range strings.Lines(string(content)) {
+		fields := strings.Fields(line)
+		if len(fields) == 3 && fields[0] == "MemAvailable:" {
+			kib, _ := strconv.ParseInt(fields[1], 10, 64)
+			return kib << 10
+		}
+	}
+	return 1 << 30 // enough for any one package
+}

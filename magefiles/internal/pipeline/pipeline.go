@@ -1,0 +1,205 @@
+// Package pipeline runs the steps of a build in their order and hands each one
+// what the ones before it made. It is what the targets call.
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/compile"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/source"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
+)
+
+// Options are what a build is asked for.
+type Options struct {
+	Version   string   // bare version; empty means the one in source.yaml
+	Dir       string   // local source directory instead of the module proxy
+	Unchecked bool     // go on where the checksum database is switched off
+	Arches    []string // Go's names
+	Formats   []string // empty means all
+}
+
+// Pipeline is a checkout in which things are built.
+type Pipeline struct {
+	Root     string // the checkout
+	Dist     artifact.Dist
+	Log      io.Writer // progress
+	Terminal bool      // Log is a screen
+}
+
+// sourceName is the one upstream source there is.
+const sourceName = "spire"
+
+// build is one build on its way through the steps.
+type build struct {
+	Pipeline
+	options  Options
+	source   pkgdef.Source
+	packages []pkgdef.Package
+	tree     artifact.Tree
+	start    time.Time
+}
+
+// begin reads the definitions and the options, and keeps other runs out.
+func (p Pipeline) begin(ctx context.Context, o Options) (b *build, end func(), err error) {
+	b = &build{Pipeline: p, options: o, start: time.Now()}
+	if b.source, err = pkgdef.LoadSource(p.Root, sourceName); err != nil {
+		return nil, nil, err
+	}
+	if b.packages, err = pkgdef.Load(p.Root); err != nil {
+		return nil, nil, err
+	}
+	if err := b.defaults(); err != nil {
+		return nil, nil, err
+	}
+	if end, err = p.Dist.Lock(ctx, p.Log); err != nil {
+		return nil, nil, err
+	}
+	return b, end, nil
+}
+
+// defaults completes and checks the options, before anything is made.
+func (b *build) defaults() error {
+	o := &b.options
+	if o.Version == "" && o.Dir == "" {
+		o.Version = b.source.Version
+	}
+	if o.Version != "" {
+		if err := pkgdef.CheckVersion(o.Version); err != nil {
+			return err
+		}
+	}
+	if len(o.Formats) == 0 {
+		o.Formats = format.Names()
+	}
+	for _, arch := range o.Arches {
+		if err := tool.CheckArch(arch); err != nil {
+			return err
+		}
+	}
+	slices.Sort(o.Arches)
+	o.Arches = slices.Compact(o.Arches)
+	return nil
+}
+
+// Fetch makes the source tree.
+func (p Pipeline) Fetch(ctx context.Context, o Options) (artifact.Tree, error) {
+	b, end, err := p.begin(ctx, o)
+	if err != nil {
+		return artifact.Tree{}, err
+	}
+	defer end()
+	return b.tree, b.fetch(ctx)
+}
+
+// Compile makes the binaries.
+func (p Pipeline) Compile(ctx context.Context, o Options) ([]artifact.Binary, error) {
+	b, end, err := p.begin(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	if err := b.fetch(ctx); err != nil {
+		return nil, err
+	}
+	var binaries []artifact.Binary
+	for _, arch := range b.options.Arches {
+		info, err := b.compile(ctx, arch)
+		if err != nil {
+			return nil, err
+		}
+		binaries = append(binaries, info.Binaries...)
+	}
+	return binaries, nil
+}
+
+// Build makes all that is asked for, and what later runs compare with. Files
+// that are right already stay as they are.
+func (p Pipeline) Build(ctx context.Context, o Options) (Result, error) {
+	b, end, err := p.begin(ctx, o)
+	if err != nil {
+		return Result{}, err
+	}
+	defer end()
+	if err := b.fetch(ctx); err != nil {
+		return Result{}, err
+	}
+	result := Result{Tree: b.tree, Dir: b.Dist.Version(b.tree.Label())}
+	for _, arch := range b.options.Arches {
+		files, err := b.buildArch(ctx, arch)
+		if err != nil {
+			return Result{}, err
+		}
+		result.Files = append(result.Files, files...)
+	}
+	if err := artifact.WriteSums(result.Dir, result.Files); err != nil {
+		return Result{}, err
+	}
+	result.Took = time.Since(b.start)
+	return result, nil
+}
+
+// buildArch makes one architecture's files.
+func (b *build) buildArch(ctx context.Context, arch string) ([]artifact.File, error) {
+	info, err := b.compile(ctx, arch)
+	if err != nil {
+		return nil, err
+	}
+	items, err := b.items(ctx, info)
+	if err != nil {
+		return nil, err
+	}
+	files, err := b.pack(ctx, items)
+	if err != nil {
+		return nil, err
+	}
+	record, err := b.writeInfo(info)
+	return append(files, record), err
+}
+
+// fetch sweeps up after killed runs and makes the source tree.
+func (b *build) fetch(ctx context.Context) (err error) {
+	if err := tool.Need("patch"); err != nil {
+		return err
+	}
+	places := []string{b.Dist.Work()}
+	if versions, err := os.ReadDir(string(b.Dist)); err == nil {
+		for _, version := range versions {
+			places = append(places, b.Dist.Version(version.Name()), b.Dist.Work(version.Name()))
+		}
+	}
+	for _, place := range places {
+		if err := artifact.Sweep(place); err != nil {
+			return err
+		}
+	}
+	fetcher := source.Fetcher{Source: b.source, Dist: b.Dist, Log: b.Log}
+	b.tree, err = fetcher.Fetch(ctx, source.Request{Version: b.options.Version, Dir: b.options.Dir, AllowUnchecked: b.options.Unchecked})
+	return err
+}
+
+// commands are the main packages of all packages.
+func (b *build) commands() []string {
+	var commands []string
+	for _, p := range b.packages {
+		commands = append(commands, p.Command)
+	}
+	return commands
+}
+
+func (b *build) compile(ctx context.Context, arch string) (compile.Info, error) {
+	compiler := compile.Compiler{Source: b.source, Dist: b.Dist, Log: b.Log, Terminal: b.Terminal}
+	info, done, err := compiler.Compile(ctx, b.tree, b.commands(), arch)
+	if done {
+		fmt.Fprintf(b.Log, "compile %s: unchanged\n", arch)
+	}
+	return info, err
+}

@@ -1,0 +1,38 @@
+package pipeline
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+)
+
+// Result is what a build has made.
+type Result struct {
+	Tree  artifact.Tree
+	Dir   string // where the files are
+	Files []artifact.File
+	Took  time.Duration
+}
+
+// Print writes the table that a build ends with.
+func (r Result) Print(w io.Writer) {
+	table := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(table, "FILE\tSIZE\tSHA256\tSECONDS\t")
+	built := 0
+	for _, file := range r.Files {
+		state := "unchanged"
+		if file.Rebuilt {
+			state = "built"
+			built++
+		}
+		fmt.Fprintf(table, "%s\t%d\t%s\t%.1f\t%s\n", file.Name(), file.Size, file.SHA256, file.Took.Seconds(), state)
+	}
+	table.Flush()
+	if !r.Tree.Verified {
+		fmt.Fprintln(w, "NOT VERIFIED: nobody vouches for the source of these files.")
+	}
+	fmt.Fprintf(w, "%d built, %d unchanged, %.1f s, in %s\n", built, len(r.Files)-built, r.Took.Seconds(), r.Dir)
+}

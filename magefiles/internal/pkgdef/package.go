@@ -1,0 +1,235 @@
+package pkgdef
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef/scriptlets"
+)
+
+// Package is one binary package, read from packages/<name>/ and units/<name>/.
+type Package struct {
+	Name        string `yaml:"-"` // the folder's name
+	Source      string // the folder under srpm/ that it is built from
+	Command     string // main package in the source, such as cmd/spire-server
+	Summary     string // one line, no article, no full stop
+	Description string // paragraphs
+	Section     string // Debian's section
+	// Config are the configuration files, kept when their admin changed them.
+	Config []Config
+	// Libraries are the licences of linked-in parts that are no Go modules.
+	Libraries []Library
+	// Succeeds names packages of other packagers whose place this one takes.
+	Succeeds []string
+	// Purge are state folders that a deb's purge removes, Keep those that it
+	// leaves in place, and says so. An rpm has no purge: it removes neither.
+	Purge []string
+	Keep  []string
+
+	Units Units `yaml:"-"`
+	// Fixed are the entries whose content does not depend on the version.
+	Fixed []Entry `yaml:"-"`
+	// Manual is the path of the hand-written part of the man page.
+	Manual string `yaml:"-"`
+}
+
+// Config is a configuration file: where it is in the package's folder, and
+// where it is installed.
+type Config struct {
+	File string
+	Path string
+}
+
+// Library is a linked-in part that is no Go module. The text of its licence is
+// in srpm/<source>/licences/<name>.
+type Library struct {
+	Name string
+	// Place is where its source is in the vendored tree; empty if it is not.
+	Place string
+}
+
+// Binary is the name of the package's command when installed, below /usr/bin.
+func (p Package) Binary() string { return p.Name }
+
+// Built is the name that `go build` gives the package's command.
+func (p Package) Built() string { return path.Base(p.Command) }
+
+// Kind says what a package manager is told about an entry.
+type Kind string
+
+// The kinds of entries.
+const (
+	File    Kind = "file"
+	Conf    Kind = "config"  // kept when changed by the admin
+	Doc     Kind = "doc"     // may be left out on request
+	License Kind = "license" // is always installed
+	Dir     Kind = "dir"
+)
+
+// Entry is one path of an installed package. All entries belong to root:root.
+type Entry struct {
+	Path string // absolute, slash-separated
+	Kind Kind
+	Mode fs.FileMode
+	From string // file that holds the content; empty for a Dir
+}
+
+// Load reads all packages below root, in order of name.
+func Load(root string) ([]Package, error) {
+	entries, err := os.ReadDir(filepath.Join(root, "packages"))
+	if err != nil {
+		return nil, fmt.Errorf("reading the packages: %w", err)
+	}
+	var packages []Package
+	var errs []error
+	for _, entry := range entries {
+		p, err := loadPackage(root, entry.Name())
+		packages, errs = append(packages, p), append(errs, err)
+	}
+	return packages, errors.Join(append(errs, checkUnitFolders(root, packages))...)
+}
+
+// checkUnitFolders finds folders of units that no package would ship.
+func checkUnitFolders(root string, packages []Package) error {
+	entries, err := os.ReadDir(filepath.Join(root, "units"))
+	if err != nil {
+		return fmt.Errorf("reading the units: %w", err)
+	}
+	for _, entry := range entries {
+		if !slices.ContainsFunc(packages, func(p Package) bool { return p.Name == entry.Name() }) {
+			return fmt.Errorf("units/%s belongs to no folder in packages", entry.Name())
+		}
+	}
+	return nil
+}
+
+func loadPackage(root, name string) (Package, error) {
+	dir := filepath.Join(root, "packages", name)
+	if !nameForm.MatchString(name) {
+		return Package{}, fmt.Errorf("%s: a package's name is lower-case letters, digits and hyphens", dir)
+	}
+	p := Package{Name: name, Manual: filepath.Join(dir, "man.md")}
+	if err := decode(filepath.Join(dir, "package.yaml"), &p); err != nil {
+		return Package{}, err
+	}
+	if err := p.check(dir); err != nil {
+		return Package{}, fmt.Errorf("%s: %w", filepath.Join(dir, "package.yaml"), err)
+	}
+	var err error
+	if p.Units, err = loadUnits(filepath.Join(root, "units", name), name); err != nil {
+		return Package{}, err
+	}
+	examples, err := tree(filepath.Join(dir, "examples"), p.docDir()+"/examples")
+	if err != nil {
+		return Package{}, err
+	}
+	p.Fixed = slices.Concat(p.configEntries(dir), p.Units.entries(p.docDir()), examples)
+	return p, p.strayFiles(dir)
+}
+
+func (p Package) check(dir string) error {
+	var errs []error
+	for field, value := range map[string]string{
+		"source": p.Source, "command": p.Command, "summary": p.Summary, "description": p.Description, "section": p.Section,
+	} {
+		if value == "" {
+			errs = append(errs, fmt.Errorf("%s is missing", field))
+		}
+	}
+	if !fs.ValidPath(p.Command) {
+		errs = append(errs, fmt.Errorf("command %q is not a plain path inside the source", p.Command))
+	}
+	if strings.ContainsAny(p.Summary, "\n") || strings.HasSuffix(p.Summary, ".") || len(p.Summary) > 79 {
+		errs = append(errs, fmt.Errorf("summary %q is not one line of at most 79 characters without a full stop", p.Summary))
+	}
+	for _, config := range p.Config {
+		errs = append(errs, checkInstalled(config.Path, "/etc/"), exists(filepath.Join(dir, filepath.FromSlash(config.File))))
+	}
+	for _, place := range slices.Concat(p.Purge, p.Keep) {
+		errs = append(errs, checkInstalled(place, "/var/lib/", "/var/log/", "/run/"))
+	}
+	return errors.Join(append(errs, exists(p.Manual))...)
+}
+
+// checkInstalled refuses a path that is not clean or not below one of parents:
+// package managers and scriptlets act on it as root.
+func checkInstalled(name string, parents ...string) error {
+	below := func(parent string) bool { return strings.HasPrefix(name, parent) }
+	if path.Clean(name) != name || !slices.ContainsFunc(parents, below) || strings.ContainsAny(name, " *?[]$'\"\\\n") {
+		return fmt.Errorf("path %q is not a clean path below %s", name, strings.Join(parents, " or "))
+	}
+	return nil
+}
+
+func exists(name string) error {
+	_, err := os.Stat(name)
+	return err
+}
+
+// strayFiles finds files in the package's folder that would not be shipped.
+func (p Package) strayFiles(dir string) error {
+	known := map[string]bool{"package.yaml": true, "man.md": true, "examples": true}
+	for _, config := range p.Config {
+		known[strings.Split(config.File, "/")[0]] = true
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("reading a package: %w", err)
+	}
+	for _, entry := range entries {
+		if !known[entry.Name()] {
+			return fmt.Errorf("%s is in no list of package.yaml, so it would not be shipped", filepath.Join(dir, entry.Name()))
+		}
+	}
+	return nil
+}
+
+func (p Package) docDir() string { return "/usr/share/doc/" + p.Name }
+
+func (p Package) configEntries(dir string) []Entry {
+	var entries []Entry
+	for _, config := range p.Config {
+		entries = append(entries, Entry{Path: config.Path, Kind: Conf, Mode: 0o644, From: filepath.Join(dir, filepath.FromSlash(config.File))})
+	}
+	return entries
+}
+
+// tree lists the files below dir as documentation below dest. Modes come from
+// here and not from the checkout, whose umask is anybody's.
+func tree(dir, dest string) ([]Entry, error) {
+	var entries []Entry
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	err := filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		if !d.Type().IsRegular() {
+			return fmt.Errorf("%s is not a regular file", name)
+		}
+		relative, err := filepath.Rel(dir, name)
+		entries = append(entries, Entry{Path: dest + "/" + filepath.ToSlash(relative), Kind: Doc, Mode: 0o644, From: name})
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading documentation: %w", err)
+	}
+	return entries, nil
+}
+
+// Scriptlets is what the scriptlets' templates need to know of the package.
+func (p Package) Scriptlets(version string) scriptlets.Data {
+	return scriptlets.Data{
+		Name: p.Name, Version: version,
+		Sysusers: p.Units.Sysusers != "", SysusersLines: p.Units.Users, Tmpfiles: p.Units.Tmpfiles != "",
+		Units: p.Units.Names(), Services: p.Units.Services(),
+		Purge: p.Purge, Keep: p.Keep,
+	}
+}

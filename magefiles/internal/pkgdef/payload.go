@@ -1,0 +1,94 @@
+package pkgdef
+
+import (
+	"maps"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Docs are the texts made for one package, version and architecture, as files
+// in one folder under the names below.
+type Docs struct {
+	Dir     string
+	License string // SPDX expression over all that is linked in
+}
+
+// Names of the files in Docs.Dir.
+const (
+	DocManual     = "manual.1.gz"
+	DocCompletion = "completion.bash"
+	DocCopyright  = "copyright"     // Debian's machine-readable form
+	DocThirdParty = "THIRD-PARTY"   // every licence, verbatim
+	DocLicense    = "LICENSE"       // upstream's own
+	DocChangelog  = "CHANGELOG.md"  // upstream's
+	DocChanges    = "changelog.gz"  // upstream's, as Debian wants it
+	DocPackaging  = "changelog.deb" // the packaging's, as Debian wants it, gzipped
+)
+
+// Formats that Payload knows.
+const (
+	Deb = "deb"
+	RPM = "rpm"
+)
+
+// shared are the folders that belong to the distribution; all others that an
+// entry is in belong to the package.
+var shared = map[string]bool{
+	"/": true, "/etc": true, "/usr": true, "/usr/bin": true, "/usr/lib": true,
+	"/usr/lib/systemd": true, "/usr/lib/systemd/system": true, "/usr/lib/systemd/system-preset": true,
+	"/usr/lib/sysusers.d": true, "/usr/lib/tmpfiles.d": true, "/usr/share": true,
+	"/usr/share/bash-completion": true, "/usr/share/bash-completion/completions": true,
+	"/usr/share/doc": true, "/usr/share/licenses": true, "/usr/share/man": true, "/usr/share/man/man1": true,
+}
+
+// Payload lists everything that the package installs in the given format, by
+// path: what is fixed, the binary, the texts, and the folders that are the
+// package's own.
+func (p Package) Payload(format, binary string, docs Docs) []Entry {
+	entries := append(slices.Clone(p.Fixed), Entry{Path: "/usr/bin/" + p.Binary(), Kind: File, Mode: 0o755, From: binary})
+	for name, entry := range p.docEntries(format) {
+		entry.From, entry.Mode = filepath.Join(docs.Dir, name), 0o644
+		entries = append(entries, entry)
+	}
+	entries = append(entries, ownDirs(entries)...)
+	slices.SortFunc(entries, func(a, b Entry) int { return strings.Compare(a.Path, b.Path) })
+	return entries
+}
+
+// docEntries says where each format looks for a package's texts.
+func (p Package) docEntries(format string) map[string]Entry {
+	licenses := "/usr/share/licenses/" + p.Name + "/"
+	entries := map[string]Entry{
+		DocManual:     {Path: "/usr/share/man/man1/" + p.Name + ".1.gz", Kind: Doc},
+		DocCompletion: {Path: "/usr/share/bash-completion/completions/" + p.Name, Kind: File},
+	}
+	maps.Copy(entries, map[string]map[string]Entry{
+		Deb: {
+			DocCopyright: {Path: p.docDir() + "/copyright", Kind: File},
+			DocChanges:   {Path: p.docDir() + "/changelog.gz", Kind: Doc},
+			DocPackaging: {Path: p.docDir() + "/changelog.Debian.gz", Kind: Doc},
+		},
+		RPM: {
+			DocLicense:    {Path: licenses + DocLicense, Kind: License},
+			DocThirdParty: {Path: licenses + DocThirdParty, Kind: License},
+			DocChangelog:  {Path: p.docDir() + "/" + DocChangelog, Kind: Doc},
+		},
+	}[format])
+	return entries
+}
+
+func ownDirs(entries []Entry) []Entry {
+	own := map[string]bool{}
+	for _, entry := range entries {
+		for dir := path.Dir(entry.Path); !shared[dir]; dir = path.Dir(dir) {
+			own[dir] = true
+		}
+	}
+	var dirs []Entry
+	for dir := range own {
+		dirs = append(dirs, Entry{Path: dir, Kind: Dir, Mode: 0o755})
+	}
+	return dirs
+}

@@ -1,0 +1,238 @@
+// Package scriptlets turns what is known of a package into the shell scripts
+// that dpkg and rpm run. There is one set of templates per format, never one per
+// package, so that a mend reaches every package.
+package scriptlets
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"text/template"
+)
+
+//go:embed versions.sh.tmpl deb/*.sh.tmpl rpm/*.sh.tmpl
+var templates embed.FS
+
+// Data is what the templates know of a package.
+type Data struct {
+	Name    string // the package, and its /usr/bin program
+	Version string // upstream's, like 1.13.3
+
+	Sysusers      bool           // /usr/lib/sysusers.d/NAME.conf is there
+	SysusersLines []SysusersLine // what it says
+	Tmpfiles      bool           // /usr/lib/tmpfiles.d/NAME.conf is there
+
+	Units    []string // every unit file, templates and targets too
+	Services []string // what an upgrade restarts; templates as spire-server@*.service
+
+	Purge []string // directories that go with a purge; below /run with an rpm's erasure too
+	Keep  []string // directories that even a purge keeps unless they are empty
+}
+
+// SysusersLine is one line of a sysusers.d file. ID is empty or "-" for a
+// number that systemd chooses.
+type SysusersLine struct{ Type, Name, ID, Gecos, Home, Shell string }
+
+// Render gives the scripts of one format ("deb" or "rpm") by their names there:
+// postinst, prerm, postrm; pre, post, preun, postun.
+func Render(format string, data Data) (map[string]string, error) {
+	if err := data.validate(); err != nil {
+		return nil, fmt.Errorf("%s scriptlets of %q: %w", format, data.Name, err)
+	}
+	files, err := templates.ReadDir(format)
+	if err != nil || format == "." {
+		return nil, fmt.Errorf("no scriptlets for package format %q", format)
+	}
+	scripts := make(map[string]string, len(files))
+	for _, file := range files {
+		text, err := render(path.Join(format, file.Name()), data)
+		if err != nil {
+			return nil, fmt.Errorf("%s scriptlets of %s: %w", format, data.Name, err)
+		}
+		scripts[strings.TrimSuffix(file.Name(), ".sh.tmpl")] = text
+	}
+	return scripts, nil
+}
+
+func render(name string, data Data) (string, error) {
+	t, err := template.New(path.Base(name)).Funcs(functions).
+		Option("missingkey=error").ParseFS(templates, "versions.sh.tmpl", name)
+	if err != nil {
+		return "", err
+	}
+	var text strings.Builder
+	if err := t.Execute(&text, data); err != nil {
+		return "", err
+	}
+	return text.String(), nil
+}
+
+var functions = template.FuncMap{
+	"quote":     quote,
+	"quoteAll":  quoteAll,
+	"join":      strings.Join,
+	"plain":     plain,
+	"templates": templated,
+	"targets":   targets,
+	"instances": instances,
+	"globs":     func(units []string) []string { return each(units, instances) },
+	"parents":   parents,
+	"runtime":   runtime,
+	"sysusers":  sysusers,
+	"fallback":  fallback,
+}
+
+// plainWord needs no quotes in any shell.
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./@:+-]+$`)
+
+// quote makes one shell word of s, whatever is in it.
+func quote(s string) string {
+	if plainWord.MatchString(s) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+func quoteAll(words []string) string { return strings.Join(each(words, quote), " ") }
+
+func each(words []string, f func(string) string) []string {
+	out := make([]string, 0, len(words))
+	for _, w := range words {
+		out = append(out, f(w))
+	}
+	return out
+}
+
+func isTemplate(unit string) bool { return strings.Contains(unit, "@.") }
+
+func plain(units []string) []string {
+	return slices.DeleteFunc(slices.Clone(units), isTemplate)
+}
+
+func templated(units []string) []string {
+	return slices.DeleteFunc(slices.Clone(units), func(u string) bool { return !isTemplate(u) })
+}
+
+func targets(units []string) []string {
+	return slices.DeleteFunc(slices.Clone(units), func(u string) bool { return !strings.HasSuffix(u, ".target") })
+}
+
+// instances is the glob for a template's instances, and any other unit itself.
+// The forms that units may have make it safe without quotes.
+func instances(unit string) string { return strings.Replace(unit, "@.", "@*.", 1) }
+
+// shared are directories of the system's own.
+var shared = []string{"/", "/run", "/var", "/var/lib", "/var/log", "/var/cache"}
+
+// parents are the directories above dirs, deepest first, that are not the
+// system's own.
+func parents(lists ...[]string) []string {
+	var up []string
+	for _, dir := range slices.Concat(lists...) {
+		for dir = path.Dir(dir); !slices.Contains(shared, dir); dir = path.Dir(dir) {
+			up = append(up, dir)
+		}
+	}
+	slices.Sort(up)
+	up = slices.Compact(up)
+	slices.Reverse(up)
+	return up
+}
+
+func runtime(dirs []string) []string {
+	return slices.DeleteFunc(slices.Clone(dirs), func(d string) bool { return !strings.HasPrefix(d, "/run/") })
+}
+
+// sysusers writes l as sysusers.d has it.
+func sysusers(l SysusersLine) string {
+	field := func(s string) string {
+		if s == "" {
+			return "-"
+		}
+		if strings.ContainsAny(s, " \t") {
+			return `"` + s + `"`
+		}
+		return s
+	}
+	return strings.Join(each([]string{l.Type, l.Name, l.ID, l.Gecos, l.Home, l.Shell}, field), " ")
+}
+
+// fallback makes with shadow-utils what l says.
+func fallback(l SysusersLine) string {
+	name, id := quote(l.Name), ""
+	if l.ID != "" && l.ID != "-" {
+		id = quote(l.ID) + " "
+	}
+	option := func(o, value string) string {
+		if value == "" || value == "-" {
+			return ""
+		}
+		return o + " " + quote(value) + " "
+	}
+	if l.Type == "g" {
+		return "groupadd -r -f " + option("-g", strings.TrimSpace(id)) + name + " || :"
+	}
+	return strings.Join([]string{
+		"if ! id -u " + name + " >/dev/null 2>&1; then",
+		"  groupadd -r -f " + option("-g", strings.TrimSpace(id)) + name + " || :",
+		"  useradd -r -M -g " + name + " " + option("-u", strings.TrimSpace(id)) +
+			option("-c", l.Gecos) + option("-d", l.Home) + option("-s", l.Shell) + name + " || :",
+		"fi",
+	}, "\n")
+}
+
+var (
+	packageName = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]+$`)
+	version     = regexp.MustCompile(`^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)([-~+][A-Za-z0-9.~+-]+)?$`)
+	unitFile    = regexp.MustCompile(`^[A-Za-z0-9:_.-]+@?\.(service|socket|target|timer|path|mount)$`)
+	unitGlob    = regexp.MustCompile(`^[A-Za-z0-9:_.-]+(@\*)?\.(service|socket|target|timer|path|mount)$`)
+	userName    = regexp.MustCompile(`^[a-z_][a-z0-9_-]*$`)
+	userID      = regexp.MustCompile(`^(-|[0-9]+)?$`)
+	directory   = regexp.MustCompile(`^/(run|var/lib|var/log|var/cache)(/[A-Za-z0-9_+-][A-Za-z0-9_.+-]*)+$`)
+)
+
+// validate fails closed: these names end in scripts that root runs.
+func (d Data) validate() error {
+	var problems []error
+	check := func(what, value string, form *regexp.Regexp) {
+		if !form.MatchString(value) {
+			problems = append(problems, fmt.Errorf("%s %q is not of the form %s", what, value, form))
+		}
+	}
+	checkAll := func(what string, values []string, form *regexp.Regexp) {
+		for _, v := range values {
+			check(what, v, form)
+		}
+	}
+	check("package name", d.Name, packageName)
+	check("version", d.Version, version)
+	checkAll("unit", d.Units, unitFile)
+	checkAll("service to restart", d.Services, unitGlob)
+	checkAll("directory to purge", d.Purge, directory)
+	checkAll("directory to keep", d.Keep, directory)
+	for _, l := range d.SysusersLines {
+		if err := l.validate(check); err != nil {
+			problems = append(problems, err)
+		}
+	}
+	if d.Sysusers != (len(d.SysusersLines) > 0) {
+		problems = append(problems, errors.New("a sysusers.d file and its lines come together or not at all"))
+	}
+	return errors.Join(problems...)
+}
+
+func (l SysusersLine) validate(check func(what, value string, form *regexp.Regexp)) error {
+	check("user", l.Name, userName)
+	check("user number", l.ID, userID)
+	if l.Type != "u" && l.Type != "g" {
+		return fmt.Errorf("sysusers.d line of %q has type %q: only u and g are known", l.Name, l.Type)
+	}
+	if strings.ContainsAny(l.Gecos+l.Home+l.Shell, "\"'\\%\n\r") {
+		return fmt.Errorf("sysusers.d line of %q has a quote, backslash, percent sign or line end", l.Name)
+	}
+	return nil
+}

@@ -1,0 +1,166 @@
+// Package pkgdef turns the folders packages/, units/ and srpm/ into validated
+// values. It is the only reader of those folders: whoever adds a package adds
+// a folder, and no Go.
+package pkgdef
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Source is one upstream source, read from srpm/<name>/source.yaml.
+type Source struct {
+	Name       string `yaml:"-"` // the folder's name
+	Module     string // Go module path
+	Version    string // bare version that is built when no other is asked for
+	Release    int    // number of the packaging, from 1
+	Toolchain  string // exact Go toolchain, such as go1.26.8
+	Homepage   string
+	Repository string // where the source is kept, for people
+	Maintainer string // Name <address>
+	Vendor     string
+	// VersionVariable and CommitVariable are the Go string variables that the
+	// linker sets: the first in a release, the second in any other build.
+	VersionVariable string `yaml:"versionVariable"`
+	CommitVariable  string `yaml:"commitVariable"`
+	// Releases are what is already known of single versions.
+	Releases map[string]Pin
+	// Patches are the files in srpm/<name>/patches, in the order they apply.
+	Patches []string `yaml:"-"`
+	// Allow are decisions about licences that no program can make.
+	Allow []Allowance
+
+	dir string
+}
+
+// Allowance is what somebody found who looked at a licence by hand.
+type Allowance struct {
+	Module  string // the module, or the library's name
+	File    string // the file, relative to the module; empty when it has none
+	Licence string // SPDX expression; empty if the file covers nothing that is linked
+	Text    string // for a module without a file
+	Reason  string
+}
+
+// LicenceFile is the text of a library's licence.
+func (s Source) LicenceFile(library string) string {
+	return filepath.Join(s.dir, "licences", library)
+}
+
+// Pin is what must be true of one released version.
+type Pin struct {
+	Sum    string    // module zip, h1
+	Commit string    // 40 hex digits
+	Time   time.Time // the commit's
+	Vendor string    // h1 over vendor/; empty if not known yet
+}
+
+var (
+	versionForm = regexp.MustCompile(`^(0|[1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})$`)
+	commitForm  = regexp.MustCompile(`^[0-9a-f]{40}$`)
+	goForm      = regexp.MustCompile(`^go1\.[0-9]+\.[0-9]+$`)
+	patchForm   = regexp.MustCompile(`^[0-9]{4}-[a-z0-9.-]+\.patch$`)
+	nameForm    = regexp.MustCompile(`^[a-z][a-z0-9-]+$`)
+)
+
+// CheckVersion refuses every version that is not exactly MAJOR.MINOR.PATCH:
+// versions become file names, arguments and module queries.
+func CheckVersion(version string) error {
+	if !versionForm.MatchString(version) {
+		return fmt.Errorf("version %q is not of the form MAJOR.MINOR.PATCH, such as 1.13.3 (no v before it, nothing behind it)", version)
+	}
+	return nil
+}
+
+// LoadSource reads srpm/<name> below root.
+func LoadSource(root, name string) (Source, error) {
+	dir := filepath.Join(root, "srpm", name)
+	source := Source{Name: name, dir: dir}
+	if err := decode(filepath.Join(dir, "source.yaml"), &source); err != nil {
+		return Source{}, err
+	}
+	var err error
+	if source.Patches, err = list(filepath.Join(dir, "patches"), patchForm); err != nil {
+		return Source{}, err
+	}
+	if err := source.check(); err != nil {
+		return Source{}, fmt.Errorf("%s: %w", filepath.Join(dir, "source.yaml"), err)
+	}
+	return source, nil
+}
+
+func (s Source) check() error {
+	var errs []error
+	for field, value := range map[string]string{
+		"module": s.Module, "homepage": s.Homepage, "repository": s.Repository, "maintainer": s.Maintainer,
+		"vendor": s.Vendor, "versionVariable": s.VersionVariable, "commitVariable": s.CommitVariable,
+	} {
+		if value == "" {
+			errs = append(errs, fmt.Errorf("%s is missing", field))
+		}
+	}
+	if s.Release < 1 {
+		errs = append(errs, fmt.Errorf("release is %d, not 1 or more", s.Release))
+	}
+	if !goForm.MatchString(s.Toolchain) {
+		errs = append(errs, fmt.Errorf("toolchain %q is not of the form go1.26.8", s.Toolchain))
+	}
+	errs = append(errs, CheckVersion(s.Version))
+	for version, pin := range s.Releases {
+		errs = append(errs, CheckVersion(version))
+		if !commitForm.MatchString(pin.Commit) {
+			errs = append(errs, fmt.Errorf("releases: %s: commit %q is not 40 hexadecimal digits", version, pin.Commit))
+		}
+		if pin.Sum == "" || pin.Time.IsZero() {
+			errs = append(errs, fmt.Errorf("releases: %s: sum and time are needed", version))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// decode reads a YAML file into value; a key that value does not have is an
+// error, so that a slip of the pen is not silently nothing.
+func decode(path string, value any) error {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("reading a definition: %w", err)
+	}
+	decoder := yaml.NewDecoder(bytes.NewReader(content))
+	decoder.KnownFields(true)
+	if err := decoder.Decode(value); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	if err := decoder.Decode(new(any)); !errors.Is(err, io.EOF) {
+		return fmt.Errorf("%s: more than one document", path)
+	}
+	return nil
+}
+
+// list gives the paths of dir's files in order of name. All must have the
+// given form; a folder that is not there has no files.
+func list(dir string, form *regexp.Regexp) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading definitions: %w", err)
+	}
+	var paths []string
+	for _, entry := range entries {
+		path := filepath.Join(dir, entry.Name())
+		if !entry.Type().IsRegular() || !form.MatchString(entry.Name()) {
+			return nil, fmt.Errorf("%s is not a file whose name is of the form %s", path, form)
+		}
+		paths = append(paths, path)
+	}
+	return paths, nil
+}

@@ -1,0 +1,156 @@
+package pkgdef
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef/scriptlets"
+)
+
+// Units is a package's systemd side, read from units/<name>/.
+type Units struct {
+	Files    []string // unit files' paths, by name
+	Sysusers string   // path of sysusers.conf; empty if there is none
+	Tmpfiles string   // path of tmpfiles.conf; empty if there is none
+	Preset   string   // path of preset
+	Users    []scriptlets.SysusersLine
+
+	name    string
+	dropIns []Entry
+}
+
+// Names are the unit files' names.
+func (u Units) Names() []string {
+	var names []string
+	for _, file := range u.Files {
+		names = append(names, filepath.Base(file))
+	}
+	return names
+}
+
+// Services are the units to restart on an upgrade, templates as a pattern for
+// their instances.
+func (u Units) Services() []string {
+	var services []string
+	for _, name := range u.Names() {
+		if strings.HasSuffix(name, ".service") {
+			services = append(services, strings.Replace(name, "@.service", "@*.service", 1))
+		}
+	}
+	return services
+}
+
+func loadUnits(dir, name string) (Units, error) {
+	u := Units{name: name}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return Units{}, fmt.Errorf("reading the units of %s: %w", name, err)
+	}
+	for _, entry := range entries {
+		if err := u.add(filepath.Join(dir, entry.Name()), entry); err != nil {
+			return Units{}, err
+		}
+	}
+	return u, errors.Join(u.parseUsers(), u.checkPreset())
+}
+
+func (u *Units) add(file string, entry fs.DirEntry) (err error) {
+	switch name := entry.Name(); {
+	case name == "drop-ins" && entry.IsDir():
+		u.dropIns, err = tree(file, "")
+	case name == "sysusers.conf":
+		u.Sysusers = file
+	case name == "tmpfiles.conf":
+		u.Tmpfiles = file
+	case name == "preset":
+		u.Preset = file
+	case strings.HasSuffix(name, ".service"), strings.HasSuffix(name, ".target"):
+		u.Files = append(u.Files, file)
+	default:
+		err = fmt.Errorf("%s: not a service, a target, sysusers.conf, tmpfiles.conf, preset or drop-ins", file)
+	}
+	return err
+}
+
+// checkPreset makes sure that every unit is off by default: what no preset
+// names, `systemctl preset` enables.
+func (u Units) checkPreset() error {
+	content, err := os.ReadFile(u.Preset)
+	if err != nil {
+		return fmt.Errorf("units/%s needs a preset: %w", u.name, err)
+	}
+	lines := strings.Split(string(content), "\n")
+	for _, name := range u.Names() {
+		if !slices.Contains(lines, "disable "+name) {
+			return fmt.Errorf("%s has no line \"disable %s\"", u.Preset, name)
+		}
+	}
+	return nil
+}
+
+// parseUsers reads the u lines of sysusers.conf, for the scriptlets of systems
+// that have no systemd-sysusers.
+func (u *Units) parseUsers() error {
+	if u.Sysusers == "" {
+		return nil
+	}
+	content, err := os.ReadFile(u.Sysusers)
+	if err != nil {
+		return fmt.Errorf("reading users: %w", err)
+	}
+	for scanner := bufio.NewScanner(bytes.NewReader(content)); scanner.Scan(); {
+		line := strings.TrimSpace(scanner.Text())
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		user, err := parseUser(line)
+		if err != nil {
+			return fmt.Errorf("%s: %w", u.Sysusers, err)
+		}
+		u.Users = append(u.Users, user)
+	}
+	return nil
+}
+
+// parseUser splits a line such as `u spire-server - "SPIRE server" /var/lib/x /usr/sbin/nologin`.
+func parseUser(line string) (scriptlets.SysusersLine, error) {
+	bad := fmt.Errorf("line %q is not of the form: u NAME - \"DESCRIPTION\" HOME SHELL", line)
+	before, rest, ok := strings.Cut(line, "\"")
+	gecos, after, ok2 := strings.Cut(rest, "\"")
+	first, last := strings.Fields(before), strings.Fields(after)
+	if !ok || !ok2 || len(first) != 3 || len(last) != 2 || first[0] != "u" {
+		return scriptlets.SysusersLine{}, bad
+	}
+	return scriptlets.SysusersLine{Type: first[0], Name: first[1], ID: first[2], Gecos: gecos, Home: last[0], Shell: last[1]}, nil
+}
+
+// entries are the installed files, drop-ins below the given documentation
+// folder.
+func (u Units) entries(docDir string) []Entry {
+	file := func(path, from string) Entry { return Entry{Path: path, Kind: File, Mode: 0o644, From: from} }
+	var entries []Entry
+	for _, unit := range u.Files {
+		entries = append(entries, file("/usr/lib/systemd/system/"+filepath.Base(unit), unit))
+	}
+	for path, from := range map[string]string{
+		"/usr/lib/systemd/system-preset/95-" + u.name + ".preset": u.Preset,
+		"/usr/lib/sysusers.d/" + u.name + ".conf":                 u.Sysusers,
+		"/usr/lib/tmpfiles.d/" + u.name + ".conf":                 u.Tmpfiles,
+	} {
+		if from != "" {
+			entries = append(entries, file(path, from))
+		}
+	}
+	for _, entry := range u.dropIns {
+		entry.Path = docDir + "/examples/drop-ins" + entry.Path
+		entries = append(entries, entry)
+	}
+	return entries
+}

@@ -1,0 +1,378 @@
+// Package source turns module@version, or a local directory, into a source
+// tree that is verified, patched and vendored.
+package source
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"golang.org/x/mod/module"
+	"golang.org/x/mod/sumdb/dirhash"
+	"golang.org/x/mod/zip"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/gotool"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
+)
+
+// Request says which source is wanted.
+type Request struct {
+	Version string // bare version; for a local directory empty means the directory's own
+	Dir     string // local directory instead of the module proxy
+	// AllowUnchecked takes a module although Go's checksum database is switched
+	// off for it. The result is marked as unverified.
+	AllowUnchecked bool
+}
+
+// Fetcher makes source trees.
+type Fetcher struct {
+	Source pkgdef.Source
+	Dist   artifact.Dist
+	Log    io.Writer // progress, a line each step
+}
+
+// Fetch gives the tree for the request: the one that an earlier run made, when
+// nothing that it was made from has changed, or a new one. What cannot be
+// verified is an error.
+func (f Fetcher) Fetch(ctx context.Context, want Request) (artifact.Tree, error) {
+	asked, err := f.ask(want)
+	if err != nil {
+		return artifact.Tree{}, err
+	}
+	if earlier, ok := f.earlier(asked); ok {
+		return earlier, nil
+	}
+	tree, err := f.make(ctx, asked)
+	if err != nil {
+		return artifact.Tree{}, fmt.Errorf("preparing the source of %s %s: %w", f.Source.Module, asked.tree.Version, err)
+	}
+	return tree, nil
+}
+
+// asked is a request whose words have been checked.
+type asked struct {
+	Request
+	tree artifact.Tree // what is known of it before anything was fetched
+	key  string        // names all that the tree is made from
+}
+
+func (f Fetcher) ask(want Request) (asked, error) {
+	result := asked{Request: want, tree: artifact.Tree{Module: f.Source.Module, Version: want.Version, Verified: true}}
+	content := ""
+	var err error
+	if want.Dir != "" {
+		result.tree, content, err = f.local(want)
+	} else {
+		err = pkgdef.CheckVersion(want.Version)
+	}
+	if err != nil {
+		return asked{}, err
+	}
+	if result.tree.Patches, err = digests(f.Source.Patches); err != nil {
+		return asked{}, err
+	}
+	result.key = artifact.Key(result.tree, content, f.Source.Toolchain, f.Source.Releases[result.tree.Version])
+	return result, nil
+}
+
+// record is what a later run needs to know of a finished tree.
+type record struct {
+	Key  string
+	Tree artifact.Tree
+}
+
+func (f Fetcher) dir(tree artifact.Tree) string    { return f.Dist.Work(tree.Label(), "source") }
+func (f Fetcher) record(tree artifact.Tree) string { return f.Dist.Work(tree.Label(), "source.json") }
+
+// earlier finds the tree of an earlier run, if it was made from the same.
+// Whether its files are still as they were is checked by whoever compiles
+// them (Check): most runs need none of them.
+func (f Fetcher) earlier(want asked) (artifact.Tree, bool) {
+	found, ok, err := artifact.Load[record](f.record(want.tree))
+	if err != nil || !ok || found.Key != want.key {
+		return artifact.Tree{}, false
+	}
+	found.Tree.Dir = f.dir(found.Tree)
+	_, err = os.Stat(found.Tree.Dir)
+	return found.Tree, err == nil
+}
+
+// make makes the tree: located, copied, patched, vendored.
+func (f Fetcher) make(ctx context.Context, want asked) (artifact.Tree, error) {
+	goTool, err := gotool.Find(ctx, f.Source.Toolchain)
+	if err != nil {
+		return artifact.Tree{}, err
+	}
+	from := origin{tree: want.tree, dir: want.Dir}
+	if want.Dir == "" {
+		if from, err = f.download(ctx, goTool, want); err != nil {
+			return artifact.Tree{}, err
+		}
+	}
+	tree := from.tree
+	tree.Dir = f.dir(tree)
+	if err := artifact.MakeDir(tree.Dir, func(dir string) error { return f.fill(ctx, goTool, dir, from) }); err != nil {
+		return artifact.Tree{}, err
+	}
+	if tree.Hash, err = artifact.HashTree(tree.Dir); err != nil {
+		return artifact.Tree{}, err
+	}
+	return tree, artifact.Save(f.record(tree), record{Key: want.key, Tree: tree})
+}
+
+// origin is where a tree comes from, and what is known of it.
+type origin struct {
+	tree artifact.Tree
+	zip  string // verified module zip; empty for a local directory
+	dir  string // local directory; empty for a module
+}
+
+// checkable says whether the checksum database will vouch for the module.
+func (f Fetcher) checkable(goTool gotool.Go, want asked) (bool, error) {
+	why := goTool.Unchecked(f.Source.Module)
+	if why == "" {
+		return true, nil
+	}
+	if want.AllowUnchecked {
+		fmt.Fprintf(f.Log, "source: NOT VERIFIED: %s\n", why)
+		return false, nil
+	}
+	return false, fmt.Errorf("the checksum database cannot vouch for the source: %s; unset it, or say -unchecked (SPIRE_UNCHECKED=1) to build packages that are marked as unverified", why)
+}
+
+// downloaded is the part of `go mod download -json` that is used here.
+type downloaded struct {
+	Info, Zip, Sum, Error string
+}
+
+func (f Fetcher) download(ctx context.Context, goTool gotool.Go, want asked) (origin, error) {
+	verified, err := f.checkable(goTool, want)
+	if err != nil {
+		return origin{}, err
+	}
+	fmt.Fprintf(f.Log, "source: downloading %s@v%s\n", f.Source.Module, want.Version)
+	out, err := goTool.Command("mod", "download", "-json", f.Source.Module+"@v"+want.Version).In(os.TempDir()).Output(ctx)
+	var got downloaded
+	if json.Unmarshal([]byte(out), &got) != nil && err != nil {
+		return origin{}, fmt.Errorf("the go command could not download it: %w", err)
+	}
+	if got.Error != "" {
+		return origin{}, fmt.Errorf("the go command could not download it: %s", got.Error)
+	}
+	if err := checkZip(got); err != nil {
+		return origin{}, err
+	}
+	tree := want.tree
+	tree.Sum, tree.Verified = got.Sum, verified
+	err = f.identify(&tree, got.Info)
+	return origin{tree: tree, zip: got.Zip}, err
+}
+
+// checkZip hashes the zip itself: the go command trusts what is in its cache.
+func checkZip(got downloaded) error {
+	sum, err := dirhash.HashZip(got.Zip, dirhash.Hash1)
+	if err != nil {
+		return fmt.Errorf("hashing %s: %w: the module cache is damaged, remove it with `go clean -modcache`", got.Zip, err)
+	}
+	if sum != got.Sum {
+		return fmt.Errorf("%s has the hash %s, but the checksum database says %s: the module cache is damaged or was tampered with; remove it with `go clean -modcache`", got.Zip, sum, got.Sum)
+	}
+	return nil
+}
+
+// identify sets the tree's commit and time, from what the module proxy says
+// and from what source.yaml knows, which must agree.
+func (f Fetcher) identify(tree *artifact.Tree, infoFile string) error {
+	content, err := os.ReadFile(infoFile)
+	if err != nil {
+		return fmt.Errorf("reading what the module proxy says of the version: %w", err)
+	}
+	var info struct {
+		Time   time.Time
+		Origin struct{ Hash string }
+	}
+	if err := json.Unmarshal(content, &info); err != nil {
+		return fmt.Errorf("%s: %w", infoFile, err)
+	}
+	tree.Time, tree.Commit = info.Time.UTC(), info.Origin.Hash
+	pin, known := f.Source.Releases[tree.Version]
+	if !known {
+		return nil
+	}
+	if tree.Commit == "" {
+		tree.Commit = pin.Commit // not every proxy passes the origin on
+	}
+	if tree.Sum != pin.Sum || tree.Commit != pin.Commit || !tree.Time.Equal(pin.Time) {
+		return fmt.Errorf("version %s is not what it was: sum %s, commit %s, time %s; srpm/%s/source.yaml has sum %s, commit %s, time %s: find out why before anything is built from it",
+			tree.Version, tree.Sum, tree.Commit, tree.Time.Format(time.RFC3339), f.Source.Name, pin.Sum, pin.Commit, pin.Time.Format(time.RFC3339))
+	}
+	return nil
+}
+
+// baseVersion is upstream's line that names the version of a source tree.
+var baseVersion = regexp.MustCompile(`(?m)^\s*Base = "([^"]*)"$`)
+
+// local takes a directory as it is, and says which content it has. Its version
+// is its own; its time is the release's, or fixed, because a directory has
+// none that two people would agree on.
+func (f Fetcher) local(want Request) (tree artifact.Tree, content string, err error) {
+	dir, err := filepath.Abs(want.Dir)
+	if err != nil {
+		return artifact.Tree{}, "", err
+	}
+	version, err := f.localVersion(dir)
+	if err != nil {
+		return artifact.Tree{}, "", err
+	}
+	if want.Version != "" && want.Version != version {
+		return artifact.Tree{}, "", fmt.Errorf("%s holds version %s, not %s", dir, version, want.Version)
+	}
+	fmt.Fprintf(f.Log, "source: NOT VERIFIED: local directory %s\n", dir)
+	tree = artifact.Tree{Module: f.Source.Module, Version: version, Time: time.Unix(0, 0).UTC()}
+	if pin, ok := f.Source.Releases[version]; ok {
+		tree.Time = pin.Time.UTC()
+	}
+	content, err = artifact.HashTree(dir)
+	return tree, content, err
+}
+
+func (f Fetcher) localVersion(dir string) (string, error) {
+	file := filepath.Join(dir, filepath.FromSlash(strings.TrimPrefix(variablePackage(f.Source), f.Source.Module+"/")), "version.go")
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return "", fmt.Errorf("%s is not a source tree of %s: %w", dir, f.Source.Module, err)
+	}
+	match := baseVersion.FindSubmatch(content)
+	if match == nil {
+		return "", fmt.Errorf("%s names no version", file)
+	}
+	if err := pkgdef.CheckVersion(string(match[1])); err != nil {
+		return "", fmt.Errorf("%s: %w", file, err)
+	}
+	return string(match[1]), nil
+}
+
+// variablePackage is the import path of the package with the version variable.
+func variablePackage(s pkgdef.Source) string {
+	return s.VersionVariable[:strings.LastIndex(s.VersionVariable, ".")]
+}
+
+// fill makes the tree in dir: copied, patched, vendored.
+func (f Fetcher) fill(ctx context.Context, goTool gotool.Go, dir string, from origin) error {
+	if err := f.copy(dir, from); err != nil {
+		return err
+	}
+	if err := f.patch(ctx, dir); err != nil {
+		return err
+	}
+	return f.vendor(ctx, goTool, dir, from)
+}
+
+func (f Fetcher) copy(dir string, from origin) error {
+	if from.dir != "" {
+		fmt.Fprintf(f.Log, "source: copying %s\n", from.dir)
+		return copyDir(dir, from.dir)
+	}
+	fmt.Fprintf(f.Log, "source: unpacking %s\n", from.tree.Sum)
+	// From the zip that was just hashed, not from the cache's unpacked copy,
+	// which anybody could have edited.
+	err := zip.Unzip(dir, module.Version{Path: f.Source.Module, Version: "v" + from.tree.Version}, from.zip)
+	if err != nil {
+		return fmt.Errorf("unpacking %s: %w", from.zip, err)
+	}
+	return nil
+}
+
+// copyDir leaves out what belongs to version control and not to the source.
+func copyDir(to, from string) error {
+	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+		return fmt.Errorf("copying %s: %w", from, err)
+	}
+	return errors.Join(os.RemoveAll(filepath.Join(to, ".git")), os.RemoveAll(filepath.Join(to, "vendor")))
+}
+
+func (f Fetcher) patch(ctx context.Context, dir string) error {
+	for _, path := range f.Source.Patches {
+		patch, err := os.Open(path)
+		if err != nil {
+			return fmt.Errorf("opening a patch: %w", err)
+		}
+		defer patch.Close()
+		fmt.Fprintf(f.Log, "source: applying %s\n", filepath.Base(path))
+		command := run.New("patch", "--strip=1", "--fuzz=0", "--batch", "--forward", "--no-backup-if-mismatch", "--reject-file=-", "--read-only=ignore").In(dir)
+		command.Stdin = patch
+		if out, err := command.Combined(ctx); err != nil {
+			return fmt.Errorf("patch %s does not apply: refresh it for this version: %w\n%s", path, err, strings.TrimSpace(out))
+		}
+	}
+	return nil
+}
+
+func (f Fetcher) vendor(ctx context.Context, goTool gotool.Go, dir string, from origin) error {
+	fmt.Fprintln(f.Log, "source: vendoring the dependencies")
+	before, err := goSum(dir)
+	if err != nil {
+		return err
+	}
+	if err := goTool.Command("mod", "vendor").In(dir).Run(ctx); err != nil {
+		return fmt.Errorf("vendoring the dependencies: %w", err)
+	}
+	after, err := goSum(dir)
+	if err != nil {
+		return err
+	}
+	if before != after {
+		return fmt.Errorf("go.sum of %s lacks dependencies, so nothing vouches for them", f.Source.Module)
+	}
+	return f.checkVendor(ctx, goTool, dir, from)
+}
+
+func goSum(dir string) (string, error) {
+	sum, _, err := artifact.Digest(filepath.Join(dir, "go.sum"))
+	if err != nil {
+		return "", fmt.Errorf("reading the dependencies' checksums: %w", err)
+	}
+	return sum, nil
+}
+
+// checkVendor makes sure of the dependencies' content, for the go command
+// copies them out of its cache unseen: by the hash that is known, or else by
+// hashing every one of the cache's zips and folders against go.sum.
+func (f Fetcher) checkVendor(ctx context.Context, goTool gotool.Go, dir string, from origin) error {
+	hash, err := dirhash.HashDir(filepath.Join(dir, "vendor"), "vendor", dirhash.Hash1)
+	if err != nil {
+		return fmt.Errorf("hashing the dependencies: %w", err)
+	}
+	switch known := f.Source.Releases[from.tree.Version].Vendor; {
+	case known == hash && from.zip != "":
+		return nil
+	case known != "" && from.zip != "":
+		return fmt.Errorf("the vendored dependencies have the hash %s, but srpm/%s/source.yaml has %s: the module cache is damaged or was tampered with; remove it with `go clean -modcache`", hash, f.Source.Name, known)
+	}
+	fmt.Fprintf(f.Log, "source: verifying the dependencies one by one (vendor: %s)\n", hash)
+	if err := goTool.Command("mod", "verify").In(dir).Run(ctx); err != nil {
+		return fmt.Errorf("verifying the dependencies: %w", err)
+	}
+	return nil
+}
+
+func digests(paths []string) ([]artifact.Patch, error) {
+	var patches []artifact.Patch
+	for _, path := range paths {
+		sum, _, err := artifact.Digest(path)
+		if err != nil {
+			return nil, fmt.Errorf("reading a patch: %w", err)
+		}
+		patches = append(patches, artifact.Patch{Name: filepath.Base(path), SHA256: sum})
+	}
+	return patches, nil
+}

@@ -1,0 +1,70 @@
+package suite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/distro"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
+)
+
+// distributions installs the packages on every row of tests/distros.yaml and
+// counts each scenario.
+func (b built) distributions(ctx context.Context, tally *Tally) error {
+	if err := tool.Need("docker", "mmdebstrap"); err != nil {
+		return err
+	}
+	rows, err := distro.Load(filepath.Join(b.Root, "tests", "distros.yaml"))
+	if err != nil {
+		return err
+	}
+	host, scenarios, err := b.host()
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		packages := row.Select(b.files(string(row.Format)), runtime.GOARCH)
+		if len(packages) == 0 {
+			tally.Count(row.Name, Skip{"no packages for this machine were built"}, 0)
+			continue
+		}
+		report, err := host.Run(ctx, row, packages, scenarios)
+		if err != nil {
+			return err
+		}
+		countReport(tally, report)
+	}
+	return errCounted
+}
+
+func (b built) host() (*distro.Host, []string, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return nil, nil, fmt.Errorf("finding a place for the distributions' roots: %w", err)
+	}
+	host := &distro.Host{
+		Cache:   filepath.Join(cache, "spire-packages", "roots"),
+		Reports: filepath.Join(string(b.Pipeline.Dist), "test"), Scenarios: filepath.Join(b.Root, "tests", "scenarios"),
+		Log: b.Log,
+	}
+	scenarios, err := distro.Scenarios(host.Scenarios)
+	return host, scenarios, err
+}
+
+func countReport(tally *Tally, report distro.Report) {
+	for _, result := range report {
+		var err error
+		switch result.Status {
+		case distro.Skipped:
+			err = Skip{result.Reason}
+		case distro.Failed:
+			err = errors.New(result.Reason + " (see " + result.Logs + ")")
+		}
+		tally.Count(result.Row+" "+result.Scenario, err, time.Duration(result.Seconds*float64(time.Second)))
+	}
+}

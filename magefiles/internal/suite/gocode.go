@@ -1,0 +1,137 @@
+package suite
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
+)
+
+// linter is the version of golangci-lint. It is run through the go command,
+// which checks it like any module; the first run compiles it.
+const linter = "github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0"
+
+func (s Suite) vet(ctx context.Context, _ *Tally) error {
+	return s.command(ctx, "go", "vet", "-tags=mage", "./...")
+}
+
+func (s Suite) lint(ctx context.Context, _ *Tally) error {
+	fmt.Fprintln(s.Log, "compiling the linter takes some minutes the first time")
+	return s.command(ctx, "go", "run", linter, "run", "--build-tags=mage", "./...")
+}
+
+// command runs a program in the checkout; what it says goes into the error.
+func (s Suite) command(ctx context.Context, name string, args ...string) error {
+	out, err := run.New(name, args...).In(s.Root).Combined(ctx)
+	if err != nil {
+		return fmt.Errorf("%s:%s", run.New(name, args...), indented(out))
+	}
+	return nil
+}
+
+// event is a line of `go test -json` (cmd/test2json).
+type event struct {
+	Action, Package, Test, Output string
+	Elapsed                       float64
+}
+
+// unit runs the Go tests and counts each one that has no parts, or each part.
+func (s Suite) unit(ctx context.Context, tally *Tally) error {
+	reader, writer := io.Pipe()
+	command := run.New("go", "test", "-json", "-tags=mage", "./...").In(s.Root)
+	command.Stdout = writer
+	ended := make(chan error, 1)
+	go func() {
+		err := command.Run(ctx)
+		ended <- errors.Join(err, writer.Close())
+	}()
+	results := newResults()
+	scanner := bufio.NewScanner(reader)
+	scanner.Buffer(nil, 16<<20)
+	for scanner.Scan() {
+		var e event
+		if json.Unmarshal(scanner.Bytes(), &e) == nil {
+			results.add(e)
+		}
+	}
+	err := errors.Join(scanner.Err(), <-ended)
+	results.count(tally)
+	if err != nil && !results.failed {
+		return fmt.Errorf("running the Go tests: %w", err)
+	}
+	return errCounted
+}
+
+// results gathers the events of a test run.
+type results struct {
+	order  []string          // keys in order of ending
+	ended  map[string]event  // by package and test
+	output map[string]string // what they said
+	failed bool
+}
+
+func newResults() *results {
+	return &results{ended: map[string]event{}, output: map[string]string{}}
+}
+
+func (r *results) add(e event) {
+	key := e.Package + " " + e.Test
+	switch e.Action {
+	case "output":
+		r.output[key] += e.Output
+	case "pass", "fail", "skip":
+		r.ended[key] = e
+		r.order = append(r.order, key)
+		r.failed = r.failed || e.Action == "fail"
+	}
+}
+
+func (r *results) count(tally *Tally) {
+	for _, key := range r.order {
+		e := r.ended[key]
+		if !r.leaf(key, e) {
+			continue
+		}
+		took := time.Duration(e.Elapsed * float64(time.Second))
+		switch e.Action {
+		case "pass":
+			tally.pass()
+		case "skip":
+			tally.Count(key, Skip{lastWords(r.output[key])}, took)
+		case "fail":
+			tally.Count(key, errors.New(indented(r.output[key])), took)
+		}
+	}
+}
+
+// leaf says whether a result counts: a test without parts that ended, or a
+// package that failed although none of its tests did, such as by not
+// compiling.
+func (r *results) leaf(key string, e event) bool {
+	for other, o := range r.ended {
+		part := e.Test != "" && strings.HasPrefix(other, key+"/")
+		inside := e.Test == "" && o.Package == e.Package && o.Test != "" && o.Action == "fail"
+		if part || inside {
+			return false
+		}
+	}
+	return e.Test != "" || e.Action == "fail"
+}
+
+// lastWords is the reason that a skipped test gave: its last line but the
+// verdict.
+func lastWords(output string) string {
+	var last string
+	for line := range strings.Lines(output) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "---") && !strings.HasPrefix(line, "===") {
+			last = line
+		}
+	}
+	return last
+}

@@ -1,0 +1,74 @@
+package suite
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
+)
+
+// Suite is all checks and tests of a checkout.
+type Suite struct {
+	Root     string
+	Pipeline pipeline.Pipeline
+	Log      io.Writer
+}
+
+// static are the checks that need no build.
+func (s Suite) static() []Check {
+	return []Check{
+		{"definitions", s.definitions},
+		{"vet", s.vet},
+		{"lint", s.lint},
+		{"units", s.units},
+	}
+}
+
+// Static runs the checks that need no build.
+func (s Suite) Static(ctx context.Context) error { return s.runAll(ctx, s.static()) }
+
+// Unit runs the Go tests.
+func (s Suite) Unit(ctx context.Context) error {
+	return s.runAll(ctx, []Check{{"unit", s.unit}})
+}
+
+// All builds the packages and runs everything. What is tested is what was
+// built; a build that fails ends the suite.
+func (s Suite) All(ctx context.Context, o pipeline.Options) error {
+	result, err := s.Pipeline.Build(ctx, o)
+	if err != nil {
+		return fmt.Errorf("building what is to be tested: %w", err)
+	}
+	result.Print(s.Log)
+	built := built{Suite: s, options: o, result: result}
+	return s.runAll(ctx, append(s.static(),
+		Check{"unit", s.unit},
+		Check{"configurations", built.configurations},
+		Check{"lintian", built.lintian},
+		Check{"rpm", built.rpm},
+		Check{"rpmlint", built.rpmlint},
+		Check{"reproducible", built.reproducible},
+		Check{"distributions", built.distributions},
+	))
+}
+
+func (s Suite) runAll(ctx context.Context, checks []Check) error {
+	tally := &Tally{Log: s.Log}
+	tally.Run(ctx, checks...)
+	return tally.Close()
+}
+
+func (s Suite) definitions(context.Context, *Tally) error {
+	packages, err := pkgdef.Load(s.Root)
+	if err != nil {
+		return err
+	}
+	for _, p := range packages {
+		if _, err := pkgdef.LoadSource(s.Root, p.Source); err != nil {
+			return fmt.Errorf("packages/%s: %w", p.Name, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,117 @@
+// Package suite runs every check and test that the project has, and counts
+// honestly: what passed, what failed, and what could not run here and why.
+package suite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
+)
+
+// Check is one named piece of the suite.
+type Check struct {
+	Name string
+	// Run does it. An error is a failure, unless it is a Skip or a
+	// tool.Missing; nil is a pass. A check of many parts counts them on the
+	// tally itself, and returns errCounted.
+	Run func(context.Context, *Tally) error
+}
+
+// Skip is the reason why something cannot run on this machine.
+type Skip struct{ Reason string }
+
+// Error is the reason.
+func (s Skip) Error() string { return s.Reason }
+
+// errCounted says that a check has counted its parts by itself.
+var errCounted = errors.New("counted")
+
+// Tally counts and says results.
+type Tally struct {
+	Log io.Writer
+
+	mu                      sync.Mutex
+	passed, failed, skipped int
+	notes                   []string // failures and skips, for the end
+}
+
+// Run runs the checks one after the other: most fill the machine by
+// themselves, and their words stay in order.
+func (t *Tally) Run(ctx context.Context, checks ...Check) {
+	for _, check := range checks {
+		if ctx.Err() != nil {
+			t.Count(check.Name, context.Cause(ctx), 0)
+			return
+		}
+		start := time.Now()
+		fmt.Fprintf(t.Log, "=== %s\n", check.Name)
+		if err := check.Run(ctx, t); !errors.Is(err, errCounted) {
+			t.Count(check.Name, err, time.Since(start))
+		}
+	}
+}
+
+// Count counts one result and says it.
+func (t *Tally) Count(name string, err error, took time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var skip Skip
+	var missing tool.Missing
+	word, detail := "ok", ""
+	switch {
+	case err == nil:
+		t.passed++
+	case errors.As(err, &skip), errors.As(err, &missing):
+		t.skipped++
+		word, detail = "SKIP", ": "+err.Error()
+	default:
+		t.failed++
+		word, detail = "FAIL", ": "+err.Error()
+	}
+	line := fmt.Sprintf("%-4s %s (%.1f s)%s", word, name, took.Seconds(), detail)
+	fmt.Fprintln(t.Log, line)
+	if err != nil {
+		t.notes = append(t.notes, line)
+	}
+}
+
+// pass counts a part that passed without a line of its own.
+func (t *Tally) pass() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.passed++
+}
+
+// Close repeats what did not pass and ends with the line of counts. The error
+// says that something failed.
+func (t *Tally) Close() error {
+	for _, note := range t.notes {
+		fmt.Fprintln(t.Log, note)
+	}
+	fmt.Fprintf(t.Log, "%d passed, %d failed, %d skipped\n", t.passed, t.failed, t.skipped)
+	if t.failed > 0 {
+		return fmt.Errorf("%s failed", plural(t.failed, "test"))
+	}
+	if t.passed == 0 {
+		return errors.New("no test ran")
+	}
+	return nil
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// indented is text to stand below a line.
+func indented(text string) string {
+	return "\n    " + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n    ")
+}

@@ -1,0 +1,111 @@
+package suite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
+)
+
+// exposure is the most that `systemd-analyze security` may say of a package's
+// services, from 0 (all closed) to 10. The agent looks into other processes.
+var exposure = map[string]float64{"spire-server": 1.5, "spire-agent": 2.2, "spiffe-oidc-discovery-provider": 1.5}
+
+// units has systemd itself read every unit, and measures every service.
+func (s Suite) units(ctx context.Context, tally *Tally) error {
+	if err := tool.Need("systemd-analyze"); err != nil {
+		return err
+	}
+	packages, err := pkgdef.Load(s.Root)
+	if err != nil {
+		return err
+	}
+	root, err := unitRoot(packages)
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(root)
+	for _, p := range packages {
+		for _, unit := range p.Units.Names() {
+			start := time.Now()
+			tally.Count("unit "+unit, checkUnit(ctx, root, unit, exposure[p.Name]), time.Since(start))
+		}
+	}
+	return errCounted
+}
+
+// unitRoot is a root folder with the units and what they name, for systemd to
+// look at without installing anything.
+func unitRoot(packages []pkgdef.Package) (string, error) {
+	root, err := os.MkdirTemp("", "spire-packages-units-")
+	if err != nil {
+		return "", err
+	}
+	units := filepath.Join(root, "usr/lib/systemd/system")
+	bin := filepath.Join(root, "usr/bin")
+	err = errors.Join(os.MkdirAll(units, 0o755), os.MkdirAll(bin, 0o755), os.Symlink("usr/bin", filepath.Join(root, "bin")))
+	programs := []string{"sh", "kill"}
+	for _, p := range packages {
+		programs = append(programs, p.Binary())
+		for _, file := range p.Units.Files {
+			content, readErr := os.ReadFile(file)
+			err = errors.Join(err, readErr, os.WriteFile(filepath.Join(units, filepath.Base(file)), content, 0o644))
+		}
+	}
+	for _, program := range programs {
+		err = errors.Join(err, os.WriteFile(filepath.Join(bin, program), []byte("#!/bin/sh\n"), 0o755))
+	}
+	// Units that every system has, and ours name.
+	for _, other := range []string{"basic.target", "shutdown.target", "sysinit.target", "multi-user.target", "network-online.target", "time-sync.target", "umount.target", "system.slice", "-.slice", "-.mount", "dbus.socket", "systemd-journald.socket", "tmp.mount"} {
+		text := "[Unit]\nDescription=" + other + "\n"
+		if strings.HasSuffix(other, ".mount") {
+			continue
+		}
+		if strings.HasSuffix(other, ".socket") {
+			text += "[Socket]\nListenStream=/run/" + other + "\n"
+		}
+		err = errors.Join(err, os.WriteFile(filepath.Join(units, other), []byte(text), 0o644))
+	}
+	return root, err
+}
+
+func checkUnit(ctx context.Context, root, unit string, most float64) error {
+	instance := strings.Replace(unit, "@.", "@main.", 1)
+	// The man pages are in the packages, not here.
+	out, err := run.New("systemd-analyze", "verify", "--man=no", "--root="+root, instance).Combined(ctx)
+	if err != nil || strings.TrimSpace(out) != "" {
+		return fmt.Errorf("systemd-analyze verify is not silent: %w%s", err, indented(out))
+	}
+	if !strings.HasSuffix(unit, ".service") {
+		return nil
+	}
+	level, err := measure(ctx, root, instance)
+	if err != nil {
+		return err
+	}
+	if level > most {
+		return fmt.Errorf("its exposure is %.1f, more than %.1f", level, most)
+	}
+	return nil
+}
+
+// measure is the overall exposure of a service. The JSON has no sum, so it is
+// read from the closing line.
+func measure(ctx context.Context, root, unit string) (float64, error) {
+	out, err := run.New("systemd-analyze", "security", "--no-pager", "--offline=true", "--root="+root, unit).Combined(ctx)
+	_, rest, ok := strings.Cut(out, "Overall exposure level for "+unit+": ")
+	word, _, _ := strings.Cut(rest, " ")
+	level, parseErr := strconv.ParseFloat(word, 64)
+	if !ok || parseErr != nil {
+		return 0, fmt.Errorf("systemd-analyze security gave no exposure: %w%s", errors.Join(err, parseErr), indented(out))
+	}
+	return level, nil
+}

@@ -1,0 +1,108 @@
+package suite
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
+)
+
+// validator says how a command is asked whether it accepts a configuration.
+type validator struct {
+	prefix string // of the configuration's file name
+	binary string
+	ask    func(context.Context, run.Command) error
+}
+
+var validators = []validator{
+	{"server", "spire-server", validates},
+	{"agent", "spire-agent", validates},
+	{"oidc-discovery-provider", "oidc-discovery-provider", starts},
+}
+
+// validate has the built command read one configuration, with the variables
+// of the environment file beside it, as systemd would give them. Files of
+// other programs, such as a web server's, are skipped.
+func (b built) validate(ctx context.Context, file string) error {
+	for _, v := range validators {
+		if !strings.HasPrefix(filepath.Base(file), v.prefix) {
+			continue
+		}
+		env, err := exampleEnv(filepath.Dir(file))
+		if err != nil {
+			return err
+		}
+		command := run.Command{Name: b.binary(v.binary), Args: []string{"-config", file, "-expandEnv"}, Env: env, Dir: os.TempDir()}
+		return v.ask(ctx, command)
+	}
+	return Skip{"it is not SPIRE's"}
+}
+
+func (b built) binary(name string) string {
+	return b.Pipeline.Dist.Work(b.result.Tree.Label(), runtime.GOARCH, "bin", name)
+}
+
+// validates asks `validate`, which servers and agents have.
+func validates(ctx context.Context, command run.Command) error {
+	command.Args = append([]string{"validate"}, command.Args...)
+	out, err := command.Combined(ctx)
+	if err != nil {
+		return fmt.Errorf("%w%s", err, indented(out))
+	}
+	if !strings.Contains(out, "configuration file is valid") {
+		return fmt.Errorf("it said neither yes nor no:%s", indented(out))
+	}
+	return nil
+}
+
+// starting is how long the OIDC provider, which has no way to only check, may
+// run: one that is refused ends within milliseconds.
+const starting = 2 * time.Second
+
+// starts runs the OIDC provider until it has read its configuration. What
+// fails afterwards, such as a socket or a server that is not there, is no
+// fault of the file.
+func starts(ctx context.Context, command run.Command) error {
+	ctx, cancel := context.WithTimeout(ctx, starting)
+	defer cancel()
+	out, err := command.Combined(ctx)
+	if errors.Is(err, context.DeadlineExceeded) || err == nil {
+		return nil
+	}
+	for _, word := range []string{"unable to load configuration", "unable to parse", "unable to decode", "must be", "is required", "required", "unknown configuration"} {
+		if strings.Contains(out, word) {
+			return fmt.Errorf("%w%s", err, indented(out))
+		}
+	}
+	return nil
+}
+
+// exampleEnv reads the *.env.example files of a folder in the form of
+// systemd's EnvironmentFile.
+func exampleEnv(dir string) ([]string, error) {
+	files, err := filepath.Glob(filepath.Join(dir, "*.env.example"))
+	if err != nil {
+		return nil, err
+	}
+	env := []string{}
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		for scanner := bufio.NewScanner(bytes.NewReader(content)); scanner.Scan(); {
+			if line := strings.TrimSpace(scanner.Text()); line != "" && !strings.HasPrefix(line, "#") {
+				env = append(env, line)
+			}
+		}
+	}
+	return env, nil
+}

@@ -1,0 +1,87 @@
+// Package tool knows the programs that the targets need beside Go: in which of
+// the system's packages they are, and how they get there.
+package tool
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
+)
+
+// Setup is what to type to get the tools.
+const Setup = "go run magefile.go setup"
+
+// need is one program.
+type need struct {
+	why string
+	// packages has it under each package manager's name; a manager that is not
+	// in the list has no such package.
+	packages map[string]string
+}
+
+func everywhere(name string) map[string]string {
+	return map[string]string{"apt-get": name, "dnf": name, "zypper": name}
+}
+
+// needs are all programs, by the name that is looked for in PATH.
+var needs = map[string]need{
+	"patch":           {"applies the patches to the source", everywhere("patch")},
+	"musl-gcc":        {"compiles and links the server's sqlite", map[string]string{"apt-get": "musl-tools", "dnf": "musl-gcc", "zypper": "musl-devel"}},
+	"dpkg-deb":        {"reads the debs", map[string]string{"apt-get": "dpkg", "dnf": "dpkg", "zypper": "dpkg"}},
+	"rpm":             {"reads the rpms", map[string]string{"apt-get": "rpm", "dnf": "rpm", "zypper": "rpm"}},
+	"lintian":         {"checks the debs", map[string]string{"apt-get": "lintian", "dnf": "lintian"}},
+	"rpmlint":         {"checks the rpms", everywhere("rpmlint")},
+	"shellcheck":      {"checks the scriptlets", map[string]string{"apt-get": "shellcheck", "dnf": "ShellCheck", "zypper": "ShellCheck"}},
+	"dash":            {"runs the scriptlets as Debian does", everywhere("dash")},
+	"systemd-analyze": {"checks the units", everywhere("systemd")},
+	"man":             {"checks the man pages", map[string]string{"apt-get": "man-db", "dnf": "man-db", "zypper": "man"}},
+	"mmdebstrap":      {"makes the roots that packages are tested in", map[string]string{"apt-get": "mmdebstrap", "dnf": "mmdebstrap"}},
+	"docker":          {"runs the test containers", map[string]string{"apt-get": "docker.io", "dnf": "moby-engine", "zypper": "docker"}},
+	"dockerd":         {"runs the test containers", map[string]string{"apt-get": "docker.io", "dnf": "moby-engine", "zypper": "docker"}},
+	"iptables":        {"is needed by Docker's daemon", everywhere("iptables")},
+}
+
+// companions are packages that a package needs beside it when what it merely
+// recommends is not installed.
+var companions = map[string][]string{
+	"docker.io": {"containerd", "runc", "iptables"},
+}
+
+// Missing is the error for programs that are not in PATH.
+type Missing struct{ Programs []string }
+
+// Error names the programs and what to do.
+func (m Missing) Error() string {
+	var lines []string
+	for _, program := range m.Programs {
+		lines = append(lines, fmt.Sprintf("%s is missing (it %s)", program, why(program)))
+	}
+	return strings.Join(lines, "; ") + ": install what is needed with `" + Setup + "`"
+}
+
+func why(program string) string {
+	if known, ok := needs[program]; ok {
+		return known.why
+	}
+	return "works for another architecture"
+}
+
+// Need gives a Missing error unless all programs are there.
+func Need(programs ...string) error {
+	var missing []string
+	for _, program := range programs {
+		if !run.Have(program) {
+			missing = append(missing, program)
+		}
+	}
+	if len(missing) > 0 {
+		return Missing{missing}
+	}
+	return nil
+}
+
+// All are the programs that are needed on the machine itself, in order.
+func All() []string { return slices.Sorted(maps.Keys(needs)) }

@@ -1,0 +1,73 @@
+//go:build mage
+
+package main
+
+import (
+	"context"
+	"os"
+	"runtime"
+	"strings"
+
+	"github.com/magefile/mage/mg"
+	"golang.org/x/term"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite"
+)
+
+// checkout is the pipeline of the folder that mage runs in.
+func checkout() pipeline.Pipeline {
+	root, err := os.Getwd()
+	if err != nil {
+		panic(err)
+	}
+	if mg.Verbose() {
+		run.Echo = os.Stderr
+	}
+	return pipeline.Pipeline{
+		Root: root, Dist: artifact.Dist(root + "/dist"), Log: os.Stderr,
+		Terminal: term.IsTerminal(int(os.Stderr.Fd())),
+	}
+}
+
+// tests is the suite of the same folder.
+func tests() suite.Suite {
+	p := checkout()
+	return suite.Suite{Root: p.Root, Pipeline: p, Log: os.Stderr}
+}
+
+// options are a target's flags; where one is not given, the environment's.
+func options(version, arch, source *string, unchecked *bool) pipeline.Options {
+	return pipeline.Options{
+		Version:   flag(version, "SPIRE_VERSION"),
+		Dir:       flag(source, "SPIRE_SOURCE"),
+		Unchecked: unchecked != nil && *unchecked || os.Getenv("SPIRE_UNCHECKED") == "1",
+		Arches:    arches(arch),
+	}
+}
+
+func flag(given *string, variable string) string {
+	if given != nil {
+		return *given
+	}
+	return os.Getenv(variable)
+}
+
+// arches are the architectures asked for; the machine's own by default.
+func arches(given *string) []string {
+	if list := flag(given, "SPIRE_ARCH"); list != "" {
+		return strings.Split(list, ",")
+	}
+	return []string{runtime.GOARCH}
+}
+
+func build(ctx context.Context, o pipeline.Options, formats ...string) error {
+	o.Formats = formats
+	result, err := checkout().Build(ctx, o)
+	if err == nil {
+		result.Print(os.Stdout)
+	}
+	return err
+}

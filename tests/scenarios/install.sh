@@ -1,0 +1,76 @@
+#!/bin/sh
+# A fresh install: everything is where it belongs, and everything is off.
+set -eu
+# shellcheck source=lib/common.sh
+. "$(dirname "$0")/lib/common.sh"
+
+pkg_prepare
+pkg_install
+unwarned 'installing'
+
+for name in $NAMES; do
+    same "$name verified against its package" '' "$(pkg_verify "$name" 2>&1 || :)"
+done
+
+# Each file has the mode it was packaged with, root owns it, and nobody else
+# may write to it.
+for name in $NAMES; do
+    listing=$(pkg_listing "$name")
+    [ -n "$listing" ] || fail "files of $name, expected some, got none"
+    while read -r mode owner path; do
+        got=$(stat --format '%A %U/%G' "$path" 2>&1) || fail "$path of $name, expected it to be there, got nothing"
+        [ "$got" = "$mode $owner" ] || fail "$path of $name, expected '$mode $owner', got '$got'"
+        [ "$owner" = root/root ] || fail "$path of $name, expected owner root/root, got $owner"
+        case $mode in
+        *[sStT]*) fail "$path of $name, expected no setuid, setgid or sticky bit, got $mode" ;;
+        ????????w?) fail "$path of $name, expected it closed to others, got $mode" ;;
+        esac
+        printf '%s %s %s\n' "$mode" "$owner" "$path"
+    done <<LISTING
+$listing
+LISTING
+    ok "$name: modes and owners of its $(printf '%s\n' "$listing" | wc -l) files and directories"
+done
+
+users_are_there
+
+for unit in $UNITS; do
+    unit_is "$unit" disabled inactive
+done
+# Whatever else is shipped is off, too.
+for name in $NAMES; do
+    for path in $(pkg_paths "$name" | grep -E '/systemd/system/[^/]+\.(service|socket|target|timer|path)$'); do
+        state=$(systemctl is-enabled "$(basename "$path")" 2>&1 || :)
+        case $state in
+        disabled | static | indirect) ok "$(basename "$path") is $state" ;;
+        *) fail "$path, expected it not to be enabled, got $state" ;;
+        esac
+    done
+done
+no_process
+same 'failed units' '' "$(systemctl list-units --failed --plain --no-legend)"
+
+# Templates are verified as one of their instances. Whether their man pages can
+# be read is for a machine with man to say.
+# shellcheck disable=SC2046,SC2086 # a list
+quietly systemd-analyze verify --man=no $(printf '%s\n' $UNITS | sed 's/@\./@instance./')
+[ "$CODE" -eq 0 ] || fail "systemd-analyze verify, expected exit code 0, got $CODE: $(brief)"
+same 'what systemd-analyze verify says' '' "$OUTPUT"
+
+for name in $NAMES; do
+    version=$(pkg_version "$name")
+    case $name in spiffe-*) flag=-version ;; *) flag=--version ;; esac
+    quietly "/usr/bin/$name" "$flag"
+    same "exit code of $name $flag" 0 "$CODE"
+    same "$name $flag" "$version" "$OUTPUT"
+    page=$(pkg_paths "$name" | grep -Em1 "/man/man[18]/$name\.[18]\.gz$") ||
+        fail "man page of $name, expected one in its package, got none"
+    case $(gzip --decompress --stdout "$page") in
+    *.TH*) ok "$page is a man page" ;;
+    *) fail "$page, expected a man page, got no .TH line" ;;
+    esac
+done
+
+answers 'default server configuration' 0 'SPIRE server configuration file is valid.' spire-server validate -config "$SERVER_CONF"
+answers 'default agent configuration' 0 'SPIRE agent configuration file is valid.' spire-agent validate -config "$AGENT_CONF"
+there "$OIDC_CONF" # has no validate; the scenario "works" starts it

@@ -1,0 +1,153 @@
+# shellcheck shell=sh disable=SC2034 # the lists are for the scenarios
+# What every scenario begins with:
+#
+#   . "$(dirname "$0")/lib/common.sh"
+#
+# The driver (magefiles/internal/distro) calls a scenario as root in a fresh
+# container, with these variables:
+#   FORMAT   deb or rpm: which vocabulary below is read
+#   STANDIN  not empty: the container is not really of that family
+#   PHASE    1, and one more after each reboot that the scenario asked for
+#
+# A scenario prints a line "ok: ..." for each thing checked, and ends at the
+# first thing wrong with one line "FAIL: what, expected ..., got ...".
+
+exec 2>&1 # one stream, in order
+export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive
+umask 022
+
+TOP=/opt/spire-packages
+LIB=$TOP/scenarios/lib
+
+# The packages under test: names, and per package its units and commands.
+NAMES='spire-server spire-agent spiffe-oidc-discovery-provider'
+SERVICES='spire-server.service spire-agent.service spiffe-oidc-discovery-provider.service'
+UNITS="$SERVICES spire-server@.service spire-server.target spire-agent@.service spire-agent.target"
+USERS='spire-server spire-agent spiffe-oidc'
+SERVER_CONF=/etc/spire/server/server.conf
+AGENT_CONF=/etc/spire/agent/agent.conf
+OIDC_CONF=/etc/spire/oidc-discovery-provider/oidc-discovery-provider.conf
+# Files that the admin makes.
+AGENT_ENV=/etc/spire/agent/agent.env
+BUNDLE=/etc/spire/agent/bootstrap.crt
+SERVER_SOCKET=/run/spire/server/private/api.sock
+AGENT_SOCKET=/run/spire/agent/public/api.sock
+OIDC_SOCKET=/run/spire/oidc-discovery-provider/server.sock
+
+ok() { printf 'ok: %s\n' "$*"; }
+
+fail() {
+    printf 'FAIL: %s\n' "$*"
+    exit 1
+}
+
+# reboot: ends this phase; the scenario is called again with the next one.
+reboot() { exit 194; }
+
+# same WHAT EXPECTED GOT
+same() {
+    [ "$2" = "$3" ] || fail "$1, expected '$2', got '$3'"
+    ok "$1: $3"
+}
+
+# there PATH..., gone PATH...
+there() {
+    for path; do
+        [ -e "$path" ] || fail "$path, expected it to be there, got nothing"
+        ok "$path is there"
+    done
+}
+gone() {
+    for path; do
+        if [ -e "$path" ] || [ -L "$path" ]; then
+            fail "$path, expected it to be gone, got $(ls -ld "$path")"
+        fi
+        ok "$path is gone"
+    done
+}
+
+# quietly COMMAND...: runs it with its output in $OUTPUT, which is shown, and
+# its exit code in $CODE.
+quietly() {
+    CODE=0
+    OUTPUT=$("$@" 2>&1) || CODE=$?
+    printf '%s\n' "\$ $*" "$OUTPUT"
+}
+
+# answers WHAT CODE TEXT COMMAND...: the command ends with that code and says
+# that text.
+answers() {
+    what=$1 code=$2 text=$3
+    shift 3
+    quietly "$@"
+    [ "$CODE" -eq "$code" ] || fail "$what, expected exit code $code, got $CODE: $(brief)"
+    case $OUTPUT in
+    *"$text"*) ok "$what" ;;
+    *) fail "$what, expected '$text', got '$(brief)'" ;;
+    esac
+}
+
+# soon SECONDS WHAT CODE TEXT COMMAND...: answers, asked until it is so.
+soon() {
+    end=$(($(date +%s) + $1))
+    shift
+    while :; do
+        if got=$(answers "$@"); then
+            break
+        elif [ "$(date +%s)" -ge "$end" ]; then
+            printf '%s\n' "$got"
+            exit 1
+        fi
+        sleep 0.3
+    done
+    # What a subshell set is lost: take the answer from what it printed.
+    OUTPUT=$(printf '%s\n' "$got" | sed '1d;$d')
+    printf '%s\n' "$got"
+}
+
+# brief: the last line that a command printed.
+brief() { printf '%s\n' "$OUTPUT" | grep -v '^[[:space:]]*$' | tail -n 1; }
+
+# unwarned WHAT: the package manager whose output is in $OUTPUT went through
+# without a complaint, but for those that the vocabulary expects.
+unwarned() {
+    [ "$CODE" -eq 0 ] || fail "$1, expected exit code 0, got $CODE: $(brief)"
+    if line=$(printf '%s\n' "$OUTPUT" | grep -Ev "$EXPECTED" | grep -Eim1 'warn|error|fail|cannot|unable|not found|no such|denied|deprecated|^[WEN]: '); then
+        fail "$1, expected no warning, got '$line'"
+    fi
+    ok "$1, without a warning"
+}
+
+# unit_is UNIT ENABLED ACTIVE
+unit_is() {
+    same "$1 enabled" "$2" "$(systemctl is-enabled "$1" 2>&1 || :)"
+    case $1 in *@.*) return ;; esac
+    same "$1 active" "$3" "$(systemctl is-active "$1" 2>&1 || :)"
+}
+
+# unit_unknown UNIT: systemd neither knows the unit nor runs it.
+unit_unknown() {
+    case $1 in *@.*) return ;; esac
+    same "$1" 'not-found inactive' "$(systemctl show --property=LoadState,ActiveState --value "$1" | paste -sd ' ')"
+}
+
+# no_process: nothing of ours runs.
+no_process() {
+    running=$(readlink /proc/[0-9]*/exe | grep -E '^/usr/bin/spi(re|ffe)' || :)
+    same 'processes of ours' '' "$running"
+}
+
+# users_are_there: also after a removal, or files would fall to a later user
+# with the same number.
+users_are_there() {
+    for user in $USERS; do
+        entry=$(getent passwd "$user") || fail "user $user, expected it to be there, got none"
+        same "shell of user $user" nologin "$(basename "${entry##*:}")"
+    done
+}
+
+# digest FILE
+digest() { sha256sum "$1" | cut -d ' ' -f 1; }
+
+# shellcheck source=deb.sh
+. "$LIB/$FORMAT.sh"
