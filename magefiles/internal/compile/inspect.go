@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
@@ -48,7 +49,7 @@ func (c Compiler) check(ctx context.Context, binary artifact.Binary, version str
 		fmt.Fprintf(c.Log, "compile %s: %s was not run: nothing here runs %s\n", binary.Arch, binary.Name, binary.Arch)
 		return nil
 	}
-	words := append(emulator, binary.Path, "--version")
+	words := slices.Concat(emulator, []string{binary.Path, "--version"})
 	said, err := run.Command{Name: words[0], Args: words[1:], Env: []string{}}.Combined(ctx)
 	if err != nil {
 		return fmt.Errorf("asking it for its version: %w", err)

@@ -146,7 +146,7 @@ func (h *Host) attempt(ctx context.Context, b bench, packages []string, name, ke
 	if err != nil {
 		return said, err
 	}
-	defer said.Close()
+	defer func() { _ = said.Close() }() // a log that lacks its end is no failure
 	c := container{
 		name:    fmt.Sprintf("spire-packages-%s-%s-%d", b.row.Name, name, os.Getpid()),
 		image:   b.image,
@@ -173,7 +173,7 @@ func (h *Host) attempt(ctx context.Context, b bench, packages []string, name, ke
 
 // boot brings the container up with packages and scenarios in it.
 func (h *Host) boot(ctx context.Context, c container, row Row, packages []string) error {
-	step, cancel := context.WithTimeoutCause(ctx, stepTime, fmt.Errorf("Docker took longer than %s", stepTime))
+	step, cancel := context.WithTimeoutCause(ctx, stepTime, fmt.Errorf("no answer from Docker for %s", stepTime))
 	defer cancel()
 	if err := c.create().Run(step); err != nil {
 		return fmt.Errorf("creating the container: %w", err)

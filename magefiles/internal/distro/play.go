@@ -18,7 +18,7 @@ import (
 const rebootCode = 194
 
 // phases is how often a script is called at most.
-const phases = 5
+const phases = 3
 
 // play runs the scenario's script, over as many reboots as it asks for.
 func (h *Host) play(ctx context.Context, c container, row Row, name string, said *transcript) error {

@@ -21,7 +21,7 @@ const buildHost = "spire-packages"
 
 func dressRPM(info *nfpm.Info, item Item) {
 	info.RPM.Summary = item.Package.Summary
-	info.RPM.Group = "Unspecified"
+	info.RPM.Group = "System Environment/Daemons"
 	info.RPM.BuildHost = buildHost
 	info.RPM.Compression = "zstd"
 	full := version(info)

@@ -140,9 +140,9 @@ func spell(spans map[string]years) []string {
 	var lines []string
 	for who, y := range spans {
 		line := "Copyright "
-		switch {
-		case y.first == "":
-		case y.first == y.last:
+		switch y.first {
+		case "":
+		case y.last:
 			line += y.first + " "
 		default:
 			line += y.first + "-" + y.last + " "

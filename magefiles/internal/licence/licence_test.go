@@ -192,7 +192,7 @@ func TestScanRefuses(t *testing.T) {
 			if !errors.As(err, &bad) || !errors.Is(err, test.want) {
 				t.Fatalf("error %v, want %v", err, test.want)
 			}
-			if bad.Module != "example.org/bad" || bad.Version != "v9" || test.want != ErrNone && bad.File != test.file {
+			if bad.Module != "example.org/bad" || bad.Version != "v9" || !errors.Is(test.want, ErrNone) && bad.File != test.file {
 				t.Errorf("the error names %q %q %q", bad.Module, bad.Version, bad.File)
 			}
 			if !strings.Contains(err.Error(), test.says) {

@@ -37,7 +37,12 @@ type Package struct {
 	Fixed []Entry `yaml:"-"`
 	// Manual is the path of the hand-written part of the man page.
 	Manual string `yaml:"-"`
+	// Lintian is the path of the overrides that all debs have in common.
+	Lintian string `yaml:"-"`
 }
+
+// lintianOverrides is the one file among the packages' folders.
+const lintianOverrides = "lintian-overrides"
 
 // Config is a configuration file: where it is in the package's folder, and
 // where it is installed.
@@ -89,6 +94,9 @@ func Load(root string) ([]Package, error) {
 	var packages []Package
 	var errs []error
 	for _, entry := range entries {
+		if entry.Name() == lintianOverrides {
+			continue
+		}
 		p, err := loadPackage(root, entry.Name())
 		packages, errs = append(packages, p), append(errs, err)
 	}
@@ -129,6 +137,7 @@ func loadPackage(root, name string) (Package, error) {
 	if err != nil {
 		return Package{}, err
 	}
+	p.Lintian = filepath.Join(root, "packages", lintianOverrides)
 	p.Fixed = slices.Concat(p.configEntries(dir), p.Units.entries(p.docDir()), examples)
 	return p, p.strayFiles(dir)
 }

@@ -40,7 +40,7 @@ var shared = map[string]bool{
 	"/usr/lib/systemd": true, "/usr/lib/systemd/system": true, "/usr/lib/systemd/system-preset": true,
 	"/usr/lib/sysusers.d": true, "/usr/lib/tmpfiles.d": true, "/usr/share": true,
 	"/usr/share/bash-completion": true, "/usr/share/bash-completion/completions": true,
-	"/usr/share/doc": true, "/usr/share/licenses": true, "/usr/share/man": true, "/usr/share/man/man1": true,
+	"/usr/share/doc": true, "/usr/share/licenses": true, "/usr/share/lintian": true, "/usr/share/lintian/overrides": true, "/usr/share/man": true, "/usr/share/man/man1": true,
 }
 
 // Payload lists everything that the package installs in the given format, by
@@ -51,6 +51,9 @@ func (p Package) Payload(format, binary string, docs Docs) []Entry {
 	for name, entry := range p.docEntries(format) {
 		entry.From, entry.Mode = filepath.Join(docs.Dir, name), 0o644
 		entries = append(entries, entry)
+	}
+	if format == Deb {
+		entries = append(entries, Entry{Path: "/usr/share/lintian/overrides/" + p.Name, Kind: File, Mode: 0o644, From: p.Lintian})
 	}
 	entries = append(entries, ownDirs(entries)...)
 	slices.SortFunc(entries, func(a, b Entry) int { return strings.Compare(a.Path, b.Path) })

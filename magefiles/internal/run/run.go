@@ -23,7 +23,7 @@ const grace = 10 * time.Second
 // repeats: the cause is at the end, and a whole compiler log hides it.
 const reportedLines = 20
 
-// Echo, when not nil, gets one line for each command that starts. Targets set
+// Echo gets, when it is not nil, one line for each command that starts. Targets set
 // it to standard error under `mage -v`.
 var Echo io.Writer
 

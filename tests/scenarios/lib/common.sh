@@ -36,8 +36,9 @@ OIDC_SOCKET=/run/spire/oidc-discovery-provider/server.sock
 
 ok() { printf 'ok: %s\n' "$*"; }
 
+# fail WORDS...: in one line, whatever was got.
 fail() {
-    printf 'FAIL: %s\n' "$*"
+    printf 'FAIL: %s\n' "$(printf '%s\n' "$*" | paste -sd ' ')"
     exit 1
 }
 
