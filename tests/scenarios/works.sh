@@ -37,6 +37,11 @@ kid=$(jwt_kid "$token")
 [ -n "$kid" ] || fail "JWT, expected a kid in its header, got '$token'"
 ok "the JWT's kid is $kid"
 
+# What a reload does is for plugins to see; here, that it can be done.
+answers 'reload' 0 '' systemctl reload spire-server spire-agent
+server_is_healthy
+agent_is_healthy
+
 unset_join_token
 systemctl restart spire-agent
 agent_is_healthy

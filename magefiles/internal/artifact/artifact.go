@@ -41,6 +41,9 @@ type Tree struct {
 	// Hash is the golang.org/x/mod dirhash (h1) of the whole tree, patches and
 	// vendored dependencies included.
 	Hash string
+	// Fresh is true when the tree was made in this run: nobody can have changed
+	// it since.
+	Fresh bool `json:"-"`
 }
 
 // Label is the version as file and folder names show it: a tree that nobody

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
@@ -18,15 +19,19 @@ import (
 // Flags are the arguments of `go build` in every path that makes a binary. The
 // linker's options hold the stamp of the version.
 func Flags(s pkgdef.Source, tree artifact.Tree) []string {
-	return []string{
-		"-trimpath",   // no path of the build machine
+	return append(slices.Clone(common),
 		"-mod=vendor", // recorded in the binary, so every path must use it
 		"-buildvcs=false",
-		// Without these, net and os/user would pull in C, and everything above
-		// them would be compiled twice.
-		"-tags=netgo,osusergo",
-		"-ldflags=-s -w -X " + stamp(s, tree) + " -extldflags -static",
-	}
+		"-ldflags=-s -w -X "+stamp(s, tree)+" -extldflags -static",
+	)
+}
+
+// common are the flags that decide what a package's compiled form is.
+var common = []string{
+	"-trimpath", // no path of the build machine
+	// Without these, net and os/user would pull in C, and everything above
+	// them would be compiled twice.
+	"-tags=netgo,osusergo",
 }
 
 // stamp is the assignment of the version. A tree that nobody vouches for gets
@@ -157,7 +162,7 @@ func (c Compiler) build(ctx context.Context, tree artifact.Tree, commands []stri
 		packages = append(packages, "./"+command)
 	}
 	env := Env(arch, cc)
-	list := append([]string{"list", "-deps", "-mod=vendor", "-tags=netgo,osusergo"}, packages...)
+	list := slices.Concat([]string{"list", "-deps", "-mod=vendor"}, common, packages)
 	progress := c.progress(ctx, arch, goTool.Command(list...).In(tree.Dir).WithEnv(env...))
 	defer progress.stop()
 	build := append([]string{"build", "-v", "-o", out + "/"}, Flags(c.Source, tree)...)

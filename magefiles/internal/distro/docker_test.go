@@ -3,7 +3,6 @@ package distro
 import (
 	"context"
 	"errors"
-	"flag"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -15,47 +14,14 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 )
 
-// The tests in this file boot containers. -packages and -row are for working
-// on the scenarios:
-//
-//	go test ./magefiles/internal/distro -run Scenarios -v -packages "$PWD/dist/1.13.3"
-var (
-	packagesFlag = flag.String("packages", "", "folder of packages to take through the scenarios of tests/")
-	rowFlag      = flag.String("row", "", "the only row to run")
-	scenarioFlag = flag.String("scenario", "", "the only scenario to run")
-	cacheFlag    = flag.String("cache", filepath.Join(os.TempDir(), "spire-packages-roots"), "folder of root tarballs")
-)
-
-// TestScenarios takes real packages through the real scenarios.
-func TestScenarios(t *testing.T) {
-	if *packagesFlag == "" {
-		t.Skip("no -packages given")
-	}
-	files, err := filepath.Glob(filepath.Join(*packagesFlag, "*"))
+// cacheDir is where the tests of the packages keep their roots too.
+func cacheDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.UserCacheDir()
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &Host{Cache: *cacheFlag, Reports: filepath.Join(*packagesFlag, "test"), Scenarios: "../../../tests/scenarios", Log: os.Stderr}
-	rows, err := Load("../../../tests/distros.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	names, err := Scenarios(h.Scenarios)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if *scenarioFlag != "" {
-		names = []string{*scenarioFlag}
-	}
-	for _, row := range rows {
-		if *rowFlag != "" && row.Name != *rowFlag {
-			continue
-		}
-		report, err := h.Run(t.Context(), row, row.Select(files, runtime.GOARCH), names)
-		if err := errors.Join(err, report.Err()); err != nil {
-			t.Error(err)
-		}
-	}
+	return filepath.Join(dir, "spire-packages", "roots")
 }
 
 // debian is a root small enough for a test, and the same as the real row's, so
@@ -84,7 +50,7 @@ func driver(t *testing.T, scripts map[string]string) (*Host, Row, []string, *str
 		t.Skip("making a root needs to be root")
 	}
 	log := new(strings.Builder)
-	h := &Host{Cache: *cacheFlag, Reports: t.TempDir(), Scenarios: t.TempDir(), Log: log}
+	h := &Host{Cache: cacheDir(t), Reports: t.TempDir(), Scenarios: t.TempDir(), Log: log}
 	for name, text := range scripts {
 		write(t, filepath.Join(h.Scenarios, name+".sh"), text)
 	}

@@ -288,7 +288,7 @@ func TestPack(t *testing.T) {
 	var got []string
 	for archive := tar.NewReader(&stream); ; {
 		header, err := archive.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {

@@ -97,7 +97,8 @@ func (p Pipeline) Fetch(ctx context.Context, o Options) (artifact.Tree, error) {
 		return artifact.Tree{}, err
 	}
 	defer end()
-	return b.tree, b.fetch(ctx)
+	err = b.fetch(ctx, nil)
+	return b.tree, err
 }
 
 // Compile makes the binaries.
@@ -107,7 +108,7 @@ func (p Pipeline) Compile(ctx context.Context, o Options) ([]artifact.Binary, er
 		return nil, err
 	}
 	defer end()
-	if err := b.fetch(ctx); err != nil {
+	if err := b.fetch(ctx, b.warm); err != nil {
 		return nil, err
 	}
 	var binaries []artifact.Binary
@@ -129,7 +130,7 @@ func (p Pipeline) Build(ctx context.Context, o Options) (Result, error) {
 		return Result{}, err
 	}
 	defer end()
-	if err := b.fetch(ctx); err != nil {
+	if err := b.fetch(ctx, b.warm); err != nil {
 		return Result{}, err
 	}
 	result := Result{Tree: b.tree, Dir: b.Dist.Version(b.tree.Label())}
@@ -165,8 +166,9 @@ func (b *build) buildArch(ctx context.Context, arch string) ([]artifact.File, er
 	return append(files, record), err
 }
 
-// fetch sweeps up after killed runs and makes the source tree.
-func (b *build) fetch(ctx context.Context) (err error) {
+// fetch sweeps up after killed runs and makes the source tree; meanwhile, if
+// not nil, runs beside that.
+func (b *build) fetch(ctx context.Context, meanwhile func(context.Context)) (err error) {
 	if err := tool.Need("patch"); err != nil {
 		return err
 	}
@@ -181,7 +183,7 @@ func (b *build) fetch(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	fetcher := source.Fetcher{Source: b.source, Dist: b.Dist, Log: b.Log}
+	fetcher := source.Fetcher{Source: b.source, Dist: b.Dist, Log: b.Log, Meanwhile: meanwhile}
 	b.tree, err = fetcher.Fetch(ctx, source.Request{Version: b.options.Version, Dir: b.options.Dir, AllowUnchecked: b.options.Unchecked})
 	return err
 }
@@ -195,9 +197,19 @@ func (b *build) commands() []string {
 	return commands
 }
 
+// warm compiles ahead what needs no source.
+func (b *build) warm(ctx context.Context) {
+	if len(b.options.Arches) > 0 {
+		b.compiler().Warm(ctx, b.options.Arches[0])
+	}
+}
+
+func (b *build) compiler() compile.Compiler {
+	return compile.Compiler{Source: b.source, Dist: b.Dist, Log: b.Log, Terminal: b.Terminal}
+}
+
 func (b *build) compile(ctx context.Context, arch string) (compile.Info, error) {
-	compiler := compile.Compiler{Source: b.source, Dist: b.Dist, Log: b.Log, Terminal: b.Terminal}
-	info, done, err := compiler.Compile(ctx, b.tree, b.commands(), arch)
+	info, done, err := b.compiler().Compile(ctx, b.tree, b.commands(), arch)
 	if done {
 		fmt.Fprintf(b.Log, "compile %s: unchanged\n", arch)
 	}

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -90,8 +91,8 @@ func (c Command) WithEnv(vars ...string) Command {
 }
 
 // Run runs the command and waits for its end. A cancelled context ends the
-// whole process group, first with SIGTERM, after a grace period with SIGKILL.
-// The error is an *Error, or wraps the context's.
+// whole process group, first with SIGINT, at which compilers and containers
+// clear up, after a grace period with SIGKILL. The error is an *Error, or wraps the context's.
 func (c Command) Run(ctx context.Context) error {
 	cmd := exec.CommandContext(ctx, c.Name, c.Args...)
 	cmd.Dir, cmd.Env, cmd.Stdin, cmd.Stdout = c.Dir, c.Env, c.Stdin, c.Stdout
@@ -102,8 +103,12 @@ func (c Command) Run(ctx context.Context) error {
 	}
 	// A group of its own: compilers and shells leave children behind that a
 	// signal to the parent alone would not reach.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+	// When this process is killed outright, the command goes with it: the
+	// kernel sends the signal at the end of the thread that started it.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) }
 	cmd.WaitDelay = grace
 	if Echo != nil {
 		fmt.Fprintf(Echo, "+ %s\n", c)

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/mod/module"
@@ -38,6 +39,9 @@ type Fetcher struct {
 	Source pkgdef.Source
 	Dist   artifact.Dist
 	Log    io.Writer // progress, a line each step
+	// Meanwhile runs beside the making of a tree, most of which keeps one
+	// processor busy; its context ends with it. nil means nothing does.
+	Meanwhile func(context.Context)
 }
 
 // Fetch gives the tree for the request: the one that an earlier run made, when
@@ -118,15 +122,31 @@ func (f Fetcher) make(ctx context.Context, want asked) (artifact.Tree, error) {
 			return artifact.Tree{}, err
 		}
 	}
+	defer f.beside(ctx)()
 	tree := from.tree
 	tree.Dir = f.dir(tree)
 	if err := artifact.MakeDir(tree.Dir, func(dir string) error { return f.fill(ctx, goTool, dir, from) }); err != nil {
 		return artifact.Tree{}, err
 	}
-	if tree.Hash, err = artifact.HashTree(tree.Dir); err != nil {
+	if tree.Hash, err = artifact.HashTree(tree.Dir, ""); err != nil {
 		return artifact.Tree{}, err
 	}
+	tree.Fresh = true
 	return tree, artifact.Save(f.record(tree), record{Key: want.key, Tree: tree})
+}
+
+// beside starts Meanwhile; what it returns ends it.
+func (f Fetcher) beside(ctx context.Context) (end func()) {
+	if f.Meanwhile == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var group sync.WaitGroup
+	group.Go(func() { f.Meanwhile(ctx) })
+	return func() {
+		cancel()
+		group.Wait()
+	}
 }
 
 // origin is where a tree comes from, and what is known of it.
@@ -241,7 +261,7 @@ func (f Fetcher) local(want Request) (tree artifact.Tree, content string, err er
 	if pin, ok := f.Source.Releases[version]; ok {
 		tree.Time = pin.Time.UTC()
 	}
-	content, err = artifact.HashTree(dir)
+	content, err = artifact.HashTree(dir, "")
 	return tree, content, err
 }
 
@@ -348,7 +368,7 @@ func goSum(dir string) (string, error) {
 // copies them out of its cache unseen: by the hash that is known, or else by
 // hashing every one of the cache's zips and folders against go.sum.
 func (f Fetcher) checkVendor(ctx context.Context, goTool gotool.Go, dir string, from origin) error {
-	hash, err := dirhash.HashDir(filepath.Join(dir, "vendor"), "vendor", dirhash.Hash1)
+	hash, err := artifact.HashTree(filepath.Join(dir, "vendor"), "vendor")
 	if err != nil {
 		return fmt.Errorf("hashing the dependencies: %w", err)
 	}

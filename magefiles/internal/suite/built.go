@@ -149,7 +149,8 @@ func (b built) configurations(ctx context.Context, tally *Tally) error {
 	return errCounted
 }
 
-// configurations are the shipped configuration files of the three commands.
+// configurations are the shipped configuration files of the three commands;
+// those of other programs, such as a web server's, are left out.
 func configurations(root string) ([]string, error) {
 	var files []string
 	for _, pattern := range []string{"packages/*/*.conf", "packages/*/examples/*/*.conf"} {
@@ -157,7 +158,11 @@ func configurations(root string) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		files = append(files, found...)
+		for _, file := range found {
+			if _, ours := validatorOf(file); ours {
+				files = append(files, file)
+			}
+		}
 	}
 	if len(files) == 0 {
 		return nil, errors.New("no configuration found")

@@ -52,7 +52,7 @@ func unitRoot(packages []pkgdef.Package) (string, error) {
 	units := filepath.Join(root, "usr/lib/systemd/system")
 	bin := filepath.Join(root, "usr/bin")
 	err = errors.Join(os.MkdirAll(units, 0o755), os.MkdirAll(bin, 0o755), os.Symlink("usr/bin", filepath.Join(root, "bin")))
-	programs := []string{"sh", "kill"}
+	programs := []string{"sh"}
 	for _, p := range packages {
 		programs = append(programs, p.Binary())
 		for _, file := range p.Units.Files {

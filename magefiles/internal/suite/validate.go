@@ -27,22 +27,28 @@ var validators = []validator{
 	{"oidc-discovery-provider", "oidc-discovery-provider", starts},
 }
 
-// validate has the built command read one configuration, with the variables
-// of the environment file beside it, as systemd would give them. Files of
-// other programs, such as a web server's, are skipped.
-func (b built) validate(ctx context.Context, file string) error {
+// validatorOf finds the command that a configuration is for, by its name.
+func validatorOf(file string) (validator, bool) {
 	for _, v := range validators {
-		if !strings.HasPrefix(filepath.Base(file), v.prefix) {
-			continue
+		if strings.HasPrefix(filepath.Base(file), v.prefix) {
+			return v, true
 		}
-		env, err := exampleEnv(filepath.Dir(file))
-		if err != nil {
-			return err
-		}
-		command := run.Command{Name: b.binary(v.binary), Args: []string{"-config", file, "-expandEnv"}, Env: env, Dir: os.TempDir()}
-		return v.ask(ctx, command)
 	}
-	return Skip{"it is not SPIRE's"}
+	return validator{}, false
+}
+
+// validate has the built command read one configuration, with the variables
+// of the environment file beside it, as systemd would give them.
+func (b built) validate(ctx context.Context, file string) error {
+	v, ok := validatorOf(file)
+	if !ok {
+		return fmt.Errorf("no command reads %s", file)
+	}
+	env, err := exampleEnv(filepath.Dir(file))
+	if err != nil {
+		return err
+	}
+	return v.ask(ctx, run.Command{Name: b.binary(v.binary), Args: []string{"-config", file, "-expandEnv"}, Env: env, Dir: os.TempDir()})
 }
 
 func (b built) binary(name string) string {
