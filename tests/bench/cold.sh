@@ -1,0 +1,58 @@
+#!/bin/sh
+# How much longer `mage build` takes than the bare `go build` inside it, both
+# cold: an empty build cache, no dist. The module cache is warm for both. Mage's
+# own compilation is left out: the targets are compiled once, before.
+#
+#   tests/bench/cold.sh [PAIRS] [FOLDER]
+#
+# needs jq, and about 4 GB in FOLDER (default: a new one in /tmp). Prints a line
+# a run and the ratio of the sums.
+set -eu
+
+pairs=${1:-3}
+work=${2:-$(mktemp -d)}
+mkdir -p "$work"
+root=$(cd "$(dirname "$0")/../.." && pwd)
+checkout=$work/checkout
+rm -rf "$checkout"
+git clone -q "$root" "$checkout"
+cd "$checkout"
+go run magefile.go -compile "$work/mage"
+
+# seconds COMMAND...: how long it takes, on a cold cache.
+seconds() {
+  cache=$(mktemp -d "$work/cache.XXXXXX")
+  start=$(date +%s.%N)
+  GOCACHE=$cache "$@" >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
+  end=$(date +%s.%N)
+  rm -rf "$cache"
+  echo "$end $start" | awk '{ printf "%.1f\n", $1 - $2 }'
+}
+
+build() { rm -rf dist && "$work/mage" build; }
+
+# bare: the same compilation of the same tree, with the flags that the build
+# recorded, and nothing else.
+bare() {
+  record=$(echo "$checkout"/dist/*/*.build.json)
+  rm -rf "$work/bare"
+  (
+    cd "$checkout/dist/.work/$(jq -r .Tree.Version "$record")/source"
+    jq -r '.Flags[]' "$record" >"$work/flags"
+    # shellcheck disable=SC2046 # one variable a word
+    export GOENV=off GOFLAGS=-mod=readonly $(jq -r '.Env[]' "$record")
+    # shellcheck disable=SC2016 # for the inner shell
+    # One flag a line, because -ldflags has spaces.
+    tr '\n' '\0' <"$work/flags" | xargs -0 sh -c 'exec go build -o "$0" "$@" ./cmd/spire-server ./cmd/spire-agent ./support/oidc-discovery-provider' "$work/bare/"
+  )
+}
+
+for pair in $(seq "$pairs"); do
+  whole=$(seconds build)
+  only=$(seconds bare)
+  cmp "$work/bare/spire-server" dist/.work/*/*/bin/spire-server
+  echo "pair $pair: build $whole s, bare $only s"
+  echo "$whole $only" >>"$work/times"
+done
+awk '{ a += $1; b += $2 } END { printf "ratio of %d pairs: %.3f\n", NR, a / b }' "$work/times"
+rm -f "$work/times"
