@@ -40,8 +40,8 @@ func Compile(ctx context.Context, version, arch, source *string, unchecked *bool
 }
 
 // List shows the files that build would make, and which of them are there.
-func List(ctx context.Context, version, arch *string) error {
-	return checkout().List(ctx, options(version, arch, nil, nil), os.Stdout)
+func List(version, arch *string) error {
+	return checkout().List(options(version, arch, nil, nil), os.Stdout)
 }
 
 // Check runs the checks that need no build: definitions, vet, lint, units.

@@ -43,7 +43,7 @@ func options(version, arch, source *string, unchecked *bool) pipeline.Options {
 	return pipeline.Options{
 		Version:   flag(version, "SPIRE_VERSION"),
 		Dir:       flag(source, "SPIRE_SOURCE"),
-		Unchecked: unchecked != nil && *unchecked || os.Getenv("SPIRE_UNCHECKED") == "1",
+		Unchecked: isUnchecked(unchecked),
 		Arches:    arches(arch),
 	}
 }
@@ -53,6 +53,14 @@ func flag(given *string, variable string) string {
 		return *given
 	}
 	return os.Getenv(variable)
+}
+
+// isUnchecked says whether to go on without the checksum database.
+func isUnchecked(given *bool) bool {
+	if given != nil {
+		return *given
+	}
+	return os.Getenv("SPIRE_UNCHECKED") == "1"
 }
 
 // arches are the architectures asked for; the machine's own by default.

@@ -26,11 +26,22 @@ func (d Dist) Lock(ctx context.Context, log io.Writer) (unlock func(), err error
 		file.Close()
 		return nil, err
 	}
+	if !current(file) { // the run before removed dist: this lock keeps nobody out
+		file.Close()
+		return d.Lock(ctx, log)
+	}
 	if err := sign(file); err != nil {
 		file.Close()
 		return nil, fmt.Errorf("writing the lock of %s: %w", string(d), Explain(err, file.Name()))
 	}
 	return func() { file.Close() }, nil
+}
+
+// current says whether an open file is still the one under its name.
+func current(file *os.File) bool {
+	held, err := file.Stat()
+	named, err2 := os.Stat(file.Name())
+	return err == nil && err2 == nil && os.SameFile(held, named)
 }
 
 // wait polls, because a blocking flock cannot be cancelled.

@@ -95,7 +95,8 @@ func Sweep(dir string) error {
 
 // Explain adds to an error what to do about it, where the cause is the disk.
 func Explain(err error, path string) error {
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+	// Programs that were run say it in words only.
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || err != nil && strings.Contains(err.Error(), "no space left on device") {
 		return fmt.Errorf("%w (make room on the disk that holds %s: a build of one version and architecture needs about 3 GB with its caches; then run the same command again)", err, filepath.Dir(path))
 	}
 	return err

@@ -73,17 +73,17 @@ func FileName(format string, item Item) (string, error) {
 // Key names everything that the file's bytes depend on. digest gives a
 // file's SHA-256.
 func Key(format string, item Item, digest func(path string) (string, error)) (string, error) {
-	parts := []any{packerVersion(), format, *info(format, item), item.Scriptlets, changelog(item)}
-	for _, entry := range item.Payload {
+	parts := []any{packer(), format, *info(format, item), item.Scriptlets, changelog(item)}
+	for _, content := range contents(format, item) {
 		sum := ""
-		if entry.From != "" {
+		if content.Source != "" {
 			var err error
-			if sum, err = digest(entry.From); err != nil {
+			if sum, err = digest(content.Source); err != nil {
 				return "", fmt.Errorf("reading the payload of %s: %w", item.Package.Name, err)
 			}
 		}
-		entry.From = ""
-		parts = append(parts, entry, sum)
+		content.Source = "" // its place is the machine's own
+		parts = append(parts, content, sum)
 	}
 	return artifact.Key(parts...), nil
 }
@@ -119,8 +119,9 @@ func info(format string, item Item) *nfpm.Info {
 		Version: item.Tree.Version, VersionSchema: "none", Release: strconv.Itoa(s.Release),
 		Section: p.Section, Priority: "optional", Maintainer: s.Maintainer, Vendor: s.Vendor,
 		Homepage: s.Homepage, License: item.License, Description: description(item),
-		MTime: item.Tree.Time, DisableGlobbing: true,
+		MTime: item.Tree.Time.UTC(), DisableGlobbing: true,
 	}
+	info.Recommends = slices.Clone(p.Recommends)
 	if !item.Tree.Verified {
 		info.Prerelease = artifact.Unverified
 	}
@@ -151,7 +152,7 @@ func contents(format string, item Item) files.Contents {
 	for _, entry := range item.Payload {
 		contents = append(contents, &files.Content{
 			Source: entry.From, Destination: entry.Path, Type: formats[format].types[entry.Kind],
-			FileInfo: &files.ContentFileInfo{Owner: "root", Group: "root", Mode: entry.Mode, MTime: item.Tree.Time},
+			FileInfo: &files.ContentFileInfo{Owner: "root", Group: "root", Mode: entry.Mode, MTime: item.Tree.Time.UTC()},
 		})
 	}
 	return contents
@@ -177,13 +178,16 @@ func writeTexts(info *nfpm.Info, format string, item Item, scratch string) error
 	return os.WriteFile(info.Changelog, []byte(changelog(item)), 0o644)
 }
 
-// packerVersion is the version of nfpm that this program is built with.
-func packerVersion() string {
-	build, _ := debug.ReadBuildInfo()
-	for _, module := range build.Deps {
-		if module.Path == "github.com/goreleaser/nfpm/v2" {
-			return module.Version
-		}
+// packer names the modules that this program is built with: beside nfpm, what
+// it compresses and archives with decides the bytes.
+func packer() []string {
+	build, ok := debug.ReadBuildInfo()
+	if !ok {
+		return nil
 	}
-	return ""
+	var modules []string
+	for _, module := range build.Deps {
+		modules = append(modules, module.Path+"@"+module.Version)
+	}
+	return modules
 }

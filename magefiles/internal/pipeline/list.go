@@ -14,12 +14,11 @@ import (
 
 // List writes the names of the packages that Build would make from a verified
 // source, and which of them are there.
-func (p Pipeline) List(ctx context.Context, o Options, w io.Writer) error {
-	b, end, err := p.begin(ctx, o)
+func (p Pipeline) List(o Options, w io.Writer) error {
+	b, err := p.load(o)
 	if err != nil {
 		return err
 	}
-	defer end()
 	table := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	for _, item := range b.expected() {
 		state := "not built"

@@ -48,22 +48,36 @@ type build struct {
 	start    time.Time
 }
 
-// begin reads the definitions and the options, and keeps other runs out.
-func (p Pipeline) begin(ctx context.Context, o Options) (b *build, end func(), err error) {
+// load reads the definitions and the options.
+func (p Pipeline) load(o Options) (b *build, err error) {
 	b = &build{Pipeline: p, options: o, start: time.Now()}
 	if b.source, err = pkgdef.LoadSource(p.Root, sourceName); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if b.packages, err = pkgdef.Load(p.Root); err != nil {
+		return nil, err
+	}
+	return b, b.defaults()
+}
+
+// begin loads, makes sure that the tools are there, and keeps other runs out.
+func (p Pipeline) begin(ctx context.Context, o Options, compilers bool) (b *build, end func(), err error) {
+	if b, err = p.load(o); err != nil {
 		return nil, nil, err
 	}
-	if err := b.defaults(); err != nil {
+	if err := tool.Need("patch"); err != nil {
 		return nil, nil, err
 	}
-	if end, err = p.Dist.Lock(ctx, p.Log); err != nil {
-		return nil, nil, err
+	for _, arch := range b.options.Arches {
+		if !compilers {
+			break
+		}
+		if _, err := tool.MuslGCC(ctx, arch); err != nil {
+			return nil, nil, err
+		}
 	}
-	return b, end, nil
+	end, err = p.Dist.Lock(ctx, p.Log)
+	return b, end, err
 }
 
 // defaults completes and checks the options, before anything is made.
@@ -92,7 +106,7 @@ func (b *build) defaults() error {
 
 // Fetch makes the source tree.
 func (p Pipeline) Fetch(ctx context.Context, o Options) (artifact.Tree, error) {
-	b, end, err := p.begin(ctx, o)
+	b, end, err := p.begin(ctx, o, false)
 	if err != nil {
 		return artifact.Tree{}, err
 	}
@@ -103,7 +117,7 @@ func (p Pipeline) Fetch(ctx context.Context, o Options) (artifact.Tree, error) {
 
 // Compile makes the binaries.
 func (p Pipeline) Compile(ctx context.Context, o Options) ([]artifact.Binary, error) {
-	b, end, err := p.begin(ctx, o)
+	b, end, err := p.begin(ctx, o, true)
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +139,7 @@ func (p Pipeline) Compile(ctx context.Context, o Options) ([]artifact.Binary, er
 // Build makes all that is asked for, and what later runs compare with. Files
 // that are right already stay as they are.
 func (p Pipeline) Build(ctx context.Context, o Options) (Result, error) {
-	b, end, err := p.begin(ctx, o)
+	b, end, err := p.begin(ctx, o, true)
 	if err != nil {
 		return Result{}, err
 	}
@@ -169,9 +183,6 @@ func (b *build) buildArch(ctx context.Context, arch string) ([]artifact.File, er
 // fetch sweeps up after killed runs and makes the source tree; meanwhile, if
 // not nil, runs beside that.
 func (b *build) fetch(ctx context.Context, meanwhile func(context.Context)) (err error) {
-	if err := tool.Need("patch"); err != nil {
-		return err
-	}
 	places := []string{b.Dist.Work()}
 	if versions, err := os.ReadDir(string(b.Dist)); err == nil {
 		for _, version := range versions {

@@ -25,6 +25,9 @@ type Package struct {
 	Config []Config
 	// Libraries are the licences of linked-in parts that are no Go modules.
 	Libraries []Library
+	// Recommends are packages, of the same name in every format, without which
+	// some of the package's uses do not work.
+	Recommends []string
 	// Succeeds names packages of other packagers whose place this one takes.
 	Succeeds []string
 	// Purge are state folders that a deb's purge removes, Keep those that it
@@ -100,17 +103,17 @@ func Load(root string) ([]Package, error) {
 		p, err := loadPackage(root, entry.Name())
 		packages, errs = append(packages, p), append(errs, err)
 	}
-	return packages, errors.Join(append(errs, checkUnitFolders(root, packages))...)
+	return packages, errors.Join(append(errs, checkUnitFolders(root, entries))...)
 }
 
 // checkUnitFolders finds folders of units that no package would ship.
-func checkUnitFolders(root string, packages []Package) error {
+func checkUnitFolders(root string, packages []fs.DirEntry) error {
 	entries, err := os.ReadDir(filepath.Join(root, "units"))
 	if err != nil {
 		return fmt.Errorf("reading the units: %w", err)
 	}
 	for _, entry := range entries {
-		if !slices.ContainsFunc(packages, func(p Package) bool { return p.Name == entry.Name() }) {
+		if !slices.ContainsFunc(packages, func(p fs.DirEntry) bool { return p.Name() == entry.Name() }) {
 			return fmt.Errorf("units/%s belongs to no folder in packages", entry.Name())
 		}
 	}
@@ -158,12 +161,12 @@ func (p Package) check(dir string) error {
 		errs = append(errs, fmt.Errorf("summary %q is not one line of at most 79 characters without a full stop", p.Summary))
 	}
 	for _, config := range p.Config {
-		errs = append(errs, checkInstalled(config.Path, "/etc/"), exists(filepath.Join(dir, filepath.FromSlash(config.File))))
+		errs = append(errs, checkInstalled(config.Path, "/etc/"), checkFile(dir, config.File))
 	}
 	for _, place := range slices.Concat(p.Purge, p.Keep) {
 		errs = append(errs, checkInstalled(place, "/var/lib/", "/var/log/", "/run/"))
 	}
-	return errors.Join(append(errs, exists(p.Manual))...)
+	return errors.Join(append(errs, regular(p.Manual))...)
 }
 
 // checkInstalled refuses a path that is not clean or not below one of parents:
@@ -176,8 +179,20 @@ func checkInstalled(name string, parents ...string) error {
 	return nil
 }
 
-func exists(name string) error {
-	_, err := os.Stat(name)
+// checkFile refuses what is not a file of the package's own folder.
+func checkFile(dir, name string) error {
+	if !fs.ValidPath(name) {
+		return fmt.Errorf("file %q is not a plain path inside the package's folder", name)
+	}
+	return regular(filepath.Join(dir, filepath.FromSlash(name)))
+}
+
+// regular refuses links, which would ship what is not of the repository.
+func regular(name string) error {
+	info, err := os.Lstat(name)
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is not a regular file", name)
+	}
 	return err
 }
 
@@ -220,8 +235,8 @@ func tree(dir, dest string) ([]Entry, error) {
 		if err != nil || d.IsDir() {
 			return err
 		}
-		if !d.Type().IsRegular() {
-			return fmt.Errorf("%s is not a regular file", name)
+		if err := regular(name); err != nil {
+			return err
 		}
 		relative, err := filepath.Rel(dir, name)
 		entries = append(entries, Entry{Path: dest + "/" + filepath.ToSlash(relative), Kind: Doc, Mode: 0o644, From: name})

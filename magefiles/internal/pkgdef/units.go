@@ -65,6 +65,8 @@ func (u *Units) add(file string, entry fs.DirEntry) (err error) {
 	switch name := entry.Name(); {
 	case name == "drop-ins" && entry.IsDir():
 		u.dropIns, err = tree(file, "")
+	case !entry.Type().IsRegular():
+		err = fmt.Errorf("%s is not a regular file", file)
 	case name == "sysusers.conf":
 		u.Sysusers = file
 	case name == "tmpfiles.conf":
@@ -82,9 +84,12 @@ func (u *Units) add(file string, entry fs.DirEntry) (err error) {
 // checkPreset makes sure that every unit is off by default: what no preset
 // names, `systemctl preset` enables.
 func (u Units) checkPreset() error {
+	if u.Preset == "" {
+		return fmt.Errorf("units/%s needs a file preset", u.name)
+	}
 	content, err := os.ReadFile(u.Preset)
 	if err != nil {
-		return fmt.Errorf("units/%s needs a preset: %w", u.name, err)
+		return fmt.Errorf("reading presets: %w", err)
 	}
 	lines := strings.Split(string(content), "\n")
 	for _, name := range u.Names() {

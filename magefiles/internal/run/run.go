@@ -86,7 +86,7 @@ func (c Command) WithEnv(vars ...string) Command {
 	if env == nil {
 		env = os.Environ()
 	}
-	c.Env = append(append([]string(nil), env...), vars...)
+	c.Env = append(append([]string{}, env...), vars...) // not nil, which would mean the caller's
 	return c
 }
 
@@ -213,5 +213,7 @@ func (t *tail) Write(p []byte) (int, error) {
 
 // String gives the lines kept.
 func (t *tail) String() string {
-	return strings.TrimRight(strings.Join(t.lines, "\n"), "\n")
+	text := strings.TrimRight(strings.Join(t.lines, "\n"), "\n")
+	lines := strings.Split(text, "\n")
+	return strings.Join(lines[max(0, len(lines)-reportedLines):], "\n")
 }

@@ -35,6 +35,13 @@ func (b built) files(extension string) []string {
 	return files
 }
 
+// unit runs the Go tests with real binaries and a real source tree to look at.
+func (b built) unit(ctx context.Context, tally *Tally) error {
+	return b.Suite.unit(ctx, tally,
+		"SPIRE_TEST_TREE="+b.Pipeline.Dist.Work(b.result.Tree.Label(), "source"),
+		"SPIRE_TEST_BINARIES="+b.Pipeline.Dist.Work(b.result.Tree.Label(), runtime.GOARCH, "bin"))
+}
+
 func (b built) lintian(ctx context.Context, _ *Tally) error {
 	if err := tool.Need("lintian"); err != nil {
 		return err

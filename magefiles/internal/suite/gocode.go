@@ -41,10 +41,11 @@ type event struct {
 	Elapsed                       float64
 }
 
-// unit runs the Go tests and counts each one that has no parts, or each part.
-func (s Suite) unit(ctx context.Context, tally *Tally) error {
+// unit runs the Go tests, with the given variables beside the environment's,
+// and counts each one that has no parts, or each part.
+func (s Suite) unit(ctx context.Context, tally *Tally, env ...string) error {
 	reader, writer := io.Pipe()
-	command := run.New("go", "test", "-json", "-tags=mage", "./...").In(s.Root)
+	command := run.New("go", "test", "-json", "-tags=mage", "./...").In(s.Root).WithEnv(env...)
 	command.Stdout = writer
 	ended := make(chan error, 1)
 	go func() {

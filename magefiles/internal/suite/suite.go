@@ -31,7 +31,7 @@ func (s Suite) Static(ctx context.Context) error { return s.runAll(ctx, s.static
 
 // Unit runs the Go tests.
 func (s Suite) Unit(ctx context.Context) error {
-	return s.runAll(ctx, []Check{{"unit", s.unit}})
+	return s.runAll(ctx, []Check{{"unit", func(ctx context.Context, t *Tally) error { return s.unit(ctx, t) }}})
 }
 
 // All builds the packages and runs everything. What is tested is what was
@@ -44,7 +44,7 @@ func (s Suite) All(ctx context.Context, o pipeline.Options) error {
 	result.Print(s.Log)
 	built := built{Suite: s, options: o, result: result}
 	return s.runAll(ctx, append(s.static(),
-		Check{"unit", s.unit},
+		Check{"unit", built.unit},
 		Check{"configurations", built.configurations},
 		Check{"lintian", built.lintian},
 		Check{"rpm", built.rpm},
