@@ -5,7 +5,8 @@
 #
 #   tests/bench/cold.sh [PAIRS] [FOLDER]
 #
-# needs jq, and about 4 GB in FOLDER (default: a new one in /tmp). Prints a line
+# For another architecture set SPIRE_ARCH, and BENCH_CC to its C compiler. Needs
+# jq, and about 4 GB in FOLDER (default: a new one in /tmp). Prints a line
 # a run and the ratio of the sums.
 set -eu
 
@@ -41,6 +42,8 @@ bare() {
     jq -r '.Flags[]' "$record" >"$work/flags"
     # shellcheck disable=SC2046 # one variable a word
     export GOENV=off GOFLAGS=-mod=readonly $(jq -r '.Env[]' "$record")
+    # The record has no path of a machine, so no cross compiler's specs.
+    [ -z "${BENCH_CC:-}" ] || export CC="$BENCH_CC"
     # shellcheck disable=SC2016 # for the inner shell
     # One flag a line, because -ldflags has spaces.
     tr '\n' '\0' <"$work/flags" | xargs -0 sh -c 'exec go build -o "$0" "$@" ./cmd/spire-server ./cmd/spire-agent ./support/oidc-discovery-provider' "$work/bare/"

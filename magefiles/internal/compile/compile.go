@@ -94,17 +94,12 @@ type Info struct {
 // tree) for one architecture, or finds that those of an earlier run are still
 // right. done is true when nothing had to be compiled.
 func (c Compiler) Compile(ctx context.Context, tree artifact.Tree, commands []string, arch string) (info Info, done bool, err error) {
-	cc, err := tool.MuslGCC(ctx, arch)
+	info, cc, err := c.plan(ctx, tree, arch)
 	if err != nil {
 		return Info{}, false, err
 	}
-	info = Info{
-		Tree: tree, Arch: arch, Toolchain: c.Source.Toolchain, CC: cc.GCC, Musl: cc.Musl,
-		Flags: Flags(c.Source, tree), Env: Env(arch, strings.Fields(cc.Command)[0]),
-	}
-	file := c.Dist.Work(tree.Label(), arch, "binaries.json")
 	key := artifact.Key(info, cc, commands)
-	if earlier, ok := c.earlier(file, key, tree, arch); ok {
+	if earlier, ok := c.earlier(key, tree, arch); ok {
 		return earlier, true, nil
 	}
 	if err := tree.Check(); err != nil {
@@ -122,7 +117,32 @@ func (c Compiler) Compile(ctx context.Context, tree artifact.Tree, commands []st
 		return Info{}, false, fmt.Errorf("compiling %s %s for %s: %w", c.Source.Name, tree.Version, arch, err)
 	}
 	c.place(info.Binaries, dir)
-	return info, false, artifact.Save(file, record{Key: key, Binaries: info.Binaries, Info: info})
+	return info, false, artifact.Save(c.record(tree, arch), record{Key: key, Binaries: info.Binaries, Info: info})
+}
+
+// Earlier finds the binaries that Compile would find without compiling.
+func (c Compiler) Earlier(ctx context.Context, tree artifact.Tree, commands []string, arch string) (Info, bool) {
+	info, cc, err := c.plan(ctx, tree, arch)
+	if err != nil {
+		return Info{}, false
+	}
+	return c.earlier(artifact.Key(info, cc, commands), tree, arch)
+}
+
+// plan says how a tree will be compiled.
+func (c Compiler) plan(ctx context.Context, tree artifact.Tree, arch string) (Info, tool.Compiler, error) {
+	cc, err := tool.MuslGCC(ctx, arch)
+	if err != nil {
+		return Info{}, cc, err
+	}
+	return Info{
+		Tree: tree, Arch: arch, Toolchain: c.Source.Toolchain, CC: cc.GCC, Musl: cc.Musl,
+		Flags: Flags(c.Source, tree), Env: Env(arch, strings.Fields(cc.Command)[0]),
+	}, cc, nil
+}
+
+func (c Compiler) record(tree artifact.Tree, arch string) string {
+	return c.Dist.Work(tree.Label(), arch, "binaries.json")
 }
 
 func (c Compiler) binDir(tree artifact.Tree, arch string) string {
@@ -137,8 +157,8 @@ func (c Compiler) place(binaries []artifact.Binary, dir string) {
 
 // earlier finds the binaries of an earlier run, if they come from the same
 // inputs and still have the same content.
-func (c Compiler) earlier(file, key string, tree artifact.Tree, arch string) (Info, bool) {
-	found, ok, err := artifact.Load[record](file)
+func (c Compiler) earlier(key string, tree artifact.Tree, arch string) (Info, bool) {
+	found, ok, err := artifact.Load[record](c.record(tree, arch))
 	if err != nil || !ok || found.Key != key {
 		return Info{}, false
 	}

@@ -23,7 +23,7 @@ type Go struct {
 }
 
 type settings struct {
-	GOPROXY, GOSUMDB, GONOSUMDB, GOPRIVATE, GONOPROXY, GOINSECURE, GOMODCACHE, GOCACHE string
+	GOPROXY, GOSUMDB, GONOSUMDB, GOPRIVATE, GONOPROXY, GOINSECURE, GOMODCACHE, GOCACHE, GOPATH string
 
 	GOFLAGS string // only looked at
 }
@@ -78,6 +78,8 @@ func (g Go) Command(args ...string) run.Command {
 		"GOENV=off", "GOWORK=off", "GO111MODULE=on", "GOFLAGS=-mod=readonly", "GOTOOLCHAIN="+g.toolchain,
 		"GOPROXY="+g.user.GOPROXY, "GOSUMDB="+g.user.GOSUMDB, "GONOSUMDB="+g.user.GONOSUMDB,
 		"GOPRIVATE="+g.user.GOPRIVATE, "GONOPROXY="+g.user.GONOPROXY, "GOINSECURE="+g.user.GOINSECURE,
-		"GOMODCACHE="+g.user.GOMODCACHE, "GOCACHE="+g.user.GOCACHE, "LC_ALL=C.UTF-8",
+		"GOMODCACHE="+g.user.GOMODCACHE, "GOCACHE="+g.user.GOCACHE,
+		"GOPATH="+g.user.GOPATH, // where it keeps what it has seen of the checksum database
+		"LC_ALL=C.UTF-8",
 	)
 }

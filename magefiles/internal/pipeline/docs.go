@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format"
@@ -110,20 +111,16 @@ func zipped(content []byte) []byte {
 	return b.Bytes()
 }
 
-// manual makes the man page and the completion from the binary's own help. Of
-// a binary for another architecture it asks the machine's own build of the
-// same tree, if there is one, for the help is the same and an emulator slow.
+// manual makes the man page and the completion from the binary's own help.
 func (b *build) manual(ctx context.Context, item format.Item) (page, completion []byte, err error) {
 	text, err := os.ReadFile(item.Package.Manual)
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading the manual: %w", err)
 	}
-	program := manual.Program{Path: item.Binary.Path, Name: item.Package.Binary()}
-	prefix, ok := tool.Emulator(item.Binary.Arch)
-	if !ok {
-		return nil, nil, fmt.Errorf("the man page is made from the command's own help, and nothing here runs %s: install an emulator with `%s -arch=%s`", item.Binary.Arch, tool.Setup, item.Binary.Arch)
+	program, err := b.program(ctx, item)
+	if err != nil {
+		return nil, nil, err
 	}
-	program.Prefix = prefix
 	command, err := manual.Explore(ctx, program)
 	if err != nil {
 		return nil, nil, err
@@ -133,6 +130,24 @@ func (b *build) manual(ctx context.Context, item format.Item) (page, completion 
 		Version: "SPIRE " + item.Tree.Label(), Date: item.Tree.Time,
 	}.Man()
 	return page, manual.Completion(command), err
+}
+
+// program is what is asked for its help. In place of a binary for another
+// architecture it is the machine's own build of the same tree, if there is
+// one: the help is the same, and an emulator takes two minutes for it.
+func (b *build) program(ctx context.Context, item format.Item) (manual.Program, error) {
+	program := manual.Program{Path: item.Binary.Path, Name: item.Package.Binary()}
+	if item.Binary.Arch != runtime.GOARCH {
+		if native, ok := b.compiler().Earlier(ctx, b.tree, b.commands(), runtime.GOARCH); ok {
+			program.Path = binaryOf(item.Package, native).Path
+			return program, nil
+		}
+	}
+	var ok bool
+	if program.Prefix, ok = tool.Emulator(item.Binary.Arch); !ok {
+		return program, fmt.Errorf("the man page is made from the command's own help, and nothing here runs %s: install an emulator with `%s -arch=%s`", item.Binary.Arch, tool.Setup, item.Binary.Arch)
+	}
+	return program, nil
 }
 
 // licences finds the licences of everything in the item's binary.

@@ -50,13 +50,18 @@ func selfDigest() (string, error) {
 	return sum, err
 }
 
-func (b *build) itemsOf(ctx context.Context, p pkgdef.Package, info compile.Info, self string) ([]wanted, error) {
-	item := format.Item{Source: b.source, Package: p, Tree: b.tree}
+// binaryOf finds a package's binary among those of one architecture.
+func binaryOf(p pkgdef.Package, info compile.Info) artifact.Binary {
 	for _, binary := range info.Binaries {
 		if binary.Name == p.Built() {
-			item.Binary = binary
+			return binary
 		}
 	}
+	return artifact.Binary{} // never: all packages' commands are compiled
+}
+
+func (b *build) itemsOf(ctx context.Context, p pkgdef.Package, info compile.Info, self string) ([]wanted, error) {
+	item := format.Item{Source: b.source, Package: p, Tree: b.tree, Binary: binaryOf(p, info)}
 	docs, err := b.docs(ctx, item, self)
 	if err != nil {
 		return nil, fmt.Errorf("writing the texts of %s: %w", p.Name, err)

@@ -99,8 +99,7 @@ func (b *build) defaults() error {
 			return err
 		}
 	}
-	slices.Sort(o.Arches)
-	o.Arches = slices.Compact(o.Arches)
+	o.Arches = slices.Compact(slices.Sorted(slices.Values(o.Arches))) // a copy: the list is the caller's
 	return nil
 }
 

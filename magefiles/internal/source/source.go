@@ -125,10 +125,17 @@ func (f Fetcher) make(ctx context.Context, want asked) (artifact.Tree, error) {
 	defer f.beside(ctx)()
 	tree := from.tree
 	tree.Dir = f.dir(tree)
-	if err := artifact.MakeDir(tree.Dir, func(dir string) error { return f.fill(ctx, goTool, dir, from) }); err != nil {
-		return artifact.Tree{}, err
-	}
-	if tree.Hash, err = artifact.HashTree(tree.Dir, ""); err != nil {
+	err = artifact.MakeDir(tree.Dir, func(dir string) error {
+		if err := f.fill(ctx, goTool, dir, from); err != nil {
+			return err
+		}
+		if tree.Hash, err = artifact.HashTree(dir, ""); err != nil {
+			return err
+		}
+		// What it says is not true of the tree that takes the old one's place.
+		return os.RemoveAll(f.record(tree))
+	})
+	if err != nil {
 		return artifact.Tree{}, err
 	}
 	tree.Fresh = true

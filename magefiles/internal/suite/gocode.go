@@ -38,7 +38,10 @@ func (s Suite) command(ctx context.Context, name string, args ...string) error {
 // event is a line of `go test -json` (cmd/test2json).
 type event struct {
 	Action, Package, Test, Output string
-	Elapsed                       float64
+	// ImportPath is what build-output is about, in place of Package, and
+	// FailedBuild the same of a package that failed for it.
+	ImportPath, FailedBuild string
+	Elapsed                 float64
 }
 
 // unit runs the Go tests, with the given variables beside the environment's,
@@ -61,6 +64,7 @@ func (s Suite) unit(ctx context.Context, tally *Tally, env ...string) error {
 			results.add(e)
 		}
 	}
+	_ = reader.Close() // where the scanner gave up, nobody else reads
 	err := errors.Join(scanner.Err(), <-ended)
 	results.count(tally)
 	if err != nil && !results.failed {
@@ -86,6 +90,8 @@ func (r *results) add(e event) {
 	switch e.Action {
 	case "output":
 		r.output[key] += e.Output
+	case "build-output":
+		r.output[e.ImportPath] += e.Output
 	case "pass", "fail", "skip":
 		r.ended[key] = e
 		r.order = append(r.order, key)
@@ -106,23 +112,28 @@ func (r *results) count(tally *Tally) {
 		case "skip":
 			tally.Count(key, Skip{lastWords(r.output[key])}, took)
 		case "fail":
-			tally.Count(key, errors.New(indented(r.output[key])), took)
+			tally.Count(key, errors.New(indented(r.output[key]+r.output[e.FailedBuild])), took)
 		}
 	}
 }
 
 // leaf says whether a result counts: a test without parts that ended, or a
-// package that failed although none of its tests did, such as by not
-// compiling.
+// test or package that failed although nothing in it did, such as a package
+// that does not compile.
 func (r *results) leaf(key string, e event) bool {
+	parts, failed := false, false
 	for other, o := range r.ended {
-		part := e.Test != "" && strings.HasPrefix(other, key+"/")
-		inside := e.Test == "" && o.Package == e.Package && o.Test != "" && o.Action == "fail"
-		if part || inside {
-			return false
+		inside := strings.HasPrefix(other, key+"/")
+		if e.Test == "" {
+			inside = o.Package == e.Package && o.Test != ""
 		}
+		parts = parts || inside
+		failed = failed || inside && o.Action == "fail"
 	}
-	return e.Test != "" || e.Action == "fail"
+	if e.Action == "fail" {
+		return !failed
+	}
+	return e.Test != "" && !parts
 }
 
 // lastWords is the reason that a skipped test gave: its last line but the

@@ -82,7 +82,7 @@ func checkUnit(ctx context.Context, root, unit string, most float64) error {
 	// The man pages are in the packages, not here.
 	out, err := run.New("systemd-analyze", "verify", "--man=no", "--root="+root, instance).Combined(ctx)
 	if err != nil || strings.TrimSpace(out) != "" {
-		return fmt.Errorf("systemd-analyze verify is not silent: %w%s", err, indented(out))
+		return errors.Join(errors.New("systemd-analyze verify is not silent:"+indented(out)), err)
 	}
 	if !strings.HasSuffix(unit, ".service") {
 		return nil

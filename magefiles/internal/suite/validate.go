@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -101,7 +102,7 @@ func starts(ctx context.Context, command run.Command) error {
 	if strings.Contains(out, "Serving HTTP") || strings.Contains(out, "failed to create an ACME listener") {
 		return nil
 	}
-	return fmt.Errorf("it did not serve: %w%s", err, indented(out))
+	return errors.Join(errors.New("it did not serve:"+indented(out)), err)
 }
 
 // exampleEnv reads the *.env.example files of a folder in the form of

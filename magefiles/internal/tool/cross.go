@@ -70,7 +70,10 @@ func nativeMusl(ctx context.Context) (Compiler, error) {
 	}
 	version, err := run.New("dpkg-query", "--show", "--showformat=${Version}", "musl-dev").Output(ctx)
 	if err != nil { // no dpkg, or musl is not from a package
-		version, _ = run.New("rpm", "-q", "--qf", "%{VERSION}-%{RELEASE}", "musl-devel").Output(ctx)
+		version, err = run.New("rpm", "-q", "--qf", "%{VERSION}-%{RELEASE}", "musl-devel").Output(ctx)
+	}
+	if err != nil {
+		version = "" // rpm says on standard output that it knows none
 	}
 	return Compiler{Command: "musl-gcc", Musl: version}, nil
 }
@@ -168,8 +171,11 @@ func privateApt(dir, arch string) (func(args ...string) run.Command, error) {
 // the place where they will be.
 func unpackMusl(ctx context.Context, into, final, arch string) error {
 	debs, err := filepath.Glob(filepath.Join(into, "*.deb"))
-	if err != nil || len(debs) == 0 {
-		return fmt.Errorf("no package of musl for %s came down: %w", arch, err)
+	if err != nil {
+		return fmt.Errorf("looking for musl for %s: %w", arch, err)
+	}
+	if len(debs) == 0 {
+		return fmt.Errorf("no package of musl for %s came down", arch)
 	}
 	for _, deb := range debs {
 		if err := run.New("dpkg-deb", "--extract", deb, into).Run(ctx); err != nil {

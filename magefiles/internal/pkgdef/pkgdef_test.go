@@ -1,0 +1,448 @@
+package pkgdef
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+// checkout is the repository that these tests are in.
+var checkout = filepath.Join("..", "..", "..")
+
+// golden compares with a file in testdata, or writes it.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	file := filepath.Join("testdata", name)
+	if *update {
+		if err := errors.Join(os.MkdirAll("testdata", 0o755), os.WriteFile(file, []byte(got), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s differs (-want +got), -update writes it anew:\n%s", file, diff)
+	}
+}
+
+// listing writes one line an entry; files of the checkout by their place in it.
+func listing(t *testing.T, root string, entries []Entry) string {
+	t.Helper()
+	var b strings.Builder
+	for _, entry := range entries {
+		from := entry.From
+		if relative, err := filepath.Rel(root, from); err == nil && !strings.HasPrefix(relative, "..") {
+			from = relative
+		}
+		fmt.Fprintln(&b, strings.TrimSpace(fmt.Sprintf("%-7s %04o %s  %s", entry.Kind, entry.Mode, entry.Path, from)))
+	}
+	return b.String()
+}
+
+// The real folders, expanded: what each package installs.
+func TestPayload(t *testing.T) {
+	root, err := filepath.Abs(checkout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	packages, err := Load(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, p := range packages {
+		names = append(names, p.Name)
+		for _, format := range []string{Deb, RPM} {
+			entries := p.Payload(format, "BINARY", Docs{Dir: "DOCS"})
+			golden(t, p.Name+"."+format+".golden", listing(t, root, entries))
+			checkPayload(t, p.Name+" "+format, entries)
+		}
+	}
+	if want := []string{"spiffe-oidc-discovery-provider", "spire-agent", "spire-server"}; !slices.Equal(names, want) {
+		t.Errorf("packages %v, want %v", names, want)
+	}
+}
+
+// checkPayload holds what must be true of every package that is ever added.
+func checkPayload(t *testing.T, name string, entries []Entry) {
+	t.Helper()
+	kinds := map[string]Kind{}
+	for _, entry := range entries {
+		if _, twice := kinds[entry.Path]; twice {
+			t.Errorf("%s: %s is there twice", name, entry.Path)
+		}
+		kinds[entry.Path] = entry.Kind
+		if (entry.Kind == Dir) != (entry.From == "") {
+			t.Errorf("%s: %s is a %s from %q", name, entry.Path, entry.Kind, entry.From)
+		}
+		if entry.Mode&0o022 != 0 {
+			t.Errorf("%s: others than root may write to %s (%o)", name, entry.Path, entry.Mode)
+		}
+	}
+	for path := range kinds {
+		if parent := filepath.Dir(path); !shared[parent] && kinds[parent] != Dir {
+			t.Errorf("%s: %s is not listed, so it would get any owner and mode", name, parent)
+		}
+	}
+	if !slices.IsSortedFunc(entries, func(a, b Entry) int { return strings.Compare(a.Path, b.Path) }) {
+		t.Errorf("%s: not in order of path", name)
+	}
+}
+
+// Two packages must not install the same file: dpkg and rpm would refuse the
+// second.
+func TestNoCommonFiles(t *testing.T) {
+	packages, err := Load(checkout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, format := range []string{Deb, RPM} {
+		owner := map[string]string{}
+		for _, p := range packages {
+			for _, entry := range p.Payload(format, "BINARY", Docs{}) {
+				if other := owner[entry.Path]; other != "" && entry.Kind != Dir {
+					t.Errorf("%s: %s is in %s and %s", format, entry.Path, other, p.Name)
+				}
+				owner[entry.Path] = p.Name
+			}
+		}
+	}
+}
+
+func TestRealSource(t *testing.T) {
+	source, err := LoadSource(checkout, "spire")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if source.Name != "spire" || source.Module != "github.com/spiffe/spire" {
+		t.Errorf("name %q, module %q", source.Name, source.Module)
+	}
+	if pin, ok := source.Releases[source.Version]; !ok || !strings.HasPrefix(pin.Sum, "h1:") {
+		t.Errorf("nothing is known of the default version %s: %+v", source.Version, pin)
+	}
+	packages, err := Load(checkout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range packages {
+		for _, library := range p.Libraries {
+			if _, err := os.Stat(source.LicenceFile(library.Name)); err != nil {
+				t.Errorf("%s: the licence of %s: %v", p.Name, library.Name, err)
+			}
+		}
+	}
+}
+
+// repo is a small repository, by path.
+type repo map[string]string
+
+func smallRepo() repo {
+	return repo{
+		"packages/lintian-overrides": "# none\n",
+		"packages/demo/package.yaml": `source: up
+command: cmd/demod
+section: net
+summary: Demonstration
+description: |
+  It shows.
+config:
+  - file: demo.conf
+    path: /etc/demo/demo.conf
+libraries:
+  - name: golang
+succeeds: [old-demo]
+purge: [/var/log/demo]
+keep: [/var/lib/demo]
+`,
+		"packages/demo/man.md":              "text\n",
+		"packages/demo/demo.conf":           "a = 1\n",
+		"packages/demo/examples/one/README": "one\n",
+		"units/demo/demo.service":           "[Service]\n",
+		"units/demo/demo@.service":          "[Service]\n",
+		"units/demo/demo.target":            "[Unit]\n",
+		"units/demo/preset":                 "# off\ndisable demo.service\ndisable demo@.service\ndisable demo.target\n",
+		"units/demo/sysusers.conf":          "# one\n\nu demo - \"A demo\" /var/lib/demo /usr/sbin/nologin\n",
+		"units/demo/tmpfiles.conf":          "d /run/demo\n",
+		"units/demo/drop-ins/more.conf":     "[Service]\n",
+		"srpm/up/source.yaml": `module: example.org/up
+version: 1.13.3
+release: 2
+toolchain: go1.26.8
+homepage: https://example.org/
+repository: https://example.org/up
+maintainer: Somebody <somebody@example.org>
+vendor: somebody
+versionVariable: example.org/up/version.tag
+commitVariable: example.org/up/version.hash
+releases:
+  1.13.3:
+    sum: h1:AAAA
+    commit: 0123456789012345678901234567890123456789
+    time: 2025-10-23T12:39:57Z
+`,
+		"srpm/up/patches/0002-then.patch":  "",
+		"srpm/up/patches/0001-first.patch": "",
+		"srpm/up/licences/golang":          "free\n",
+	}
+}
+
+// set gives a file a content; drop removes one; swap replaces a part that must
+// be there.
+func set(file, content string) func(*testing.T, repo) {
+	return func(_ *testing.T, r repo) { r[file] = content }
+}
+
+func drop(file string) func(*testing.T, repo) {
+	return func(_ *testing.T, r repo) { delete(r, file) }
+}
+
+func swap(file, from, to string) func(*testing.T, repo) {
+	return func(t *testing.T, r repo) {
+		if strings.Count(r[file], from) != 1 {
+			t.Fatalf("%q is not once in %s", from, file)
+		}
+		r[file] = strings.Replace(r[file], from, to, 1)
+	}
+}
+
+// write makes the files. A content that begins with "-> " is a link.
+func (r repo) write(t *testing.T) string {
+	t.Helper()
+	root := t.TempDir()
+	for name, content := range r {
+		file := filepath.Join(root, name)
+		err := os.MkdirAll(filepath.Dir(file), 0o755)
+		if target, link := strings.CutPrefix(content, "-> "); link {
+			err = errors.Join(err, os.Symlink(target, file))
+		} else {
+			err = errors.Join(err, os.WriteFile(file, []byte(content), 0o600)) // a mode that nothing may inherit
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return root
+}
+
+func TestSmallPackage(t *testing.T) {
+	root := smallRepo().write(t)
+	packages, err := Load(root)
+	if err != nil || len(packages) != 1 {
+		t.Fatalf("%d packages, error %v", len(packages), err)
+	}
+	p := packages[0]
+	if p.Name != "demo" || p.Binary() != "demo" || p.Built() != "demod" {
+		t.Errorf("name %q, binary %q, built as %q", p.Name, p.Binary(), p.Built())
+	}
+	if got, want := p.Units.Services(), []string{"demo.service", "demo@*.service"}; !slices.Equal(got, want) {
+		t.Errorf("services %v, want %v", got, want)
+	}
+	for _, format := range []string{Deb, RPM} {
+		golden(t, "small."+format+".golden", listing(t, root, p.Payload(format, "BINARY", Docs{Dir: "DOCS"})))
+	}
+	data := p.Scriptlets("1.2.3")
+	if diff := cmp.Diff([]string{"demo.service", "demo.target", "demo@.service"}, data.Units); diff != "" {
+		t.Errorf("the scriptlets' units (-want +got):\n%s", diff)
+	}
+	if !data.Sysusers || !data.Tmpfiles || data.Version != "1.2.3" || len(data.SysusersLines) != 1 {
+		t.Fatalf("the scriptlets know %+v", data)
+	}
+	if line := data.SysusersLines[0]; line.Name != "demo" || line.Gecos != "A demo" || line.Home != "/var/lib/demo" || line.Shell != "/usr/sbin/nologin" {
+		t.Errorf("user %+v", line)
+	}
+	if !slices.Equal(data.Purge, []string{"/var/log/demo"}) || !slices.Equal(data.Keep, []string{"/var/lib/demo"}) {
+		t.Errorf("purge %v, keep %v", data.Purge, data.Keep)
+	}
+}
+
+func TestSmallSource(t *testing.T) {
+	root := smallRepo().write(t)
+	source, err := LoadSource(root, "up")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var patches []string
+	for _, patch := range source.Patches {
+		patches = append(patches, filepath.Base(patch))
+	}
+	if want := []string{"0001-first.patch", "0002-then.patch"}; !slices.Equal(patches, want) {
+		t.Errorf("patches %v, want %v", patches, want)
+	}
+	if source.Name != "up" || source.Release != 2 || source.Releases["1.13.3"].Time.Year() != 2025 {
+		t.Errorf("source %+v", source)
+	}
+}
+
+// What may be left out of a repository.
+func TestOptionalParts(t *testing.T) {
+	for _, file := range []string{"packages/demo/examples/one/README", "units/demo/sysusers.conf", "units/demo/tmpfiles.conf", "units/demo/drop-ins/more.conf"} {
+		r := smallRepo()
+		drop(file)(t, r)
+		if packages, err := Load(r.write(t)); err != nil || len(packages) != 1 {
+			t.Errorf("without %s: %v", file, err)
+		}
+	}
+	r := smallRepo()
+	drop("srpm/up/patches/0001-first.patch")(t, r)
+	drop("srpm/up/patches/0002-then.patch")(t, r)
+	if source, err := LoadSource(r.write(t), "up"); err != nil || source.Patches != nil {
+		t.Errorf("without patches: %v, error %v", source.Patches, err)
+	}
+}
+
+func TestBadPackages(t *testing.T) {
+	const yaml, users = "packages/demo/package.yaml", "units/demo/sysusers.conf"
+	for name, c := range map[string]struct {
+		change func(*testing.T, repo)
+		want   []string // in the error
+	}{
+		"unknown key":              {swap(yaml, "section: net", "section: net\nsektion: net"), []string{yaml, "field sektion not found"}},
+		"unknown key further down": {swap(yaml, "    path:", "    mode: 0600\n    path:"), []string{yaml, "field mode not found"}},
+		"two documents":            {swap(yaml, "source: up", "source: up\n---\nsource: up"), []string{yaml, "more than one document"}},
+		"no source":                {swap(yaml, "source: up\n", ""), []string{yaml, "source is missing"}},
+		"no summary":               {swap(yaml, "summary: Demonstration\n", ""), []string{yaml, "summary is missing"}},
+		"summary with a full stop": {swap(yaml, "Demonstration", "Demonstration."), []string{yaml, `summary "Demonstration."`}},
+		"summary of 80 characters": {swap(yaml, "Demonstration", strings.Repeat("x", 80)), []string{yaml, "at most 79"}},
+		"summary of two lines":     {swap(yaml, "summary: Demonstration", "summary: \"a\\nb\""), []string{yaml, "not one line"}},
+		"command outside":          {swap(yaml, "cmd/demod", "../demod"), []string{yaml, `"../demod"`}},
+		"absolute command":         {swap(yaml, "cmd/demod", "/cmd/demod"), []string{yaml, `"/cmd/demod"`}},
+
+		"config not below /etc":        {swap(yaml, "/etc/demo/demo.conf", "/usr/demo.conf"), []string{yaml, `"/usr/demo.conf"`, "/etc/"}},
+		"config that leaves /etc":      {swap(yaml, "/etc/demo/demo.conf", "/etc/../root/x"), []string{yaml, `"/etc/../root/x"`}},
+		"config that is /etc":          {swap(yaml, "/etc/demo/demo.conf", "/etc/"), []string{yaml, `"/etc/"`}},
+		"config with a blank":          {swap(yaml, "/etc/demo/demo.conf", "/etc/de mo"), []string{yaml, `"/etc/de mo"`}},
+		"config with a pattern":        {swap(yaml, "/etc/demo/demo.conf", "/etc/*.conf"), []string{yaml, `"/etc/*.conf"`}},
+		"config file not there":        {drop("packages/demo/demo.conf"), []string{yaml, "demo.conf"}},
+		"config file of another place": {swap(yaml, "file: demo.conf", "file: ../../units/demo/demo.service"), []string{yaml, "../../units/demo/demo.service"}},
+		"config file without a name":   {swap(yaml, "file: demo.conf", "file: \"\""), []string{yaml, `""`}},
+		"config file is a folder":      {swap(yaml, "file: demo.conf", "file: examples"), []string{yaml, "examples", "not a regular file"}},
+		"config file is a link":        {set("packages/demo/demo.conf", "-> man.md"), []string{yaml, "demo.conf", "not a regular file"}},
+		"purge relative":               {swap(yaml, "purge: [/var/log/demo]", "purge: [var/log/demo]"), []string{yaml, `"var/log/demo"`}},
+		"purge of a system folder":     {swap(yaml, "purge: [/var/log/demo]", "purge: [/etc/demo]"), []string{yaml, `"/etc/demo"`}},
+		"purge of all state":           {swap(yaml, "purge: [/var/log/demo]", "purge: [/var/lib/]"), []string{yaml, `"/var/lib/"`}},
+		"purge that climbs":            {swap(yaml, "purge: [/var/log/demo]", "purge: [/var/lib/demo/../..]"), []string{yaml, `"/var/lib/demo/../.."`}},
+		"purge with a variable":        {swap(yaml, "purge: [/var/log/demo]", "purge: [/var/lib/$HOME]"), []string{yaml, `"/var/lib/$HOME"`}},
+		"keep outside":                 {swap(yaml, "keep: [/var/lib/demo]", "keep: [/home/demo]"), []string{yaml, `"/home/demo"`}},
+		"keep with a quote":            {swap(yaml, "keep: [/var/lib/demo]", `keep: ["/var/lib/'x"]`), []string{yaml, `"/var/lib/'x"`}},
+
+		"no manual":                  {drop("packages/demo/man.md"), []string{"man.md"}},
+		"stray file":                 {set("packages/demo/notes.txt", ""), []string{"packages/demo/notes.txt", "no list of package.yaml"}},
+		"stray file among packages":  {set("packages/README.md", ""), []string{"packages/README.md"}},
+		"bad name":                   {set("packages/De_mo/package.yaml", ""), []string{"packages/De_mo", "lower-case"}},
+		"link in examples":           {set("packages/demo/examples/one/key", "-> /etc/shadow"), []string{"packages/demo/examples/one/key", "not a regular file"}},
+		"link in drop-ins":           {set("units/demo/drop-ins/key.conf", "-> /etc/shadow"), []string{"units/demo/drop-ins/key.conf", "not a regular file"}},
+		"units without a package":    {set("units/other/preset", ""), []string{"units/other", "belongs to no folder in packages"}},
+		"package without units":      {set("packages/other/package.yaml", "x"), []string{"packages/other"}},
+		"unknown file among units":   {set("units/demo/demo.timer", ""), []string{"units/demo/demo.timer"}},
+		"unit that is a link":        {set("units/demo/demo.target", "-> /etc/shadow"), []string{"units/demo/demo.target", "not a regular file"}},
+		"no preset":                  {drop("units/demo/preset"), []string{"units/demo needs a file preset"}},
+		"unit that no preset names":  {swap("units/demo/preset", "disable demo@.service\n", ""), []string{"units/demo/preset", `"disable demo@.service"`}},
+		"preset that enables a unit": {swap("units/demo/preset", "disable demo.target", "enable demo.target"), []string{"units/demo/preset", `"disable demo.target"`}},
+
+		"user of type u!":         {swap(users, "u demo", "u! demo"), []string{users, `u! demo - `}},
+		"user without a gecos":    {swap(users, ` "A demo"`, " -"), []string{users, "not of the form"}},
+		"user without a shell":    {swap(users, " /usr/sbin/nologin", ""), []string{users, "not of the form"}},
+		"user with too much":      {swap(users, "/usr/sbin/nologin", "/usr/sbin/nologin x"), []string{users, "not of the form"}},
+		"line that is no user":    {swap(users, "u demo", "r demo"), []string{users, "not of the form"}},
+		"user with an open quote": {swap(users, `demo"`, "demo"), []string{users, "not of the form"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := smallRepo()
+			c.change(t, r)
+			_, err := Load(r.write(t))
+			if err == nil {
+				t.Fatal("it was taken")
+			}
+			for _, want := range c.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("the error does not say %q:\n%v", want, err)
+				}
+			}
+			if !slices.Contains(c.want, "belongs to no folder in packages") && strings.Contains(err.Error(), "belongs to no folder") {
+				t.Errorf("the error blames a folder that is right:\n%v", err)
+			}
+		})
+	}
+}
+
+// Every mistake is said in one go, of every package.
+func TestAllMistakes(t *testing.T) {
+	r := smallRepo()
+	swap("packages/demo/package.yaml", "section: net\n", "")(t, r)
+	swap("packages/demo/package.yaml", "source: up\n", "")(t, r)
+	set("packages/other/package.yaml", "wrong: 1\n")(t, r)
+	_, err := Load(r.write(t))
+	for _, want := range []string{"section is missing", "source is missing", "field wrong not found"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("the error does not say %q: %v", want, err)
+		}
+	}
+}
+
+func TestBadSources(t *testing.T) {
+	const yaml = "srpm/up/source.yaml"
+	for name, c := range map[string]struct {
+		change func(*testing.T, repo)
+		want   string
+	}{
+		"unknown key":            {swap(yaml, "release: 2", "release: 2\nepoch: 1"), "field epoch not found"},
+		"unknown key of a pin":   {swap(yaml, "    sum:", "    sig: x\n    sum:"), "field sig not found"},
+		"no module":              {swap(yaml, "module: example.org/up\n", ""), "module is missing"},
+		"no maintainer":          {swap(yaml, "maintainer: Somebody <somebody@example.org>\n", ""), "maintainer is missing"},
+		"release 0":              {swap(yaml, "release: 2", "release: 0"), "release is 0"},
+		"release of words":       {swap(yaml, "release: 2", "release: two"), "release"},
+		"any toolchain of 1.26":  {swap(yaml, "toolchain: go1.26.8", "toolchain: go1.26"), `toolchain "go1.26"`},
+		"toolchain and more":     {swap(yaml, "toolchain: go1.26.8", "toolchain: go1.26.8+path"), `toolchain "go1.26.8+path"`},
+		"bad version":            {swap(yaml, "version: 1.13.3\n", "version: v1.13.3\n"), `version "v1.13.3"`},
+		"pin of a bad version":   {swap(yaml, "  1.13.3:", "  1.13:"), `version "1.13"`},
+		"pin of a short commit":  {swap(yaml, "0123456789012345678901234567890123456789", "0123456"), `commit "0123456"`},
+		"pin of an upper commit": {swap(yaml, "0123456789012345678901234567890123456789", strings.Repeat("A", 40)), "not 40 hexadecimal digits"},
+		"pin without a sum":      {swap(yaml, "    sum: h1:AAAA\n", ""), "1.13.3: sum and time are needed"},
+		"pin without a time":     {swap(yaml, "    time: 2025-10-23T12:39:57Z\n", ""), "1.13.3: sum and time are needed"},
+		"pin of a bad time":      {swap(yaml, "2025-10-23T12:39:57Z", "yesterday"), "yesterday"},
+		"patch without a number": {set("srpm/up/patches/fix.patch", ""), "srpm/up/patches/fix.patch"},
+		"patch with a blank":     {set("srpm/up/patches/0003-a b.patch", ""), "0003-a b.patch"},
+		"patch of another kind":  {set("srpm/up/patches/0003-a.diff", ""), "0003-a.diff"},
+		"editor's copy":          {set("srpm/up/patches/0001-first.patch~", ""), "0001-first.patch~"},
+		"patch that is a link":   {set("srpm/up/patches/0003-a.patch", "-> /etc/passwd"), "0003-a.patch"},
+		"no source.yaml":         {drop(yaml), "source.yaml"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := smallRepo()
+			c.change(t, r)
+			_, err := LoadSource(r.write(t), "up")
+			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "srpm/up/") {
+				t.Errorf("the error does not say %q and where: %v", c.want, err)
+			}
+		})
+	}
+}
+
+func TestCheckVersion(t *testing.T) {
+	for version, good := range map[string]bool{
+		"1.13.3": true, "0.0.0": true, "10.20.30": true, "1.999999.0": true,
+		"": false, "1": false, "1.13": false, "1.13.3.1": false, "v1.13.3": false, "V1.13.3": false, "1.13.3;id": false, "../x": false,
+		"01.2.3": false, "1.02.3": false, "1.2.03": false, "1.13.3-rc1": false, "1.13.3+dirty": false, "1.13.3~1": false,
+		" 1.13.3": false, "1.13.3 ": false, "1.13.3\n": false, "1.13.3\x00": false, "1..3": false, "-1.13.3": false,
+		"1.13.x": false, "latest": false, "1.13.3/../..": false, "١.١٣.٣": false, "1.1000000.0": false, "1.13.3@latest": false,
+	} {
+		err := CheckVersion(version)
+		if good != (err == nil) {
+			t.Errorf("%q: error %v", version, err)
+		}
+		if err != nil && !strings.Contains(err.Error(), fmt.Sprintf("%q", version)) {
+			t.Errorf("the error does not name %q: %v", version, err)
+		}
+	}
+}
