@@ -576,12 +576,12 @@ func holder(t *testing.T, dist Dist) (process *os.Process, release func()) {
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { in.Close(); _ = command.Wait() })
+	t.Cleanup(func() { _ = in.Close(); _ = command.Wait() })
 	word := make([]byte, len("held\n"))
 	if _, err := io.ReadFull(out, word); err != nil || string(word) != "held\n" {
 		t.Fatalf("%q, %v", word, err)
 	}
-	return command.Process, func() { in.Close() }
+	return command.Process, func() { _ = in.Close() }
 }
 
 // lines gives each thing written to it.

@@ -267,6 +267,9 @@ func TestCompileAgain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			test.change(t)
 			log.Reset()
+			if _, ok := c.Earlier(t.Context(), from, commands, runtime.GOARCH); ok != test.done {
+				t.Errorf("Earlier: %v, want %v", ok, test.done)
+			}
 			again, done := compiled(t, c, from)
 			if done != test.done || done != (log.Len() == 0) {
 				t.Errorf("done: %v, want %v; it said %q", done, test.done, log)

@@ -149,10 +149,8 @@ func TestDeb(t *testing.T) {
 	if got := filepath.Base(path); got != "demo_1.13.3-2_amd64.deb" {
 		t.Errorf("name %s", got)
 	}
-	for _, member := range []string{"control.tar.zst", "data.tar.zst"} {
-		if !bytes.Contains(written(t, pkgdef.Deb, item), []byte(member)) {
-			t.Errorf("it has no %s", member)
-		}
+	if !bytes.Contains(written(t, pkgdef.Deb, item), []byte("data.tar.zst ")) {
+		t.Error("its payload is not compressed by zstd")
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "# control\n%s\n# contents\n", output(t, "dpkg-deb", "--field", path))

@@ -25,6 +25,9 @@ type Package struct {
 	Config []Config
 	// Libraries are the licences of linked-in parts that are no Go modules.
 	Libraries []Library
+	// Exposure is the most that `systemd-analyze security` may say of the
+	// package's services, from 0 (all closed) to 10.
+	Exposure float64
 	// Recommends are packages, of the same name in every format, without which
 	// some of the package's uses do not work.
 	Recommends []string

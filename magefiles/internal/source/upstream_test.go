@@ -199,7 +199,7 @@ func flip(t *testing.T, file, name string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer archive.Close()
+	defer func() { _ = archive.Close() }()
 	for _, member := range archive.File {
 		if path.Base(member.Name) != name {
 			continue

@@ -29,10 +29,11 @@ func (s Suite) lint(ctx context.Context, _ *Tally) error {
 // command runs a program in the checkout; what it says goes into the error.
 func (s Suite) command(ctx context.Context, name string, args ...string) error {
 	out, err := run.New(name, args...).In(s.Root).Combined(ctx)
-	if err != nil {
-		return fmt.Errorf("%s:%s", run.New(name, args...), indented(out))
+	var failed *run.Error
+	if errors.As(err, &failed) {
+		return fmt.Errorf("%s: %w%s", failed.Line, failed.Err, indented(out))
 	}
-	return nil
+	return err
 }
 
 // event is a line of `go test -json` (cmd/test2json).

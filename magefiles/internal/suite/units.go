@@ -15,10 +15,6 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
 )
 
-// exposure is the most that `systemd-analyze security` may say of a package's
-// services, from 0 (all closed) to 10. The agent looks into other processes.
-var exposure = map[string]float64{"spire-server": 1.5, "spire-agent": 2.2, "spiffe-oidc-discovery-provider": 1.5}
-
 // units has systemd itself read every unit, and measures every service.
 func (s Suite) units(ctx context.Context, tally *Tally) error {
 	if err := tool.Need("systemd-analyze"); err != nil {
@@ -36,7 +32,7 @@ func (s Suite) units(ctx context.Context, tally *Tally) error {
 	for _, p := range packages {
 		for _, unit := range p.Units.Names() {
 			start := time.Now()
-			tally.Count("unit "+unit, checkUnit(ctx, root, unit, exposure[p.Name]), time.Since(start))
+			tally.Count("unit "+unit, checkUnit(ctx, root, unit, p.Exposure), time.Since(start))
 		}
 	}
 	return errCounted
