@@ -4,7 +4,6 @@ package main
 
 import (
 	"bytes"
-	goflag "flag"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -13,29 +12,16 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/magefile/mage/mage"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/golden"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
 )
-
-var update = goflag.Bool("update", false, "write the golden files")
 
 func TestTargets(t *testing.T) {
 	var out, errs bytes.Buffer
 	if code := mage.ParseAndRun(&out, &errs, nil, []string{"-d", "..", "-l"}); code != 0 || errs.Len() > 0 {
 		t.Fatalf("mage -l: exit %d\n%s", code, &errs)
 	}
-	file := filepath.Join("testdata", "targets.golden")
-	if *update {
-		if err := os.WriteFile(file, out.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), out.String()); diff != "" {
-		t.Errorf("%s differs (-want +got), -update writes it anew:\n%s", file, diff)
-	}
+	golden.Check(t, "targets.golden", out.String())
 }
 
 // Whatever else is in this file, Mage lists no target, or lists them twice, or

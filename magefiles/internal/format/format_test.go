@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/base64"
 	"errors"
-	"flag"
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
@@ -21,29 +20,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/golden"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef/scriptlets"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
-
-// golden compares with a file in testdata, or writes it.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	file := filepath.Join("testdata", name)
-	if *update {
-		if err := errors.Join(os.MkdirAll("testdata", 0o755), os.WriteFile(file, []byte(got), 0o644)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s differs (-want +got), -update writes it anew:\n%s", file, diff)
-	}
-}
 
 // demo is a small package with one entry of each kind, its files in dir.
 func demo(t *testing.T, dir, format string) Item {
@@ -161,7 +141,7 @@ func TestDeb(t *testing.T) {
 	for _, part := range []string{"conffiles", "md5sums", "postinst", "prerm", "postrm"} {
 		fmt.Fprintf(&b, "\n# %s\n%s", part, output(t, "dpkg-deb", "--info", path, part))
 	}
-	golden(t, "demo.deb.golden", b.String())
+	golden.Check(t, "demo.deb.golden", b.String())
 }
 
 // dpkg unpacks what was put in, and takes the control archive.
@@ -247,7 +227,7 @@ func TestRPM(t *testing.T) {
 		}
 		fmt.Fprintf(&b, "# %s\n%s\n", name, output(t, "rpm", append([]string{"-qp", path}, query...)...))
 	}
-	golden(t, "demo.rpm.golden", b.String())
+	golden.Check(t, "demo.rpm.golden", b.String())
 }
 
 // rpm finds all digests right, and wrong where a byte was changed.

@@ -3,40 +3,16 @@ package licence
 import (
 	"bytes"
 	"errors"
-	"flag"
 	"io"
-	"os"
-	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/golden"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
-
-func golden(t *testing.T, name string, write func(io.Writer) error) {
-	t.Helper()
-	var got bytes.Buffer
-	if err := write(&got); err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(file, got.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got.String()); diff != "" {
-		t.Errorf("%s differs (-want +got); -update writes it:\n%s", name, diff)
-	}
-}
 
 const (
 	blessing = `The author disclaims copyright to this source code.  In place of
@@ -78,6 +54,16 @@ GNU General Public License for more details.
 `
 	invented = "You may use this on Tuesdays. Redistribution is permitted with a cake to the author, who gives no warranty at all.\n"
 )
+
+// text is what a function writes.
+func text(t *testing.T, write func(io.Writer) error) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := write(&b); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
 
 func mitWith(clause string) string { return strings.Replace(mit, "INSERT", clause, 1) }
 
@@ -143,10 +129,10 @@ func TestScan(t *testing.T) {
 
 func TestWrite(t *testing.T) {
 	set := scan(t, tree(t))
-	golden(t, "copyright", func(w io.Writer) error {
+	golden.Check(t, "copyright", text(t, func(w io.Writer) error {
 		return set.DEP5(w, Upstream{"main", "https://example.org/main"})
-	})
-	golden(t, "third-party.txt", set.ThirdParty)
+	}))
+	golden.Check(t, "third-party.txt", text(t, set.ThirdParty))
 }
 
 // The order of the input and the number of processors must not show.

@@ -3,7 +3,6 @@ package manual
 import (
 	"context"
 	"errors"
-	"flag"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,28 +12,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/golden"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
-
-// golden compares with a file in testdata, or writes it.
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	file := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(file, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s differs (-want +got); -update writes it:\n%s", name, diff)
-	}
-}
 
 func explore(t *testing.T, file, name string) Command {
 	t.Helper()
@@ -146,7 +126,7 @@ func TestMan(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			golden(t, name+".8", got)
+			golden.Check(t, name+".8", string(got))
 			checkMan(t, filepath.Join("testdata", name+".8"))
 		})
 	}
@@ -256,7 +236,7 @@ func TestMarkerAtTheEnd(t *testing.T) {
 func TestCompletion(t *testing.T) {
 	for _, name := range []string{"fake-server", "fake-flags"} {
 		t.Run(name, func(t *testing.T) {
-			golden(t, name+".bash", Completion(explore(t, "testdata/"+name, name)))
+			golden.Check(t, name+".bash", string(Completion(explore(t, "testdata/"+name, name))))
 			checkShell(t, filepath.Join("testdata", name+".bash"))
 		})
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"flag"
 	"io"
 	"io/fs"
 	"os"
@@ -19,28 +18,9 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/compile"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/golden"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
-
-// golden compares with a file in testdata, or writes it.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	file := filepath.Join("testdata", name)
-	if *update {
-		if err := errors.Join(os.MkdirAll("testdata", 0o755), os.WriteFile(file, []byte(got), 0o644)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s differs (-want +got), -update writes it anew:\n%s", file, diff)
-	}
-}
 
 // real is a pipeline of this checkout with an output folder of its own, which
 // is not there yet.
@@ -66,7 +46,7 @@ func TestList(t *testing.T) {
 		if err := p.List(o, &b); err != nil {
 			t.Fatal(err)
 		}
-		golden(t, "list-"+name+".golden", b.String())
+		golden.Check(t, "list-"+name+".golden", b.String())
 	}
 }
 
@@ -210,7 +190,7 @@ func TestPrint(t *testing.T) {
 	result.Print(&b)
 	result.Tree.Verified, result.Files, result.Dir = false, result.Files[:1], "dist/1.13.3~unverified"
 	result.Print(&b)
-	golden(t, "print.golden", b.String())
+	golden.Check(t, "print.golden", b.String())
 }
 
 // packing is a build that has come as far as the packages.

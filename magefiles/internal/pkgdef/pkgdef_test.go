@@ -2,7 +2,6 @@ package pkgdef
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,30 +10,12 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-)
 
-var update = flag.Bool("update", false, "write the golden files")
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/golden"
+)
 
 // checkout is the repository that these tests are in.
 var checkout = filepath.Join("..", "..", "..")
-
-// golden compares with a file in testdata, or writes it.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	file := filepath.Join("testdata", name)
-	if *update {
-		if err := errors.Join(os.MkdirAll("testdata", 0o755), os.WriteFile(file, []byte(got), 0o644)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s differs (-want +got), -update writes it anew:\n%s", file, diff)
-	}
-}
 
 // listing writes one line an entry; files of the checkout by their place in it.
 func listing(t *testing.T, root string, entries []Entry) string {
@@ -65,7 +46,7 @@ func TestPayload(t *testing.T) {
 		names = append(names, p.Name)
 		for _, format := range []string{Deb, RPM} {
 			entries := p.Payload(format, "BINARY", Docs{Dir: "DOCS"})
-			golden(t, p.Name+"."+format+".golden", listing(t, root, entries))
+			golden.Check(t, p.Name+"."+format+".golden", listing(t, root, entries))
 			checkPayload(t, p.Name+" "+format, entries)
 		}
 	}
@@ -249,7 +230,7 @@ func TestSmallPackage(t *testing.T) {
 		t.Errorf("services %v, want %v", got, want)
 	}
 	for _, format := range []string{Deb, RPM} {
-		golden(t, "small."+format+".golden", listing(t, root, p.Payload(format, "BINARY", Docs{Dir: "DOCS"})))
+		golden.Check(t, "small."+format+".golden", listing(t, root, p.Payload(format, "BINARY", Docs{Dir: "DOCS"})))
 	}
 	data := p.Scriptlets("1.2.3")
 	if diff := cmp.Diff([]string{"demo.service", "demo.target", "demo@.service"}, data.Units); diff != "" {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -18,32 +17,13 @@ import (
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/distro"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/golden"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
 )
 
-var update = flag.Bool("update", false, "write the golden files")
-
 // checkout is the repository that these tests are in.
 var checkout = filepath.Join("..", "..", "..")
-
-// golden compares with a file in testdata, or writes it.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	file := filepath.Join("testdata", name)
-	if *update {
-		if err := errors.Join(os.MkdirAll("testdata", 0o755), os.WriteFile(file, []byte(got), 0o644)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s differs (-want +got), -update writes it anew:\n%s", file, diff)
-	}
-}
 
 func TestTally(t *testing.T) {
 	missing := tool.Missing{Programs: []string{"rpm"}}
@@ -93,7 +73,7 @@ func TestTallySays(t *testing.T) {
 	if err := tally.Close(); err == nil {
 		t.Error("no error")
 	}
-	golden(t, "tally.golden", log.String())
+	golden.Check(t, "tally.golden", log.String())
 }
 
 // A check counts once: by itself, or by what it returns.

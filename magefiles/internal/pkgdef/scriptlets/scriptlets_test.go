@@ -2,7 +2,6 @@ package scriptlets
 
 import (
 	"errors"
-	"flag"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,9 +11,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-)
 
-var update = flag.Bool("update", false, "write the golden files")
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/golden"
+)
 
 func everything() Data {
 	return Data{
@@ -49,19 +48,7 @@ func TestGolden(t *testing.T) {
 			t.Errorf("%s: scripts %v, want %v", format, got, names)
 		}
 		for name, text := range scripts {
-			file := filepath.Join("testdata", format, name+".golden")
-			if *update {
-				if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(text), 0o644)); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), text); diff != "" {
-				t.Errorf("%s differs (-want +got), -update writes it anew:\n%s", file, diff)
-			}
+			golden.Check(t, format+"/"+name+".golden", text)
 		}
 	}
 }
