@@ -31,9 +31,9 @@ func TestCommands(t *testing.T) {
 		{c.start(), `docker start spire-packages-x`},
 		{c.stop(), `docker stop spire-packages-x`},
 		{script(c, Row{Format: Deb}, "works", 1), `docker exec --env FORMAT=deb --env STANDIN= --env PHASE=1` +
-			` spire-packages-x /bin/sh /opt/spire-packages/scenarios/works.sh`},
+			` spire-packages-x /bin/sh -c 'exec /bin/sh "$0" 2>&1' /opt/spire-packages/scenarios/works.sh`},
 		{script(c, rpm, "works", 2), `docker exec --env FORMAT=rpm --env STANDIN=yes --env PHASE=2` +
-			` spire-packages-x /bin/sh /opt/spire-packages/scenarios/works.sh`},
+			` spire-packages-x /bin/sh -c 'exec /bin/sh "$0" 2>&1' /opt/spire-packages/scenarios/works.sh`},
 		{importImage("/c/x.tar", "image:1"), `docker import /c/x.tar image:1`},
 		{root{Image{Suite: "bookworm", Packages: []string{"curl", "apt", "curl"}}, "arm64"}.command(),
 			`mmdebstrap --variant=minbase --format=tar --architectures=arm64 --include=apt,curl bookworm -`},

@@ -50,7 +50,9 @@ func script(c container, row Row, name string, phase int) run.Command {
 		standIn = "yes"
 	}
 	vars := []string{"FORMAT=" + string(row.Format), "STANDIN=" + standIn, fmt.Sprintf("PHASE=%d", phase)}
-	return c.exec(vars, "/bin/sh", "/"+inside+"/scenarios/"+name+".sh")
+	// Both streams as one, joined inside: Docker carries them apart, and on a
+	// busy host the error can come out before what led to it.
+	return c.exec(vars, "/bin/sh", "-c", `exec /bin/sh "$0" 2>&1`, "/"+inside+"/scenarios/"+name+".sh")
 }
 
 // evidence is what is kept of a container in which a scenario failed: file
