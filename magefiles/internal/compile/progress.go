@@ -95,7 +95,9 @@ func (p *progress) tell() {
 		case <-p.ended:
 			return
 		case <-ticker.C:
+			p.mu.Lock()
 			fmt.Fprint(p.log, p.shape(p.state()))
+			p.mu.Unlock()
 		}
 	}
 }
@@ -108,9 +110,9 @@ func (p *progress) shape(state string) string {
 	return state + "\n"
 }
 
+// state is how far the build is. The caller holds the lock, which keeps the
+// compilers' words and this line apart too.
 func (p *progress) state() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	total := ""
 	if p.total > 0 {
 		total = fmt.Sprintf(" of %d", p.total)
