@@ -22,7 +22,7 @@ go run magefile.go -compile "$work/mage"
 
 # seconds COMMAND...: how long it takes, on a cold cache.
 seconds() {
-  cache=$(mktemp -d "$work/cache.XXXXXX")
+  cache=$(mktemp -d -p "$work")
   start=$(date +%s.%N)
   GOCACHE=$cache "$@" >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
   end=$(date +%s.%N)

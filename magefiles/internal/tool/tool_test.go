@@ -307,10 +307,10 @@ func TestMuslGCCMissing(t *testing.T) {
 	cross := "the C compiler and library for " + other() + " are missing: install them with `" + Setup + " -arch=" + other() + "`"
 	gcc := architectures[other()].gnu + "-gcc"
 	for name, test := range map[string]struct {
-		have    []string
-		library bool
-		arch    string
-		want    string
+		have []string
+		lib  bool
+		arch string
+		want string
 	}{
 		"own":             {nil, false, runtime.GOARCH, "musl-gcc is missing (it compiles and links the server's sqlite): " + setup},
 		"nothing":         {[]string{"musl-gcc"}, false, other(), cross},
@@ -321,7 +321,7 @@ func TestMuslGCCMissing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			newMachine(t, test.have...)
-			if test.library {
+			if test.lib {
 				library(t)
 			}
 			if _, err := MuslGCC(t.Context(), test.arch); text(err) != test.want {
