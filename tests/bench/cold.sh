@@ -44,9 +44,9 @@ bare() {
     export GOENV=off GOFLAGS=-mod=readonly $(jq -r '.Env[]' "$record")
     # The record has no path of a machine, so no cross compiler's specs.
     [ -z "${BENCH_CC:-}" ] || export CC="$BENCH_CC"
-    # shellcheck disable=SC2016 # for the inner shell
     # One flag a line, because -ldflags has spaces.
-    tr '\n' '\0' <"$work/flags" | xargs -0 sh -c 'exec go build -o "$0" "$@" ./cmd/spire-server ./cmd/spire-agent ./support/oidc-discovery-provider' "$work/bare/"
+    sed -n 's|^command: |./|p' "$checkout"/packages/*/package.yaml >>"$work/flags"
+    tr '\n' '\0' <"$work/flags" | xargs -0 go build -o "$work/bare/"
   )
 }
 

@@ -73,9 +73,8 @@ type Compiler struct {
 
 // record is what a later run needs to know of finished binaries.
 type record struct {
-	Key      string
-	Binaries []artifact.Binary
-	Info     Info
+	Key  string
+	Info Info
 }
 
 // Info is how binaries were made: what anyone needs to make the same.
@@ -117,7 +116,7 @@ func (c Compiler) Compile(ctx context.Context, tree artifact.Tree, commands []st
 		return Info{}, false, fmt.Errorf("compiling %s %s for %s: %w", c.Source.Name, tree.Version, arch, err)
 	}
 	c.place(info.Binaries, dir)
-	return info, false, artifact.Save(c.record(tree, arch), record{Key: key, Binaries: info.Binaries, Info: info})
+	return info, false, artifact.Save(c.record(tree, arch), record{Key: key, Info: info})
 }
 
 // Earlier finds the binaries that Compile would find without compiling.
@@ -162,13 +161,13 @@ func (c Compiler) earlier(key string, tree artifact.Tree, arch string) (Info, bo
 	if err != nil || !ok || found.Key != key {
 		return Info{}, false
 	}
-	c.place(found.Binaries, c.binDir(tree, arch))
-	for _, binary := range found.Binaries {
+	c.place(found.Info.Binaries, c.binDir(tree, arch))
+	for _, binary := range found.Info.Binaries {
 		if sum, _, err := artifact.Digest(binary.Path); err != nil || sum != binary.SHA256 {
 			return Info{}, false
 		}
 	}
-	found.Info.Tree, found.Info.Binaries = tree, found.Binaries
+	found.Info.Tree = tree
 	return found.Info, true
 }
 
