@@ -38,6 +38,10 @@ type Tree struct {
 	Verified bool
 	Patches  []Patch
 	Dir      string `json:"-"` // absolute
+	// Upstream is an uncompressed tar of the tree as it was fetched: without
+	// patches, without dependencies. UpstreamSHA256 is its SHA-256.
+	Upstream       string `json:"-"` // absolute path
+	UpstreamSHA256 string
 	// Hash is the golang.org/x/mod dirhash (h1) of the whole tree, patches and
 	// vendored dependencies included.
 	Hash string

@@ -4,6 +4,8 @@ package source
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,6 +25,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/gotool"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tarball"
 )
 
 // Request says which source is wanted.
@@ -96,6 +99,9 @@ type record struct {
 
 func (f Fetcher) dir(tree artifact.Tree) string    { return f.Dist.Work(tree.Label(), "source") }
 func (f Fetcher) record(tree artifact.Tree) string { return f.Dist.Work(tree.Label(), "source.json") }
+func (f Fetcher) upstream(tree artifact.Tree) string {
+	return f.Dist.Work(tree.Label(), "upstream.tar")
+}
 
 // earlier finds the tree of an earlier run, if it was made from the same.
 // Whether its files are still as they were is checked by whoever compiles
@@ -105,9 +111,10 @@ func (f Fetcher) earlier(want asked) (artifact.Tree, bool) {
 	if err != nil || !ok || found.Key != want.key {
 		return artifact.Tree{}, false
 	}
-	found.Tree.Dir = f.dir(found.Tree)
+	found.Tree.Dir, found.Tree.Upstream = f.dir(found.Tree), f.upstream(found.Tree)
 	_, err = os.Stat(found.Tree.Dir)
-	return found.Tree, err == nil
+	_, err2 := os.Stat(found.Tree.Upstream)
+	return found.Tree, err == nil && err2 == nil
 }
 
 // make makes the tree: located, copied, patched, vendored.
@@ -124,16 +131,13 @@ func (f Fetcher) make(ctx context.Context, want asked) (artifact.Tree, error) {
 	}
 	defer f.beside(ctx)()
 	tree := from.tree
-	tree.Dir = f.dir(tree)
-	err = artifact.MakeDir(tree.Dir, func(dir string) error {
-		if err := f.fill(ctx, goTool, dir, from); err != nil {
-			return err
-		}
-		if tree.Hash, err = artifact.HashTree(dir, ""); err != nil {
-			return err
-		}
-		// What it says is not true of the tree that takes the old one's place.
-		return os.RemoveAll(f.record(tree))
+	tree.Dir, tree.Upstream = f.dir(tree), f.upstream(tree)
+	// The folder is made inside the archive's making, so that both get their
+	// names, one right after the other, only when both are whole.
+	err = artifact.Write(tree.Upstream, 0o644, func(w io.Writer) error {
+		return artifact.MakeDir(tree.Dir, func(dir string) error {
+			return f.fill(ctx, goTool, dir, from, &tree, w)
+		})
 	})
 	if err != nil {
 		return artifact.Tree{}, err
@@ -293,15 +297,35 @@ func variablePackage(s pkgdef.Source) string {
 	return s.VersionVariable[:strings.LastIndex(s.VersionVariable, ".")]
 }
 
-// fill makes the tree in dir: copied, patched, vendored.
-func (f Fetcher) fill(ctx context.Context, goTool gotool.Go, dir string, from origin) error {
+// fill makes the tree in dir: copied, archived, patched, vendored. What it
+// learns of the content goes into tree.
+func (f Fetcher) fill(ctx context.Context, goTool gotool.Go, dir string, from origin, tree *artifact.Tree, archive io.Writer) (err error) {
 	if err := f.copy(dir, from); err != nil {
+		return err
+	}
+	if tree.UpstreamSHA256, err = f.archive(archive, dir, *tree); err != nil {
 		return err
 	}
 	if err := f.patch(ctx, dir); err != nil {
 		return err
 	}
-	return f.vendor(ctx, goTool, dir, from)
+	if err := f.vendor(ctx, goTool, dir, from); err != nil {
+		return err
+	}
+	if tree.Hash, err = artifact.HashTree(dir, ""); err != nil {
+		return err
+	}
+	// What it says is not true of the tree that takes the old one's place.
+	return os.RemoveAll(f.record(*tree))
+}
+
+// archive writes the tree as it came, for the source packages, and gives the
+// archive's SHA-256.
+func (f Fetcher) archive(w io.Writer, dir string, tree artifact.Tree) (string, error) {
+	sum := sha256.New()
+	archive := tarball.New(io.MultiWriter(w, sum), tree.Time)
+	err := errors.Join(archive.Tree(f.Source.Name+"-"+tree.Label(), dir), archive.Close())
+	return hex.EncodeToString(sum.Sum(nil)), err
 }
 
 func (f Fetcher) copy(dir string, from origin) error {

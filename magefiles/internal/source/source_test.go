@@ -84,6 +84,7 @@ func TestFetch(t *testing.T) {
 		Module: modulePath, Version: version, Sum: sum, Commit: commit, Time: commitTime, Verified: true,
 		Patches: []artifact.Patch{{Name: "0001-a.patch", SHA256: digest(patches[0])}, {Name: "0002-b.patch", SHA256: digest(patches[1])}},
 		Dir:     f.Dist.Work(version, "source"), Hash: hash, Fresh: true,
+		Upstream: f.Dist.Work(version, "upstream.tar"), UpstreamSHA256: digest(f.Dist.Work(version, "upstream.tar")),
 	}
 	if diff := cmp.Diff(want, tree); diff != "" {
 		t.Error(diff)
