@@ -10,8 +10,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -20,6 +18,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/compile"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
 )
 
 // fileRecord is what a later run needs to know of a finished package.
@@ -31,7 +30,7 @@ func (b *build) pack(ctx context.Context, items []wanted) ([]artifact.File, erro
 	// The largest first: it decides when all are done.
 	slices.SortStableFunc(items, func(a, b wanted) int { return cmp.Compare(b.item.Binary.Size, a.item.Binary.Size) })
 	files := make([]artifact.File, len(items))
-	budget := max(freeMemory()/2, 1)
+	budget := max(tool.FreeMemory()/2, 1)
 	memory := semaphore.NewWeighted(budget)
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.NumCPU())
@@ -124,18 +123,4 @@ func (b *build) writeInfo(info compile.Info) (artifact.File, error) {
 	file.SHA256, file.Size, err = artifact.Digest(file.Path)
 	file.Rebuilt = before != file.SHA256
 	return file, err
-}
-
-// freeMemory is how many bytes the kernel can give away without swapping
-// (proc(5), MemAvailable).
-func freeMemory() int64 {
-	content, _ := os.ReadFile("/proc/meminfo")
-	for line := range strings.Lines(string(content)) {
-		fields := strings.Fields(line)
-		if len(fields) == 3 && fields[0] == "MemAvailable:" {
-			kib, _ := strconv.ParseInt(fields[1], 10, 64)
-			return kib << 10
-		}
-	}
-	return 1 << 30 // enough for any one package
 }
