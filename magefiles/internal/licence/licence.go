@@ -91,6 +91,7 @@ func judge(found []place, known map[string]reading, allow allowances) (Set, erro
 	var set Set
 	entries, errs := make([]Entry, len(found)), make([]error, len(found))
 	parallel(len(found), func(i int) { entries[i], errs[i] = found[i].entry(known, allow) })
+	inherit(found, entries)
 	for _, e := range entries {
 		if len(e.pieces) > 0 || len(e.remarks) > 0 {
 			set.Entries = append(set.Entries, e)
@@ -100,6 +101,22 @@ func judge(found []place, known map[string]reading, allow allowances) (Set, erro
 		return Set{}, err
 	}
 	return set, nil
+}
+
+// inherit gives a directory that has notices but no licence of its own that of
+// its module.
+func inherit(found []place, entries []Entry) {
+	for i := range entries {
+		e := &entries[i]
+		if !found[i].nested || len(e.terms) > 0 || len(e.remarks) == 0 {
+			continue
+		}
+		for j := range entries {
+			if top := entries[j]; !found[j].nested && top.Name == e.Name && top.Version == e.Version {
+				e.terms, e.pieces, e.Licence = top.terms, top.pieces, top.Licence
+			}
+		}
+	}
 }
 
 // Merge joins the sets of several binaries into the set of their source. The

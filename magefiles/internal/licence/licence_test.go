@@ -116,6 +116,8 @@ func TestScan(t *testing.T) {
 		"example.org/dual|v2.0.0|vendor/example.org/dual/*|Apache-2.0 OR MIT|Copyright (c) 2018 Dual Authors",
 		"example.org/dual|v2.0.0|vendor/example.org/dual/third_party/fork/*|MIT|Copyright (c) 2018 Fork Authors",
 		"example.org/notice|v3.0.0+incompatible|vendor/example.org/notice/*|Apache-2.0|Copyright 2021 Notice Authors",
+		// A notice in a folder of its own says nothing of the licence.
+		"example.org/notice|v3.0.0+incompatible|vendor/example.org/notice/inner/*|Apache-2.0|Copyright 2022 Inner Authors",
 		"example.org/patents|v0.0.0-20200101000000-abcdefabcdef|vendor/example.org/patents/*|ISC|Copyright (c) 2012-2016 Dave Collins <dave@davec.name>",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
