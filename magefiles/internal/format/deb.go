@@ -6,16 +6,13 @@ import (
 	"github.com/goreleaser/nfpm/v2"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 )
 
 func dressDeb(info *nfpm.Info, item Item) {
 	info.Description = item.Package.Summary + "\n" + info.Description
 	info.Deb.Compression = "zstd"
 	info.Deb.Fields = map[string]string{
-		"Source":             item.Source.Name,
-		"Static-Built-Using": strings.Join(item.Binary.Linked, ", "),
-		"Multi-Arch":         "foreign", // its interface is a command and sockets, the same on every architecture
+		"Multi-Arch": "foreign", // its interface is a command and sockets, the same on every architecture
 	}
 	if len(item.Package.Units.Users) > 0 {
 		// The scriptlets make the users.
@@ -30,6 +27,12 @@ func dressDeb(info *nfpm.Info, item Item) {
 	}
 }
 
+// foundDeb adds what dpkg-gencontrol and debian/rules find out.
+func foundDeb(info *nfpm.Info, item Item) {
+	info.Deb.Fields["Source"] = item.Source.Name
+	info.Deb.Fields["Static-Built-Using"] = strings.Join(item.Binary.Linked, ", ")
+}
+
 func debScriptlets(s *nfpm.Scripts) map[string]*string {
 	return map[string]*string{"postinst": &s.PostInstall, "prerm": &s.PreRemove, "postrm": &s.PostRemove}
 }
@@ -37,12 +40,12 @@ func debScriptlets(s *nfpm.Scripts) map[string]*string {
 // Changelog is the packaging's own changelog in Debian's form. Its one entry
 // is dated by the source, so that it is the same in every build.
 func Changelog(item Item) string {
-	return item.Source.Name + " (" + version(info(pkgdef.Deb, item)) + ") stable; urgency=medium\n\n  * " + note(item) +
+	return item.Source.Name + " (" + version(item) + ") stable; urgency=medium\n\n  * " + Note(item) +
 		"\n\n -- " + item.Source.Maintainer + "  " + item.Tree.Time.UTC().Format("Mon, 02 Jan 2006 15:04:05 -0700") + "\n"
 }
 
-// note is the changelog's one line.
-func note(item Item) string {
+// Note is the changelog's one line.
+func Note(item Item) string {
 	text := "SPIRE " + item.Tree.Version + "."
 	if !item.Tree.Verified {
 		text = "SPIRE from a local directory, " + artifact.Unverified + "."

@@ -4,6 +4,7 @@
 package format
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"maps"
@@ -31,14 +32,21 @@ type Item struct {
 	Binary  artifact.Binary
 	Payload []pkgdef.Entry
 	License string // SPDX expression
+	// Modules are the Go modules linked into the binary, as path@version.
+	Modules []string
 	// Scriptlets are the rendered texts by the format's own names for them.
 	Scriptlets map[string]string
 }
 
 // row is one format: where its rules differ from what all have in common.
 type row struct {
-	// dress adds the format's own fields to the common ones.
-	dress func(*nfpm.Info, Item)
+	// dress adds the format's own fields to the common ones, and found what its
+	// own tools find out by themselves when they build a package, and nfpm does
+	// not.
+	dress, found func(*nfpm.Info, Item)
+	// mend changes what nfpm has written, where it cannot be told better; nil
+	// changes nothing.
+	mend func(content []byte, item Item) ([]byte, error)
 	// scriptlets says which of the format's scriptlets is which of nfpm's.
 	scriptlets func(*nfpm.Scripts) map[string]*string
 	// types are the format's words for the kinds of entries.
@@ -46,12 +54,12 @@ type row struct {
 }
 
 var formats = map[string]row{
-	pkgdef.Deb: {dress: dressDeb, scriptlets: debScriptlets, types: map[pkgdef.Kind]string{
+	pkgdef.Deb: {dress: dressDeb, found: foundDeb, scriptlets: debScriptlets, types: map[pkgdef.Kind]string{
 		pkgdef.File: files.TypeFile, pkgdef.Conf: files.TypeConfigNoReplace, pkgdef.Dir: files.TypeDir,
 		// A deb has no such kinds, and nfpm leaves such entries out of one.
 		pkgdef.Doc: files.TypeFile, pkgdef.License: files.TypeFile,
 	}},
-	pkgdef.RPM: {dress: dressRPM, scriptlets: rpmScriptlets, types: map[pkgdef.Kind]string{
+	pkgdef.RPM: {dress: dressRPM, found: foundRPM, mend: mendRPM, scriptlets: rpmScriptlets, types: map[pkgdef.Kind]string{
 		pkgdef.File: files.TypeFile, pkgdef.Conf: files.TypeConfigNoReplace, pkgdef.Dir: files.TypeDir,
 		pkgdef.Doc: files.TypeRPMDoc, pkgdef.License: files.TypeRPMLicense,
 	}},
@@ -73,7 +81,7 @@ func FileName(format string, item Item) (string, error) {
 // Key names everything that the file's bytes depend on. digest gives a
 // file's SHA-256.
 func Key(format string, item Item, digest func(path string) (string, error)) (string, error) {
-	parts := []any{packer(), format, *info(format, item), item.Scriptlets, changelog(item)}
+	parts := []any{packer(), format, *info(format, item), item.Scriptlets, changelog(item), SourceRPM(item)}
 	for _, content := range contents(format, item) {
 		sum := ""
 		if content.Source != "" {
@@ -104,15 +112,51 @@ func Write(w io.Writer, format string, item Item, scratch string) error {
 	if err := nfpm.PrepareForPackager(info, format); err != nil {
 		return fmt.Errorf("packaging %s as %s: %w", item.Package.Name, format, err)
 	}
-	if err := packager.Package(info, w); err != nil {
+	if err := write(w, packager, info, formats[format].mend, item); err != nil {
 		return fmt.Errorf("packaging %s as %s: %w", item.Package.Name, format, err)
 	}
 	return nil
 }
 
-// info is what is said of the package itself. It is made afresh for each use,
-// because nfpm changes what it is given.
+// write mends, where needed, what nfpm writes. nfpm holds a package whole in
+// any case.
+func write(w io.Writer, packager nfpm.Packager, info *nfpm.Info, mend func([]byte, Item) ([]byte, error), item Item) error {
+	if mend == nil {
+		return packager.Package(info, w)
+	}
+	var written bytes.Buffer
+	if err := packager.Package(info, &written); err != nil {
+		return err
+	}
+	mended, err := mend(written.Bytes(), item)
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(mended)
+	return err
+}
+
+// Facts are what the package says of itself in the given format. The item
+// needs no binary.
+func Facts(format string, item Item) pkgdef.Facts {
+	info := told(format, item)
+	return pkgdef.Facts{
+		Version: item.Tree.Label(), Release: info.Release, License: info.License, Description: description(item),
+		Depends: info.Depends, Recommends: info.Recommends, Provides: info.Provides, Replaces: info.Replaces,
+		Breaks: info.Deb.Breaks, Fields: info.Deb.Fields, Group: info.RPM.Group,
+	}
+}
+
+// info is all that is said of the package itself.
 func info(format string, item Item) *nfpm.Info {
+	info := told(format, item)
+	formats[format].found(info, item)
+	return info
+}
+
+// told is what must be said of the package because no tool finds it out. It is
+// made afresh for each use, because nfpm changes what it is given.
+func told(format string, item Item) *nfpm.Info {
 	p, s := item.Package, item.Source
 	info := &nfpm.Info{
 		Name: p.Name, Arch: item.Binary.Arch, Platform: "linux",
@@ -138,13 +182,10 @@ func description(item Item) string {
 	return text
 }
 
-// version is the full version as dependencies name it.
-func version(info *nfpm.Info) string {
-	full := info.Version
-	if info.Prerelease != "" {
-		full += "~" + info.Prerelease
-	}
-	return full + "-" + info.Release
+// version is the full version as dependencies name it. Both formats write a
+// prerelease with a tilde.
+func version(item Item) string {
+	return item.Tree.Label() + "-" + strconv.Itoa(item.Source.Release)
 }
 
 func contents(format string, item Item) files.Contents {
@@ -167,6 +208,9 @@ func writeTexts(info *nfpm.Info, format string, item Item, scratch string) error
 			return fmt.Errorf("%s has no scriptlet %q", format, name)
 		}
 		*slot = filepath.Join(scratch, name)
+		if format == pkgdef.RPM {
+			text = strings.TrimRight(text, "\n") // as rpmbuild does
+		}
 		if err := os.WriteFile(*slot, []byte(text), 0o644); err != nil {
 			return fmt.Errorf("writing scriptlet %s: %w", name, artifact.Explain(err, *slot))
 		}

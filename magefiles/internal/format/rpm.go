@@ -24,16 +24,6 @@ func dressRPM(info *nfpm.Info, item Item) {
 	info.RPM.Group = "System Environment/Daemons"
 	info.RPM.BuildHost = buildHost
 	info.RPM.Compression = "zstd"
-	full := version(info)
-	// What rpmbuild finds out by itself, and nfpm does not.
-	info.Provides = append(info.Provides,
-		info.Name+" = "+full,
-		fmt.Sprintf("%s(%s) = %s", info.Name, rpmISA[item.Binary.Arch], full))
-	if hasConfig(item.Payload) {
-		config := fmt.Sprintf("config(%s) = %s", info.Name, full)
-		info.Provides, info.Depends = append(info.Provides, config), append(info.Depends, config)
-	}
-	info.Depends = append(info.Depends, "/bin/sh")
 	for _, user := range item.Package.Units.Users {
 		info.Provides = append(info.Provides, userProvide(user), "group("+user.Name+")")
 	}
@@ -43,8 +33,44 @@ func dressRPM(info *nfpm.Info, item Item) {
 	}
 	for _, other := range item.Package.Succeeds {
 		info.Replaces = append(info.Replaces, other)
-		info.Provides = append(info.Provides, other+" = "+full)
+		info.Provides = append(info.Provides, other+" = "+version(item))
 	}
+	for _, module := range item.Modules {
+		info.Provides = append(info.Provides, bundled(module))
+	}
+}
+
+// bundled is how Fedora's guidelines want a vendored module declared. A
+// version of an rpm has no hyphens; the tilde sorts a Go pre-release before its
+// release, as Go does.
+func bundled(module string) string {
+	path, version, _ := strings.Cut(module, "@")
+	return fmt.Sprintf("bundled(golang(%s)) = %s", path, strings.ReplaceAll(strings.TrimPrefix(version, "v"), "-", "~"))
+}
+
+// foundRPM adds what rpmbuild finds out.
+func foundRPM(info *nfpm.Info, item Item) {
+	full := version(item)
+	info.Provides = append(info.Provides,
+		info.Name+" = "+full,
+		fmt.Sprintf("%s(%s) = %s", info.Name, rpmISA[item.Binary.Arch], full))
+	if hasConfig(item.Payload) {
+		config := fmt.Sprintf("config(%s) = %s", info.Name, full)
+		info.Provides, info.Depends = append(info.Provides, config), append(info.Depends, config)
+	}
+	info.Depends = append(info.Depends, "/bin/sh")
+}
+
+// SourceRPM is the file name of the source package that the item's package is
+// built from.
+func SourceRPM(item Item) string {
+	return item.Source.Name + "-" + version(item) + ".src.rpm"
+}
+
+// mendRPM names the source package, for which nfpm only knows the binary
+// package's own name.
+func mendRPM(content []byte, item Item) ([]byte, error) {
+	return setSourceRPM(content, SourceRPM(item))
 }
 
 func hasConfig(payload []pkgdef.Entry) bool {
@@ -74,9 +100,9 @@ func rpmScriptlets(s *nfpm.Scripts) map[string]*string {
 // changelog is nfpm's input for the rpm's changelog (goreleaser/chglog's form).
 func changelog(item Item) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "- semver: %q\n", version(info(pkgdef.RPM, item)))
+	fmt.Fprintf(&b, "- semver: %q\n", version(item))
 	fmt.Fprintf(&b, "  date: %s\n", item.Tree.Time.UTC().Format(time.RFC3339))
 	fmt.Fprintf(&b, "  packager: %q\n", item.Source.Maintainer)
-	fmt.Fprintf(&b, "  changes:\n    - note: %q\n", note(item))
+	fmt.Fprintf(&b, "  changes:\n    - note: %q\n", Note(item))
 	return b.String()
 }

@@ -2,27 +2,33 @@ package pipeline
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/licence"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/manual"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
 )
 
 // docsRecord is what a later run needs to know of finished texts.
-type docsRecord struct{ Key, License string }
+type docsRecord struct {
+	Key, License string
+	Modules      []string
+}
 
-// docs makes the texts of one package, or finds those of an earlier run.
-func (b *build) docs(ctx context.Context, item format.Item, self string) (pkgdef.Docs, error) {
+// docs makes the texts of one package, or finds those of an earlier run, and
+// sets what they say of the item's licence and modules.
+func (b *build) docs(ctx context.Context, item *format.Item, self string) (pkgdef.Docs, error) {
 	place := b.Dist.Work(b.tree.Label(), item.Binary.Arch, item.Package.Name)
 	docs := pkgdef.Docs{Dir: filepath.Join(place, "docs")}
 	text, _, err := artifact.Digest(item.Package.Manual)
@@ -35,59 +41,62 @@ func (b *build) docs(ctx context.Context, item format.Item, self string) (pkgdef
 		return pkgdef.Docs{}, err
 	}
 	if _, err := os.Stat(docs.Dir); ok && err == nil && earlier.Key == key {
-		docs.License = earlier.License
+		item.License, item.Modules = earlier.License, earlier.Modules
 		return docs, nil
 	}
-	err = artifact.MakeDir(docs.Dir, func(dir string) error {
-		docs.License, err = b.write(ctx, item, dir)
-		return err
-	})
+	err = artifact.MakeDir(docs.Dir, func(dir string) error { return b.write(ctx, item, dir) })
 	if err != nil {
 		return pkgdef.Docs{}, err
 	}
-	return docs, artifact.Save(filepath.Join(place, "docs.json"), docsRecord{key, docs.License})
+	return docs, artifact.Save(filepath.Join(place, "docs.json"), docsRecord{key, item.License, item.Modules})
 }
 
-// write writes all texts into dir and gives the SPDX expression.
-func (b *build) write(ctx context.Context, item format.Item, dir string) (string, error) {
+// write writes all texts into dir.
+func (b *build) write(ctx context.Context, item *format.Item, dir string) error {
 	set, err := b.licences(item)
 	if err != nil {
-		return "", err
+		return err
 	}
+	item.License = set.Expression()
 	var copyright, thirdParty bytes.Buffer
 	err = errors.Join(
 		set.DEP5(&copyright, licence.Upstream{Name: item.Source.Name, Source: item.Source.Repository}),
 		set.ThirdParty(&thirdParty))
 	if err != nil {
-		return "", err
+		return err
 	}
-	page, completion, err := b.manual(ctx, item)
+	page, completion, err := b.manual(ctx, *item)
 	if err != nil {
-		return "", err
+		return err
 	}
 	license, err := b.upstreamText("LICENSE")
 	if err != nil {
-		return "", err
+		return err
 	}
-	changes, err := b.upstreamText(pkgdef.DocChangelog)
+	changes, err := b.upstreamText("CHANGELOG.md")
 	if err != nil {
-		return "", err
+		return err
 	}
 	for name, content := range map[string][]byte{
-		pkgdef.DocManual:     zipped(page),
 		pkgdef.DocCompletion: completion,
 		pkgdef.DocCopyright:  copyright.Bytes(),
 		pkgdef.DocThirdParty: thirdParty.Bytes(),
 		pkgdef.DocLicense:    license,
-		pkgdef.DocChangelog:  changes,
-		pkgdef.DocChanges:    zipped(changes),
-		pkgdef.DocPackaging:  zipped([]byte(format.Changelog(item))),
 	} {
 		if err := artifact.WriteBytes(filepath.Join(dir, name), 0o644, content); err != nil {
-			return "", err
+			return err
 		}
 	}
-	return set.Expression(), nil
+	for name, content := range map[string][]byte{
+		pkgdef.DocManual:    page,
+		pkgdef.DocChanges:   changes,
+		pkgdef.DocPackaging: []byte(format.Changelog(*item)),
+	} {
+		if err := writeZipped(ctx, filepath.Join(dir, name), content); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (b *build) upstreamText(name string) ([]byte, error) {
@@ -98,17 +107,17 @@ func (b *build) upstreamText(name string) ([]byte, error) {
 	return content, nil
 }
 
-// zipped is content as `gzip -9n` has it: no name and no time.
-func zipped(content []byte) []byte {
-	var b bytes.Buffer
-	w, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
-	if err == nil {
-		_, err = w.Write(content)
-	}
-	if err = errors.Join(err, w.Close()); err != nil {
-		panic(err) // a buffer takes everything
-	}
-	return b.Bytes()
+// writeZipped writes content to the file at path as gzip makes it, and as it is
+// beside it. It is the program's work, so that debhelper and rpmbuild, which
+// use it too, make the same from a source package.
+func writeZipped(ctx context.Context, path string, content []byte) error {
+	gzip := run.New("gzip", "-9n")
+	gzip.Stdin = bytes.NewReader(content)
+	err := artifact.Write(path, 0o644, func(w io.Writer) error {
+		gzip.Stdout = w
+		return gzip.Run(ctx)
+	})
+	return errors.Join(err, artifact.WriteBytes(strings.TrimSuffix(path, pkgdef.Zipped), 0o644, content))
 }
 
 // manual makes the man page and the completion from the binary's own help.
@@ -150,14 +159,24 @@ func (b *build) program(ctx context.Context, item format.Item) (manual.Program, 
 	return program, nil
 }
 
-// licences finds the licences of everything in the item's binary.
-func (b *build) licences(item format.Item) (licence.Set, error) {
-	main, modules, err := licence.Linked(item.Binary.Path)
+// licences finds the modules in the item's binary, and the licences of
+// everything in it.
+func (b *build) licences(item *format.Item) (licence.Set, error) {
+	_, modules, err := licence.Linked(item.Binary.Path)
 	if err != nil {
 		return licence.Set{}, err
 	}
-	main.Version = "v" + b.tree.Version
-	extra, err := b.libraries(item.Package)
+	item.Modules = nil
+	for _, module := range modules {
+		item.Modules = append(item.Modules, module.Path+"@"+module.Version)
+	}
+	return b.scan(modules, item.Package.Libraries)
+}
+
+// scan finds the licences of upstream, the given modules and libraries.
+func (b *build) scan(modules []licence.Module, libraries []pkgdef.Library) (licence.Set, error) {
+	main := licence.Module{Path: b.tree.Module, Version: "v" + b.tree.Version}
+	extra, err := b.components(libraries)
 	if err != nil {
 		return licence.Set{}, err
 	}
@@ -168,10 +187,10 @@ func (b *build) licences(item format.Item) (licence.Set, error) {
 	return licence.Scan(licence.Request{Tree: b.tree.Dir, Main: main, Modules: modules, Extra: extra, Allow: allow})
 }
 
-// libraries are the parts of a package's binary that are no Go modules.
-func (b *build) libraries(p pkgdef.Package) ([]licence.Component, error) {
+// components are the parts that are no Go modules.
+func (b *build) components(libraries []pkgdef.Library) ([]licence.Component, error) {
 	components := []licence.Component{}
-	for _, library := range p.Libraries {
+	for _, library := range libraries {
 		path := b.source.LicenceFile(library.Name)
 		text, err := os.ReadFile(path)
 		if err != nil {

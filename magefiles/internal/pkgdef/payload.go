@@ -10,22 +10,23 @@ import (
 
 // Docs are the texts made for one package, version and architecture, as files
 // in one folder under the names below.
-type Docs struct {
-	Dir     string
-	License string // SPDX expression over all that is linked in
-}
+type Docs struct{ Dir string }
 
-// Names of the files in Docs.Dir.
+// Names of the files in Docs.Dir. Those that are installed gzipped are there
+// both ways: a source package carries the text, and its build zips it.
 const (
-	DocManual     = "manual.1.gz"
+	DocManual     = "manual.1" + Zipped
 	DocCompletion = "completion.bash"
-	DocCopyright  = "copyright"     // Debian's machine-readable form
-	DocThirdParty = "THIRD-PARTY"   // every licence, verbatim
-	DocLicense    = "LICENSE"       // upstream's own
-	DocChangelog  = "CHANGELOG.md"  // upstream's
-	DocChanges    = "changelog.gz"  // upstream's, as Debian wants it
-	DocPackaging  = "changelog.deb" // the packaging's, as Debian wants it, gzipped
+	DocCopyright  = "copyright"              // Debian's machine-readable form
+	DocThirdParty = "THIRD-PARTY"            // every licence, verbatim
+	DocLicense    = "LICENSE"                // upstream's own
+	DocChangelog  = "changelog"              // upstream's
+	DocChanges    = "changelog" + Zipped     // upstream's, as Debian wants it
+	DocPackaging  = "changelog.deb" + Zipped // the packaging's, as Debian wants it
 )
+
+// Zipped ends the name of a file that is gzipped.
+const Zipped = ".gz"
 
 // Formats that Payload knows.
 const (
@@ -76,7 +77,7 @@ func (p Package) docEntries(format string) map[string]Entry {
 		RPM: {
 			DocLicense:    {Path: licenses + DocLicense, Kind: License},
 			DocThirdParty: {Path: licenses + DocThirdParty, Kind: License},
-			DocChangelog:  {Path: p.docDir() + "/" + DocChangelog, Kind: Doc},
+			DocChangelog:  {Path: p.docDir() + "/CHANGELOG.md", Kind: Doc},
 		},
 	}[format])
 	return entries
