@@ -7,6 +7,8 @@ import (
 	"fmt"
 
 	"github.com/magefile/mage/mg"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/srcpkg"
 )
 
 // Source makes upstream's source ready.
@@ -19,4 +21,18 @@ func (Source) Fetch(ctx context.Context, version, source *string, unchecked *boo
 		fmt.Printf("%s %s commit %s of %s\n%s\n", tree.Module, tree.Sum, tree.Commit, tree.Time, tree.Dir)
 	}
 	return err
+}
+
+// Srpm makes the source rpm only, with the flags of build.
+//
+// It compiles too: man pages and licence texts are made from the programs.
+func (Source) Srpm(ctx context.Context, version, arch, source *string, unchecked *bool) error {
+	return build(ctx, options(version, arch, source, unchecked), srcpkg.SRPM)
+}
+
+// Dsc makes the Debian source package only, with the flags of build.
+//
+// It compiles too: man pages and licence texts are made from the programs.
+func (Source) Dsc(ctx context.Context, version, arch, source *string, unchecked *bool) error {
+	return build(ctx, options(version, arch, source, unchecked), srcpkg.DSC)
 }

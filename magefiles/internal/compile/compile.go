@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -24,6 +25,13 @@ func Flags(s pkgdef.Source, tree artifact.Tree) []string {
 		"-buildvcs=false",
 		"-ldflags=-s -w -X "+stamp(s, tree)+" -extldflags -static",
 	)
+}
+
+// DynamicFlags are the arguments of `go build` for a distribution's ordinary
+// build from our source packages, with its own C compiler flags: linked
+// against its libraries, position independent, not stripped.
+func DynamicFlags(s pkgdef.Source, tree artifact.Tree) []string {
+	return []string{"-trimpath", "-mod=vendor", "-buildvcs=false", "-buildmode=pie", "-compressdwarf=false", "-ldflags=-linkmode=external -X " + stamp(s, tree)}
 }
 
 // common are the flags that decide what a package's compiled form is.
@@ -185,7 +193,18 @@ func (c Compiler) build(ctx context.Context, tree artifact.Tree, commands []stri
 	progress := c.progress(ctx, arch, goTool.Command(list...).In(tree.Dir).WithEnv(env...))
 	defer progress.stop()
 	build := append([]string{"build", "-v", "-o", out + "/"}, Flags(c.Source, tree)...)
-	command := goTool.Command(append(build, packages...)...).In(tree.Dir).WithEnv(env...)
+	command := goTool.Command(append(build, packages...)...).In(tree.Dir).WithEnv(append(env, roomy()...)...)
 	command.Stderr = progress
 	return command.Run(ctx)
+}
+
+// roomy lets the compilers collect their garbage less often where there is
+// memory for it, which changes nothing that they make: with GOGC=400 they were
+// measured to need a fifth less processor time. The largest package takes
+// about 1 GiB at the usual setting.
+func roomy() []string {
+	if tool.FreeMemory()/int64(runtime.NumCPU()) < 4<<30 {
+		return nil
+	}
+	return []string{"GOGC=400"}
 }

@@ -22,7 +22,7 @@ type wanted struct {
 }
 
 // items makes the texts of all packages of one architecture and puts together
-// what goes into each file.
+// what goes into each package, in every format.
 func (b *build) items(ctx context.Context, info compile.Info) ([]wanted, error) {
 	self, err := selfDigest()
 	if err != nil {
@@ -62,13 +62,12 @@ func binaryOf(p pkgdef.Package, info compile.Info) artifact.Binary {
 
 func (b *build) itemsOf(ctx context.Context, p pkgdef.Package, info compile.Info, self string) ([]wanted, error) {
 	item := format.Item{Source: b.source, Package: p, Tree: b.tree, Binary: binaryOf(p, info)}
-	docs, err := b.docs(ctx, item, self)
+	docs, err := b.docs(ctx, &item, self)
 	if err != nil {
 		return nil, fmt.Errorf("writing the texts of %s: %w", p.Name, err)
 	}
-	item.License = docs.License
 	var items []wanted
-	for _, name := range b.options.Formats {
+	for _, name := range format.Names() {
 		item.Payload = p.Payload(name, item.Binary.Path, docs)
 		if item.Scriptlets, err = scriptlets.Render(name, p.Scriptlets(b.tree.Version)); err != nil {
 			return nil, fmt.Errorf("writing the scriptlets of %s: %w", p.Name, err)

@@ -6,13 +6,15 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"text/tabwriter"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/srcpkg"
 )
 
-// List writes the names of the packages that Build would make from a verified
+// List writes the names of the files that Build would make from a verified
 // source, and which of them are there.
 func (p Pipeline) List(o Options, w io.Writer) error {
 	b, err := p.load(o)
@@ -30,13 +32,16 @@ func (p Pipeline) List(o Options, w io.Writer) error {
 	return table.Flush()
 }
 
-// expected are the package files that a build of a verified source has.
+// expected are the packages, binary and source, that a build of a verified source has.
 func (b *build) expected() []string {
 	tree := artifact.Tree{Version: b.options.Version, Verified: true}
 	var files []string
 	for _, arch := range b.options.Arches {
 		for _, p := range b.packages {
-			for _, name := range b.options.Formats {
+			for _, name := range format.Names() {
+				if !slices.Contains(b.options.Formats, name) {
+					continue
+				}
 				item := format.Item{Source: b.source, Package: p, Tree: tree, Binary: artifact.Binary{Arch: arch}}
 				file, err := format.FileName(name, item)
 				if err == nil {
@@ -44,6 +49,10 @@ func (b *build) expected() []string {
 				}
 			}
 		}
+	}
+	source := srcpkg.Source{Source: b.source, Tree: tree}
+	for _, name := range source.FileNames(b.options.Formats) {
+		files = append(files, filepath.Join(b.Dist.Version(tree.Label()), name))
 	}
 	return files
 }

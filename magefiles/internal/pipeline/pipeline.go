@@ -15,6 +15,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/source"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/srcpkg"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
 )
 
@@ -65,7 +66,11 @@ func (p Pipeline) begin(ctx context.Context, o Options, compilers bool) (b *buil
 	if b, err = p.load(o); err != nil {
 		return nil, nil, err
 	}
-	if err := tool.Need("patch"); err != nil {
+	needed := []string{"patch", "gzip"}
+	if compilers {
+		needed = append(needed, srcpkg.Tools(b.options.Formats)...)
+	}
+	if err := tool.Need(needed...); err != nil {
 		return nil, nil, err
 	}
 	for _, arch := range b.options.Arches {
@@ -92,7 +97,7 @@ func (b *build) defaults() error {
 		}
 	}
 	if len(o.Formats) == 0 {
-		o.Formats = format.Names()
+		o.Formats = slices.Concat(format.Names(), srcpkg.Names())
 	}
 	for _, arch := range o.Arches {
 		if err := tool.CheckArch(arch); err != nil {
@@ -147,13 +152,20 @@ func (p Pipeline) Build(ctx context.Context, o Options) (Result, error) {
 		return Result{}, err
 	}
 	result := Result{Tree: b.tree, Dir: b.Dist.Version(b.tree.Label())}
+	sources := b.startSources(ctx)
+	defer sources.stop()
 	for _, arch := range b.options.Arches {
-		files, err := b.buildArch(ctx, arch)
+		files, err := b.buildArch(ctx, arch, sources)
 		if err != nil {
 			return Result{}, err
 		}
 		result.Files = append(result.Files, files...)
 	}
+	files, err := sources.finish(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	result.Files = append(result.Files, files...)
 	if err := artifact.WriteSums(result.Dir, result.Files); err != nil {
 		return Result{}, err
 	}
@@ -161,8 +173,9 @@ func (p Pipeline) Build(ctx context.Context, o Options) (Result, error) {
 	return result, nil
 }
 
-// buildArch makes one architecture's files.
-func (b *build) buildArch(ctx context.Context, arch string) ([]artifact.File, error) {
+// buildArch makes one architecture's files, and lets the source packages know
+// what is in them.
+func (b *build) buildArch(ctx context.Context, arch string, sources *sources) ([]artifact.File, error) {
 	info, err := b.compile(ctx, arch)
 	if err != nil {
 		return nil, err
@@ -171,7 +184,11 @@ func (b *build) buildArch(ctx context.Context, arch string) ([]artifact.File, er
 	if err != nil {
 		return nil, err
 	}
-	files, err := b.pack(ctx, items)
+	if err := sources.add(arch, items); err != nil {
+		return nil, err
+	}
+	wanted := slices.DeleteFunc(slices.Clone(items), func(w wanted) bool { return !slices.Contains(b.options.Formats, w.format) })
+	files, err := b.pack(ctx, wanted)
 	if err != nil {
 		return nil, err
 	}

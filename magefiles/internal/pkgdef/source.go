@@ -55,6 +55,12 @@ func (s Source) LicenceFile(library string) string {
 	return filepath.Join(s.dir, "licences", library)
 }
 
+// Spec is the template of the rpms' spec file.
+func (s Source) Spec() string { return filepath.Join(s.dir, "spec.tmpl") }
+
+// Debian is the folder of the templates of debian/.
+func (s Source) Debian() string { return filepath.Join(s.dir, "debian") }
+
 // Pin is what must be true of one released version.
 type Pin struct {
 	Sum    string    // module zip, h1

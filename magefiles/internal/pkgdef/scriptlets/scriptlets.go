@@ -29,6 +29,9 @@ type Data struct {
 	Units    []string // every unit file, templates and targets too
 	Services []string // what an upgrade restarts; templates as spire-server@*.service
 
+	// Helped leaves users and units to what debhelper puts in place of its token.
+	Helped bool
+
 	Purge []string // directories that go with a purge; below /run with an rpm's erasure too
 	Keep  []string // directories that even a purge keeps unless they are empty
 }

@@ -1,0 +1,230 @@
+package pipeline
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/compile"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/licence"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef/scriptlets"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/srcpkg"
+)
+
+// sources are the source packages on their way: what takes long and needs
+// nothing compiled is made beside the compilation, the rest at its end.
+type sources struct {
+	*build
+	formats []string // those asked for
+	source  srcpkg.Source
+	arch    string // whose texts the source packages carry
+	items   []wanted
+
+	cancel   context.CancelFunc
+	done     chan struct{} // closed when the following are set
+	archives []artifact.File
+	err      error
+}
+
+// startSources begins with what needs nothing compiled.
+func (b *build) startSources(ctx context.Context) *sources {
+	s := &sources{build: b, done: make(chan struct{})}
+	for _, name := range srcpkg.Names() {
+		if slices.Contains(b.options.Formats, name) {
+			s.formats = append(s.formats, name)
+		}
+	}
+	ctx, s.cancel = context.WithCancel(ctx)
+	go func() {
+		defer close(s.done)
+		if len(s.formats) > 0 {
+			s.err = s.prepare(ctx)
+		}
+	}()
+	return s
+}
+
+// stop ends what was begun, where the build ends early.
+func (s *sources) stop() {
+	s.cancel()
+	<-s.done
+}
+
+// prepare packs upstream's source and finds the licences of all of it.
+func (s *sources) prepare(ctx context.Context) (err error) {
+	s.source = srcpkg.Source{
+		Source: s.build.source, Tree: s.tree,
+		Static: compile.Flags(s.build.source, s.tree), Dynamic: compile.DynamicFlags(s.build.source, s.tree),
+		Env: portable(), Reported: compile.Reported(s.tree),
+	}
+	if s.archives, err = s.maker().Archives(ctx, s.source); err != nil {
+		return err
+	}
+	return s.licences()
+}
+
+func (s *sources) maker() srcpkg.Maker { return srcpkg.Maker{Dist: s.Dist, Log: s.Log} }
+
+// portable are the compilers' variables for a machine's own architecture.
+func portable() []string {
+	return slices.DeleteFunc(compile.Env("", "musl-gcc"), func(v string) bool {
+		return strings.HasPrefix(v, "GOARCH=") || strings.HasPrefix(v, "GOOS=")
+	})
+}
+
+// sourceLicence is what a later run needs to know of the whole source's
+// licences.
+type sourceLicence struct {
+	Key, Expression string
+	DEP5            []byte
+}
+
+// licences finds the licences of everything that the source packages carry,
+// linked or not.
+func (s *sources) licences() error {
+	self, err := selfDigest()
+	if err != nil {
+		return err
+	}
+	libraries := s.inSource()
+	key := artifact.Key(self, s.tree, s.build.source, libraries)
+	place := s.Dist.Work(s.tree.Label(), "source-licence.json")
+	found, ok, err := artifact.Load[sourceLicence](place)
+	if err != nil {
+		return err
+	}
+	if !ok || found.Key != key {
+		found.Key = key
+		if err := s.scanAll(&found, libraries); err != nil {
+			return fmt.Errorf("finding the licences of the source: %w", err)
+		}
+		if err := artifact.Save(place, found); err != nil {
+			return err
+		}
+	}
+	s.source.Licence, s.source.Copyright = found.Expression, found.DEP5
+	return nil
+}
+
+func (s *sources) scanAll(found *sourceLicence, libraries []pkgdef.Library) error {
+	modules, err := licence.Vendored(s.tree.Dir)
+	if err != nil {
+		return err
+	}
+	set, err := s.scan(modules, libraries)
+	if err != nil {
+		return err
+	}
+	set = set.InSource()
+	var text bytes.Buffer
+	err = set.DEP5(&text, licence.Upstream{Name: s.build.source.Name, Source: s.build.source.Repository})
+	found.Expression, found.DEP5 = set.Expression(), text.Bytes()
+	return err
+}
+
+// inSource are the packages' libraries whose source is in the tree.
+func (s *sources) inSource() []pkgdef.Library {
+	var libraries []pkgdef.Library
+	for _, p := range s.packages {
+		for _, library := range p.Libraries {
+			if library.Place != "" && !slices.Contains(libraries, library) {
+				libraries = append(libraries, library)
+			}
+		}
+	}
+	return libraries
+}
+
+// add takes one architecture's packages. Source packages carry the texts of
+// the first, so those of all others must be the same.
+func (s *sources) add(arch string, items []wanted) error {
+	if len(s.formats) == 0 {
+		return nil
+	}
+	if s.arch != "" {
+		return s.sameTexts(arch)
+	}
+	s.arch, s.items = arch, items
+	return nil
+}
+
+func (s *sources) sameTexts(arch string) error {
+	for _, p := range s.packages {
+		first, second := s.Dist.Work(s.tree.Label(), s.arch, p.Name, "docs"), s.Dist.Work(s.tree.Label(), arch, p.Name, "docs")
+		one, err := artifact.HashTree(first, "")
+		if err != nil {
+			return err
+		}
+		two, err := artifact.HashTree(second, "")
+		if err != nil {
+			return err
+		}
+		if one != two {
+			return fmt.Errorf("the texts of %s are not the same for %s and %s, so one source package cannot build both: compare %s with %s", p.Name, s.arch, arch, first, second)
+		}
+	}
+	return nil
+}
+
+// finish makes the source packages that were asked for.
+func (s *sources) finish(ctx context.Context) ([]artifact.File, error) {
+	<-s.done
+	if s.err != nil || len(s.formats) == 0 {
+		return nil, s.err
+	}
+	if err := s.describe(); err != nil {
+		return nil, err
+	}
+	files := slices.Clone(s.archives)
+	for _, name := range s.formats {
+		made, err := s.maker().Make(ctx, name, s.source, s.archives)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, made...)
+	}
+	return files, nil
+}
+
+// describe sets what the source packages say of the packages built from them.
+func (s *sources) describe() error {
+	s.source.Changelog, s.source.Note = []byte(format.Changelog(s.items[0].item)), format.Note(s.items[0].item)
+	for _, p := range s.packages {
+		described := srcpkg.Package{Package: p, Forms: map[string]srcpkg.Form{}}
+		for _, want := range s.items {
+			if want.item.Package.Name != p.Name {
+				continue
+			}
+			form, err := s.form(want)
+			if err != nil {
+				return err
+			}
+			described.Forms[want.format] = form
+		}
+		s.source.Packages = append(s.source.Packages, described)
+	}
+	return nil
+}
+
+func (s *sources) form(want wanted) (srcpkg.Form, error) {
+	form := srcpkg.Form{
+		Facts: format.Facts(want.format, want.item), Payload: want.item.Payload, Scriptlets: want.item.Scriptlets,
+	}
+	if want.format != pkgdef.Deb {
+		return form, nil // rpm's helpers are macros, which the spec calls
+	}
+	data := want.item.Package.Scriptlets(s.tree.Version)
+	data.Helped = true
+	helped, err := scriptlets.Render(want.format, data)
+	if err != nil {
+		return srcpkg.Form{}, fmt.Errorf("writing the scriptlets of %s: %w", want.item.Package.Name, err)
+	}
+	// debhelper writes the others by itself.
+	form.Helped = map[string]string{"postrm": helped["postrm"]}
+	return form, nil
+}

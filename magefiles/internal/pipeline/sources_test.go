@@ -1,0 +1,78 @@
+package pipeline
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
+)
+
+// One source package builds for every architecture, so its texts are those of
+// all of them.
+func TestSameTexts(t *testing.T) {
+	s := &sources{build: &build{
+		Pipeline: Pipeline{Dist: artifact.Dist(t.TempDir())},
+		packages: []pkgdef.Package{{Name: "demo"}},
+		tree:     artifact.Tree{Version: "1.2.3", Verified: true},
+	}, formats: []string{"dsc"}}
+	put := func(arch, text string) {
+		t.Helper()
+		if err := artifact.WriteBytes(s.Dist.Work("1.2.3", arch, "demo", "docs", "manual.1"), 0o644, []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("amd64", "same")
+	put("arm64", "same")
+	for _, arch := range []string{"amd64", "arm64"} {
+		if err := s.add(arch, nil); err != nil {
+			t.Errorf("%s: %v", arch, err)
+		}
+	}
+	if s.arch != "amd64" {
+		t.Errorf("the texts are those of %q", s.arch)
+	}
+	put("arm64", "other")
+	if err := s.add("arm64", nil); err == nil || !strings.Contains(err.Error(), "the texts of demo are not the same for amd64 and arm64") {
+		t.Errorf("error %v", err)
+	}
+	s.formats = nil
+	if err := s.add("arm64", nil); err != nil {
+		t.Errorf("without a source package it matters to nobody: %v", err)
+	}
+}
+
+// A rebuild is for the machine that it runs on.
+func TestPortable(t *testing.T) {
+	env := portable()
+	for _, v := range env {
+		if strings.HasPrefix(v, "GOARCH=") || strings.HasPrefix(v, "GOOS=") {
+			t.Errorf("%q fixes the machine", v)
+		}
+	}
+	for _, want := range []string{"CC=musl-gcc", "CGO_ENABLED=1", "GOAMD64=v1"} {
+		if !slices.Contains(env, want) {
+			t.Errorf("%q has no %s", env, want)
+		}
+	}
+}
+
+// What is installed gzipped is in the source package as it is.
+func TestWriteZipped(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.1.gz")
+	if err := writeZipped(t.Context(), path, []byte("text\n")); err != nil {
+		t.Fatal(err)
+	}
+	plain, err := os.ReadFile(strings.TrimSuffix(path, ".gz"))
+	if err != nil || string(plain) != "text\n" {
+		t.Errorf("%q, error %v", plain, err)
+	}
+	zipped, err := os.ReadFile(path)
+	// gzip -9n: deflate, no name, no time, best compression, Unix.
+	if err != nil || !strings.HasPrefix(string(zipped), "\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03") {
+		t.Errorf("%x, error %v", zipped, err)
+	}
+}
