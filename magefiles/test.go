@@ -16,6 +16,15 @@ func (Test) Unit(ctx context.Context) error {
 	return tests().Unit(ctx)
 }
 
+// Rebuild builds the packages again from their source packages, and compares.
+//
+// In containers without a network, at every place of tests/rebuild.yaml; each
+// compiles everything, which takes as long as a first build. Any difference
+// that is not listed there with its reason fails.
+func (Test) Rebuild(ctx context.Context, version, arch *string) error {
+	return tests().Rebuild(ctx, options(version, arch, nil, nil))
+}
+
 // All builds the packages and runs every test there is.
 //
 // What cannot run on this machine is skipped aloud, with the reason, and

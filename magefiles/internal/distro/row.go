@@ -87,10 +87,8 @@ func Load(path string) ([]Row, error) {
 }
 
 func parse(data []byte) ([]Row, error) {
-	decoder := yaml.NewDecoder(bytes.NewReader(data))
-	decoder.KnownFields(true)
 	var rows []Row
-	if err := decoder.Decode(&rows); err != nil && !errors.Is(err, io.EOF) {
+	if err := decode(data, &rows); err != nil {
 		return nil, err
 	}
 	if len(rows) == 0 {
@@ -106,6 +104,16 @@ func parse(data []byte) ([]Row, error) {
 		}
 	}
 	return rows, errors.Join(errs...)
+}
+
+// decode reads YAML; an unknown key is an error, and an empty text nothing.
+func decode(data []byte, value any) error {
+	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	decoder.KnownFields(true)
+	if err := decoder.Decode(value); err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	return nil
 }
 
 // The forms of what ends up in command lines, file names and container names.

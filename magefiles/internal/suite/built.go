@@ -23,12 +23,12 @@ type built struct {
 	result  pipeline.Result
 }
 
-// files are the paths of the packages of one format, native architecture
-// first.
+// files are the paths of the files with the given extension. A src.rpm is no
+// rpm: nothing installs it.
 func (b built) files(extension string) []string {
 	var files []string
 	for _, file := range b.result.Files {
-		if strings.HasSuffix(file.Path, "."+extension) {
+		if strings.HasSuffix(file.Path, "."+extension) && (extension != "rpm" || !strings.HasSuffix(file.Path, ".src.rpm")) {
 			files = append(files, file.Path)
 		}
 	}
@@ -47,7 +47,7 @@ func (b built) lintian(ctx context.Context, _ *Tally) error {
 		return err
 	}
 	args := []string{"--allow-root", "--fail-on=error,warning", "--no-tag-display-limit"}
-	return b.command(ctx, "lintian", append(args, b.files("deb")...)...)
+	return b.command(ctx, "lintian", slices.Concat(args, b.files("deb"), b.files("changes"))...)
 }
 
 // rpmlintConfig names the distributions' licences and what rpmlint cannot
@@ -58,7 +58,7 @@ func (b built) rpmlint(ctx context.Context, _ *Tally) error {
 	if err := tool.Need("rpmlint"); err != nil {
 		return err
 	}
-	return b.command(ctx, "rpmlint", append([]string{"--config=" + rpmlintConfig, "--strict"}, b.files("rpm")...)...)
+	return b.command(ctx, "rpmlint", slices.Concat([]string{"--config=" + rpmlintConfig, "--strict"}, b.files("rpm"), b.files("src.rpm"))...)
 }
 
 // rpm makes sure that rpm itself finds the digests right.
@@ -66,7 +66,7 @@ func (b built) rpm(ctx context.Context, _ *Tally) error {
 	if err := tool.Need("rpm"); err != nil {
 		return err
 	}
-	return b.command(ctx, "rpm", append([]string{"--checksig"}, b.files("rpm")...)...)
+	return b.command(ctx, "rpm", slices.Concat([]string{"--checksig"}, b.files("rpm"), b.files("src.rpm"))...)
 }
 
 // reproducible packs the same binaries once more, in another place and under
@@ -102,7 +102,7 @@ func (b built) copyCheckout(ctx context.Context, root string) error {
 		}
 	}
 	from := b.Pipeline.Dist.Work(b.result.Tree.Label())
-	kept := []string{"source", "source.json"}
+	kept := []string{"source", "source.json", "upstream.tar"}
 	for _, arch := range b.options.Arches {
 		kept = append(kept, filepath.Join(arch, "bin"), filepath.Join(arch, "binaries.json"))
 	}

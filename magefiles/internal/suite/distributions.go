@@ -43,17 +43,25 @@ func (b built) distributions(ctx context.Context, tally *Tally) error {
 }
 
 func (b built) host() (*distro.Host, []string, error) {
-	cache, err := os.UserCacheDir()
+	host, err := b.hostFor("scenarios")
 	if err != nil {
-		return nil, nil, fmt.Errorf("finding a place for the distributions' roots: %w", err)
-	}
-	host := &distro.Host{
-		Cache:   filepath.Join(cache, "spire-packages", "roots"),
-		Reports: filepath.Join(string(b.Pipeline.Dist), "test"), Scenarios: filepath.Join(b.Root, "tests", "scenarios"),
-		Log: b.Log,
+		return nil, nil, err
 	}
 	scenarios, err := distro.Scenarios(host.Scenarios)
 	return host, scenarios, err
+}
+
+// hostFor is this machine, ready to run the scripts of a folder of tests.
+func (b built) hostFor(scripts string) (*distro.Host, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return nil, fmt.Errorf("finding a place for the distributions' roots: %w", err)
+	}
+	return &distro.Host{
+		Cache:   filepath.Join(cache, "spire-packages", "roots"),
+		Reports: filepath.Join(string(b.Pipeline.Dist), "test"), Scenarios: filepath.Join(b.Root, "tests", scripts),
+		Log: b.Log,
+	}, nil
 }
 
 func countReport(tally *Tally, report distro.Report) {

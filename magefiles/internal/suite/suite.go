@@ -50,6 +50,7 @@ func (s Suite) All(ctx context.Context, o pipeline.Options) error {
 		Check{"rpm", built.rpm},
 		Check{"rpmlint", built.rpmlint},
 		Check{"reproducible", built.reproducible},
+		Check{"rebuild", built.rebuildBlocking},
 		Check{"distributions", built.distributions},
 	))
 }

@@ -1,0 +1,177 @@
+package suite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/distro"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/gotool"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/manifest"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
+)
+
+// Rebuild builds, and then builds the packages once more from their source
+// packages at every place of tests/rebuild.yaml, each with nothing of another's.
+func (s Suite) Rebuild(ctx context.Context, o pipeline.Options) error {
+	result, err := s.Pipeline.Build(ctx, o)
+	if err != nil {
+		return fmt.Errorf("building what is to be rebuilt: %w", err)
+	}
+	result.Print(s.Log)
+	built := built{Suite: s, options: o, result: result}
+	return s.runAll(ctx, []Check{{"rebuild", func(ctx context.Context, tally *Tally) error {
+		return built.rebuild(ctx, tally, "", func(distro.Rebuild) bool { return true })
+	}}})
+}
+
+// rebuildBlocking rebuilds where a difference stops a release. The places begin
+// with one empty build cache and share it: what is compared is the same, and a
+// second cold compilation would say nothing new.
+func (b built) rebuildBlocking(ctx context.Context, tally *Tally) error {
+	cache, err := os.MkdirTemp("", "spire-packages-gocache-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(cache)
+	return b.rebuild(ctx, tally, cache, func(place distro.Rebuild) bool { return place.Tier == distro.Blocking })
+}
+
+// rebuild rebuilds at the places that are taken.
+func (b built) rebuild(ctx context.Context, tally *Tally, cache string, take func(distro.Rebuild) bool) error {
+	if err := tool.Need("docker", "mmdebstrap", "rpm", "dpkg-deb"); err != nil {
+		return err
+	}
+	if !slices.Contains(b.options.Arches, runtime.GOARCH) {
+		return Skip{"no packages for this machine were built"}
+	}
+	all, err := distro.LoadRebuilds(filepath.Join(b.Root, "tests", "rebuild.yaml"))
+	if err != nil {
+		return err
+	}
+	job, err := b.job(ctx, cache)
+	if err != nil {
+		return err
+	}
+	host, err := b.hostFor("rebuild")
+	if err != nil {
+		return err
+	}
+	for _, place := range all.Places {
+		if !take(place) {
+			continue
+		}
+		job.Rebuild, job.Sources = place, b.sources(place.Format)
+		job.Out = filepath.Join(host.Reports, "rebuild", place.Name, "packages")
+		b.rebuildAt(ctx, tally, host, job, all)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+	}
+	return errCounted
+}
+
+// job is what all rebuilds have in common.
+func (b built) job(ctx context.Context, cache string) (distro.Job, error) {
+	source, err := pkgdef.LoadSource(b.Root, "spire")
+	if err != nil {
+		return distro.Job{}, err
+	}
+	goTool, err := gotool.Find(ctx, source.Toolchain)
+	if err != nil {
+		return distro.Job{}, err
+	}
+	root, err := goTool.Command("env", "GOROOT").In(os.TempDir()).Output(ctx)
+	return distro.Job{GoRoot: root, Cache: cache}, err
+}
+
+// sources are the files of the source package in the given format.
+func (b built) sources(format distro.Format) []string {
+	if format == distro.RPM {
+		return b.files("src.rpm")
+	}
+	return slices.Concat(b.files("tar.xz"), b.files("dsc"))
+}
+
+func (b built) rebuildAt(ctx context.Context, tally *Tally, host *distro.Host, job distro.Job, all distro.Rebuilds) {
+	start := time.Now()
+	name := "rebuild " + job.Name
+	if err := host.Rebuild(ctx, job); err != nil {
+		tally.Count(name, verdict(job.Rebuild, err), time.Since(start))
+		return
+	}
+	tally.Count(name, nil, time.Since(start))
+	row := distro.Row{Format: job.Format}
+	shipped := row.Select(b.files(string(job.Format)), runtime.GOARCH)
+	for _, file := range shipped {
+		start := time.Now()
+		err := b.compareRebuilt(ctx, file, job, all)
+		tally.Count(name+" "+filepath.Base(file), verdict(job.Rebuild, err), time.Since(start))
+	}
+	tally.Count(name+" made no other package", verdict(job.Rebuild, nothingElse(job.Out, shipped)), 0)
+}
+
+// verdict is what an error at the place counts as: where a place only informs,
+// it is said aloud, and not counted as a pass.
+func verdict(place distro.Rebuild, err error) error {
+	switch {
+	case errors.Is(err, distro.ErrSkip):
+		return Skip{err.Error()}
+	case err != nil && place.Tier == distro.Informing:
+		return Skip{"this place only informs, and it says: " + err.Error()}
+	}
+	return err
+}
+
+func nothingElse(dir string, shipped []string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, entry := range entries {
+		if !slices.ContainsFunc(shipped, func(file string) bool { return filepath.Base(file) == entry.Name() }) {
+			errs = append(errs, fmt.Errorf("%s was rebuilt, but is not shipped", entry.Name()))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// compareRebuilt compares a shipped package, item by item, with the one that
+// was rebuilt, and says how that went.
+func (b built) compareRebuilt(ctx context.Context, shipped string, job distro.Job, all distro.Rebuilds) error {
+	here, err := manifest.Read(ctx, shipped)
+	if err != nil {
+		return err
+	}
+	there, err := manifest.Read(ctx, filepath.Join(job.Out, filepath.Base(shipped)))
+	if err != nil {
+		return err
+	}
+	var errs []error
+	tolerated := []string{}
+	for _, difference := range manifest.Compare(here, there) {
+		if reason, ok := all.Reason(job.Rebuild, difference.Item); ok {
+			tolerated = append(tolerated, fmt.Sprintf("may differ: %s (%s)", difference, reason))
+		} else {
+			errs = append(errs, errors.New(difference.String()))
+		}
+	}
+	fmt.Fprintf(b.Log, "%-11s %s: %d items, %d may differ, %d differ%s\n", job.Name, filepath.Base(shipped), len(here), len(tolerated), len(errs), indentedList(tolerated))
+	return errors.Join(errs...)
+}
+
+func indentedList(lines []string) string {
+	if len(lines) == 0 {
+		return ""
+	}
+	return indented(strings.Join(lines, "\n"))
+}
