@@ -102,6 +102,7 @@ type place struct {
 	pattern       string // Entry.Place
 	inside        string // directory inside the component
 	nested        bool   // not the component's top
+	carried       bool   // need not be linkable
 	files         []File
 	source        string   // directory of its Go files; empty when there is none
 	others        []string // directories below source that are other places

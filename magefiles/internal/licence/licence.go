@@ -24,6 +24,10 @@ type Request struct {
 	Modules []Module    // what is linked in, as Linked or Vendored list it
 	Extra   []Component // what is linked in but no Go module
 	Allow   []Allowance // what a person has looked at
+	// Carried says that a source package has the modules, linked or not: what
+	// may not be linked may still be given away. Its texts are needed all the
+	// same.
+	Carried bool
 }
 
 // Component is something linked in that the module list does not know: the Go
@@ -81,6 +85,9 @@ func Scan(req Request) (Set, error) {
 	found, err := collect(req)
 	if err != nil {
 		return Set{}, err
+	}
+	for i := range found {
+		found[i].carried = req.Carried
 	}
 	return judge(found, recogniseAll(found), allow)
 }
@@ -230,7 +237,7 @@ func (e *Entry) add(f File, p place, r reading, allow allowances) error {
 		e.Files = append(e.Files, f)
 		return e.allow(a, r.orWhole(f.Text))
 	}
-	r, err := r.explain(f.Name)
+	r, err := r.explain(f.Name, p.carried)
 	if err != nil {
 		return &Error{p.name, p.version, path.Join(p.inside, f.Name), err}
 	}

@@ -190,6 +190,19 @@ func TestScanRefuses(t *testing.T) {
 	}
 }
 
+// What is only carried may be under any licence that is known.
+func TestCarried(t *testing.T) {
+	req := with(tree(t), "example.org/bad", "COPYING", gpl)
+	req.Carried = true
+	if got := scan(t, req).Expression(); !strings.Contains(got, "GPL-2.0-or-later") {
+		t.Errorf("expression %s", got)
+	}
+	req = with(req, "example.org/worse", "LICENSE", invented)
+	if _, err := Scan(req); !errors.Is(err, ErrUnknown) || errors.Is(err, ErrRefused) {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestScanNamesAll(t *testing.T) {
 	req := with(with(tree(t), "one", "LICENSE", gpl), "two", "LICENSE", invented)
 	_, err := Scan(req)

@@ -79,8 +79,18 @@ func (r *reading) match(id, text string) {
 		r.remarks = append(r.remarks, strings.TrimSpace(text))
 		return
 	}
+	if whole, ok := onlyThis[id]; ok {
+		id = whole
+	}
 	r.pieces = append(r.pieces, piece{id, text})
 	r.terms = append(r.terms, term{id})
+}
+
+// onlyThis are SPDX's names for what the library calls by a whole text's name:
+// the text alone does not say "or any later version".
+var onlyThis = map[string]string{
+	"AGPL-3.0": "AGPL-3.0-only", "GPL-2.0": "GPL-2.0-only", "GPL-3.0": "GPL-3.0-only",
+	"LGPL-2.1": "LGPL-2.1-only", "LGPL-3.0": "LGPL-3.0-only",
 }
 
 // gap takes a part between known licences. Legal language in it means a
@@ -120,19 +130,20 @@ func (r reading) orWhole(text string) reading {
 
 // explain reads the text again with all licences where the common ones do not
 // do, and gives the reading that checks, or the error of the thorough one.
-func (r reading) explain(name string) (reading, error) {
+func (r reading) explain(name string, carried bool) (reading, error) {
 	known := r.unknown == "" || notice(name) && !legal.MatchString(r.whole)
-	if known && r.check(name) == nil {
+	if known && r.check(name, carried) == nil {
 		return r, nil
 	}
 	r = thorough(r.whole)
-	return r, r.check(name)
+	return r, r.check(name, carried)
 }
 
-// check is nil when all of the file is explained and may be linked.
-func (r reading) check(name string) error {
+// check is nil when all of the file is explained and, unless it is only
+// carried, may be linked.
+func (r reading) check(name string, carried bool) error {
 	for _, t := range r.terms {
-		if !slices.ContainsFunc(t, func(id string) bool { return accepted[id] }) {
+		if !carried && !slices.ContainsFunc(t, func(id string) bool { return accepted[id] }) {
 			return fmt.Errorf("%s is %w", t, ErrRefused)
 		}
 	}

@@ -170,11 +170,12 @@ func (b *build) licences(item *format.Item) (licence.Set, error) {
 	for _, module := range modules {
 		item.Modules = append(item.Modules, module.Path+"@"+module.Version)
 	}
-	return b.scan(modules, item.Package.Libraries)
+	return b.scan(modules, item.Package.Libraries, false)
 }
 
-// scan finds the licences of upstream, the given modules and libraries.
-func (b *build) scan(modules []licence.Module, libraries []pkgdef.Library) (licence.Set, error) {
+// scan finds the licences of upstream, the given modules and libraries, which
+// are linked or only carried.
+func (b *build) scan(modules []licence.Module, libraries []pkgdef.Library, carried bool) (licence.Set, error) {
 	main := licence.Module{Path: b.tree.Module, Version: "v" + b.tree.Version}
 	extra, err := b.components(libraries)
 	if err != nil {
@@ -184,7 +185,7 @@ func (b *build) scan(modules []licence.Module, libraries []pkgdef.Library) (lice
 	for _, allowance := range b.source.Allow {
 		allow = append(allow, licence.Allowance(allowance))
 	}
-	return licence.Scan(licence.Request{Tree: b.tree.Dir, Main: main, Modules: modules, Extra: extra, Allow: allow})
+	return licence.Scan(licence.Request{Tree: b.tree.Dir, Main: main, Modules: modules, Extra: extra, Allow: allow, Carried: carried})
 }
 
 // components are the parts that are no Go modules.

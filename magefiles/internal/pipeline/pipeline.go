@@ -152,7 +152,9 @@ func (p Pipeline) Build(ctx context.Context, o Options) (Result, error) {
 		return Result{}, err
 	}
 	result := Result{Tree: b.tree, Dir: b.Dist.Version(b.tree.Label())}
-	sources := b.startSources(ctx)
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	sources := b.startSources(ctx, fail)
 	defer sources.stop()
 	for _, arch := range b.options.Arches {
 		files, err := b.buildArch(ctx, arch, sources)

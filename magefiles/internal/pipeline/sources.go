@@ -31,8 +31,9 @@ type sources struct {
 	err      error
 }
 
-// startSources begins with what needs nothing compiled.
-func (b *build) startSources(ctx context.Context) *sources {
+// startSources begins with what needs nothing compiled. Where that cannot be
+// made, fail ends the compilation, which would be for nothing.
+func (b *build) startSources(ctx context.Context, fail func(error)) *sources {
 	s := &sources{build: b, done: make(chan struct{})}
 	for _, name := range srcpkg.Names() {
 		if slices.Contains(b.options.Formats, name) {
@@ -42,8 +43,11 @@ func (b *build) startSources(ctx context.Context) *sources {
 	ctx, s.cancel = context.WithCancel(ctx)
 	go func() {
 		defer close(s.done)
-		if len(s.formats) > 0 {
-			s.err = s.prepare(ctx)
+		if len(s.formats) == 0 {
+			return
+		}
+		if s.err = s.prepare(ctx); s.err != nil {
+			fail(s.err)
 		}
 	}()
 	return s
@@ -116,7 +120,7 @@ func (s *sources) scanAll(found *sourceLicence, libraries []pkgdef.Library) erro
 	if err != nil {
 		return err
 	}
-	set, err := s.scan(modules, libraries)
+	set, err := s.scan(modules, libraries, true)
 	if err != nil {
 		return err
 	}
