@@ -110,3 +110,15 @@ func TestCreateJob(t *testing.T) {
 		t.Errorf("%s", own)
 	}
 }
+
+// Only a row that says so takes lists of any age, and only its root changes.
+func TestAnyAge(t *testing.T) {
+	dated := root{image: Image{Suite: "sid"}, arch: "amd64"}
+	moving := root{image: Image{Suite: "sid", AnyAge: true}, arch: "amd64"}
+	if strings.Contains(dated.command().String(), "Valid-Until") || !strings.Contains(moving.command().String(), "Check-Valid-Until") {
+		t.Errorf("%s\n%s", dated.command(), moving.command())
+	}
+	if dated.hash() == moving.hash() {
+		t.Error("two roots under one name")
+	}
+}

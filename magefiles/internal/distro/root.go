@@ -28,13 +28,16 @@ type root struct {
 // command writes the root's tarball to standard output. The mirror is
 // mmdebstrap's default, with the suite's security updates.
 func (r root) command() run.Command {
-	return run.New("mmdebstrap",
+	args := []string{
 		"--variant=minbase",
 		"--format=tar",
-		"--architectures="+r.arch,
-		"--include="+strings.Join(r.packages(), ","),
-		r.image.Suite,
-		"-")
+		"--architectures=" + r.arch,
+		"--include=" + strings.Join(r.packages(), ","),
+	}
+	if r.image.AnyAge {
+		args = append(args, `--aptopt=Acquire::Check-Valid-Until "false"`)
+	}
+	return run.New("mmdebstrap", append(args, r.image.Suite, "-")...)
 }
 
 // packages is sorted, so that the order in the file does not matter.

@@ -39,6 +39,9 @@ type Image struct {
 	// manager: its package database is empty, and the scenarios install a
 	// package that provides what such a distribution would.
 	StandIn bool `yaml:"stand-in"`
+	// AnyAge takes package lists whose date has passed, as a mirror that lags
+	// has them of a moving suite. The setting stays in the root.
+	AnyAge bool `yaml:"any-age"`
 }
 
 // Format is a package format.
