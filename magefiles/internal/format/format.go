@@ -141,7 +141,7 @@ func write(w io.Writer, packager nfpm.Packager, info *nfpm.Info, mend func([]byt
 func Facts(format string, item Item) pkgdef.Facts {
 	info := told(format, item)
 	return pkgdef.Facts{
-		Version: item.Tree.Label(), Release: info.Release, License: info.License, Description: description(item),
+		License: info.License, Description: description(item),
 		Depends: info.Depends, Recommends: info.Recommends, Provides: info.Provides, Replaces: info.Replaces,
 		Breaks: info.Deb.Breaks, Fields: info.Deb.Fields, Group: info.RPM.Group,
 	}

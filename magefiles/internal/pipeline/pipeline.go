@@ -36,8 +36,8 @@ type Pipeline struct {
 	Terminal bool      // Log is a screen
 }
 
-// sourceName is the one upstream source there is.
-const sourceName = "spire"
+// SourceName is the one upstream source there is.
+const SourceName = "spire"
 
 // build is one build on its way through the steps.
 type build struct {
@@ -52,7 +52,7 @@ type build struct {
 // load reads the definitions and the options.
 func (p Pipeline) load(o Options) (b *build, err error) {
 	b = &build{Pipeline: p, options: o, start: time.Now()}
-	if b.source, err = pkgdef.LoadSource(p.Root, sourceName); err != nil {
+	if b.source, err = pkgdef.LoadSource(p.Root, SourceName); err != nil {
 		return nil, err
 	}
 	if b.packages, err = pkgdef.Load(p.Root); err != nil {

@@ -4,8 +4,6 @@ package pkgdef
 // same for every architecture. What the format's own tools find out when they
 // build the package is not among them.
 type Facts struct {
-	Version string // upstream's part, in the format's form
-	Release string
 	License string // SPDX expression
 	// Description is the long text without the summary.
 	Description string

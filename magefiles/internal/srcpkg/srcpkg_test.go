@@ -154,7 +154,7 @@ func demoPackage(t *testing.T, dir string) Package {
 
 func demoFacts(format string) pkgdef.Facts {
 	facts := pkgdef.Facts{
-		Version: "1.2.3", Release: "2", License: "Apache-2.0 AND MIT", Description: "It shows 1%.\n\nTwo paragraphs,\nin fact.",
+		License: "Apache-2.0 AND MIT", Description: "It shows 1%.\n\nTwo paragraphs,\nin fact.",
 		Recommends: []string{"ca-certificates"}, Replaces: []string{"old-demo"},
 	}
 	if format == pkgdef.Deb {

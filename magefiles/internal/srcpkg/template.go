@@ -22,13 +22,13 @@ import (
 // data is what the templates of a source know.
 type data struct {
 	Source
-	Version, Release  string
-	Orig, Vendor      string // file names of upstream's archives
-	Packaging         string // and of the src.rpm's third
-	Go, DebianGo      string // the least version of Go, as rpm and Debian count
-	Patches           []string
-	Commands          []string // of `go build`
-	Provenance, Tools string   // sentences for people
+	Version, Release string
+	Orig, Vendor     string // file names of upstream's archives
+	Packaging        string // and of the src.rpm's third
+	Go, DebianGo     string // the least version of Go, as rpm and Debian count
+	Patches          []string
+	Commands         []string // of `go build`
+	Provenance       string   // a sentence for people
 }
 
 func (s Source) data() (data, error) {
@@ -82,7 +82,6 @@ func debianGo(least string) string {
 var functions = template.FuncMap{
 	"command":   func(words ...any) string { return commandLine(words) },
 	"escape":    func(text string) string { return strings.ReplaceAll(text, "%", "%%") },
-	"trim":      strings.TrimSpace,
 	"join":      func(list []string) string { return strings.Join(list, ", ") },
 	"paragraph": paragraph,
 	"date":      func(t time.Time) string { return t.UTC().Format("Mon Jan 02 2006") },

@@ -81,7 +81,7 @@ func (b built) rebuild(ctx context.Context, tally *Tally, cache string, take fun
 
 // job is what all rebuilds have in common.
 func (b built) job(ctx context.Context, cache string) (distro.Job, error) {
-	source, err := pkgdef.LoadSource(b.Root, "spire")
+	source, err := pkgdef.LoadSource(b.Root, pipeline.SourceName)
 	if err != nil {
 		return distro.Job{}, err
 	}
