@@ -29,7 +29,9 @@ func dressDeb(info *nfpm.Info, item Item) {
 
 // foundDeb adds what dpkg-gencontrol and debian/rules find out.
 func foundDeb(info *nfpm.Info, item Item) {
-	info.Deb.Fields["Source"] = item.Source.Name
+	if item.Source.Name != item.Package.Name {
+		info.Deb.Fields["Source"] = item.Source.Name
+	}
 	info.Deb.Fields["Static-Built-Using"] = strings.Join(item.Binary.Linked, ", ")
 }
 
@@ -46,6 +48,9 @@ func Changelog(item Item) string {
 
 // Note is the changelog's one line.
 func Note(item Item) string {
+	if item.Changes != "" {
+		return item.Changes
+	}
 	text := "SPIRE " + item.Tree.Version + "."
 	if !item.Tree.Verified {
 		text = "SPIRE from a local directory, " + artifact.Unverified + "."

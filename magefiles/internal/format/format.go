@@ -34,6 +34,8 @@ type Item struct {
 	License string // SPDX expression
 	// Modules are the Go modules linked into the binary, as path@version.
 	Modules []string
+	// Changes is the changelog's one line, where it is not SPIRE's version.
+	Changes string
 	// Scriptlets are the rendered texts by the format's own names for them.
 	Scriptlets map[string]string
 }

@@ -8,11 +8,12 @@ import (
 	"testing"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/rpmfile"
 )
 
 // Shorter and longer names move what lies behind them, and rpm finds every
 // digest, value and file right all the same.
-func TestSetSourceRPM(t *testing.T) {
+func TestSourceRPM(t *testing.T) {
 	need(t, "rpm")
 	item := demo(t, t.TempDir(), pkgdef.RPM)
 	before := packaged(t, pkgdef.RPM, item)
@@ -23,11 +24,18 @@ func TestSetSourceRPM(t *testing.T) {
 	query := func(path string) string {
 		return output(t, "rpm", "-qp", path, "--qf", rpmFiles, "--provides", "--requires", "--scripts", "--changelog")
 	}
-	for _, name := range []string{"u-1-1.src.rpm", "a-much-longer-name-than-the-packages-own-13-characters-1.13.3-2.src.rpm", strings.Repeat("x", 301)} {
-		changed, err := setSourceRPM(content, name)
+	renamed := func(content []byte, name string) []byte {
+		file, err := rpmfile.Read(content)
 		if err != nil {
 			t.Fatal(err)
 		}
+		if file, err = file.WithSourceRPM(name); err != nil {
+			t.Fatal(err)
+		}
+		return file.Bytes()
+	}
+	for _, name := range []string{"u-1-1.src.rpm", "a-much-longer-name-than-the-packages-own-13-characters-1.13.3-2.src.rpm", strings.Repeat("x", 301)} {
+		changed := renamed(content, name)
 		path := filepath.Join(t.TempDir(), "x.rpm")
 		if err := os.WriteFile(path, changed, 0o644); err != nil {
 			t.Fatal(err)
@@ -41,31 +49,37 @@ func TestSetSourceRPM(t *testing.T) {
 		if query(path) != query(before) {
 			t.Errorf("more than the name changed:\n%s", query(path))
 		}
-		back, err := setSourceRPM(changed, SourceRPM(item))
-		if err != nil || !bytes.Equal(back, content) {
-			t.Errorf("changed back, other bytes, or %v", err)
+		if !bytes.Equal(renamed(changed, SourceRPM(item)), content) {
+			t.Error("changed back, other bytes")
 		}
 	}
 }
 
-// What is no rpm, or cut short anywhere in its headers, is an error.
-func TestSetSourceRPMDamaged(t *testing.T) {
-	content := written(t, pkgdef.RPM, demo(t, t.TempDir(), pkgdef.RPM))
-	_, size, err := readHeader(content[leadSize:])
+// nfpm writes the signatures' header as rpm itself does: signed, and the
+// signature taken out again by anyone who has rpm, it is the file that was built.
+func TestUnsigned(t *testing.T) {
+	need(t, "rpmsign")
+	path := packaged(t, pkgdef.RPM, demo(t, t.TempDir(), pkgdef.RPM))
+	content, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	begin := leadSize + size + padding(size, 8)
-	_, size, err = readHeader(content[begin:])
+	file, err := rpmfile.Read(content)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for n := 0; n < begin+size; n += 7 {
-		if _, err := setSourceRPM(content[:n], "x.src.rpm"); err == nil {
-			t.Fatalf("the first %d bytes of %d are taken for an rpm", n, begin+size)
-		}
+	if err := file.Check(); err != nil {
+		t.Error(err)
 	}
-	if _, err := setSourceRPM([]byte(strings.Repeat("no rpm", 100)), "x.src.rpm"); err == nil {
-		t.Error("text is taken for an rpm")
+	signed, err := file.Sign([]byte("signature"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if back, err := signed.Unsigned(); err != nil || !bytes.Equal(back.Bytes(), content) {
+		t.Errorf("signed and unsigned, other bytes, or %v", err)
+	}
+	output(t, "rpmsign", "--delsign", path)
+	if back, err := os.ReadFile(path); err != nil || !bytes.Equal(back, content) {
+		t.Errorf("rpmsign --delsign leaves other bytes, or %v", err)
 	}
 }

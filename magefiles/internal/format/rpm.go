@@ -10,6 +10,7 @@ import (
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef/scriptlets"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/rpmfile"
 )
 
 // rpmISA are rpm's names for the architectures in name(isa) provides.
@@ -22,6 +23,9 @@ const buildHost = "spire-packages"
 func dressRPM(info *nfpm.Info, item Item) {
 	info.RPM.Summary = item.Package.Summary
 	info.RPM.Group = "System Environment/Daemons"
+	if item.Binary.Arch == everyArch {
+		info.RPM.Group = item.Package.Section
+	}
 	info.RPM.BuildHost = buildHost
 	info.RPM.Compression = "zstd"
 	for _, user := range item.Package.Units.Users {
@@ -51,14 +55,17 @@ func bundled(module string) string {
 // foundRPM adds what rpmbuild finds out.
 func foundRPM(info *nfpm.Info, item Item) {
 	full := version(item)
-	info.Provides = append(info.Provides,
-		info.Name+" = "+full,
-		fmt.Sprintf("%s(%s) = %s", info.Name, rpmISA[item.Binary.Arch], full))
+	info.Provides = append(info.Provides, info.Name+" = "+full)
+	if isa, ok := rpmISA[item.Binary.Arch]; ok {
+		info.Provides = append(info.Provides, fmt.Sprintf("%s(%s) = %s", info.Name, isa, full))
+	}
 	if hasConfig(item.Payload) {
 		config := fmt.Sprintf("config(%s) = %s", info.Name, full)
 		info.Provides, info.Depends = append(info.Provides, config), append(info.Depends, config)
 	}
-	info.Depends = append(info.Depends, "/bin/sh")
+	if len(item.Scriptlets) > 0 {
+		info.Depends = append(info.Depends, "/bin/sh")
+	}
 }
 
 // SourceRPM is the file name of the source package that the item's package is
@@ -70,7 +77,12 @@ func SourceRPM(item Item) string {
 // mendRPM names the source package, for which nfpm only knows the binary
 // package's own name.
 func mendRPM(content []byte, item Item) ([]byte, error) {
-	return setSourceRPM(content, SourceRPM(item))
+	file, err := rpmfile.Read(content)
+	if err != nil {
+		return nil, err
+	}
+	file, err = file.WithSourceRPM(SourceRPM(item))
+	return file.Bytes(), err
 }
 
 func hasConfig(payload []pkgdef.Entry) bool {

@@ -13,7 +13,8 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef/scriptlets"
 )
 
-// Package is one binary package, read from packages/<name>/ and units/<name>/.
+// Package is one binary package with a program, read from packages/<name>/ and
+// units/<name>/.
 type Package struct {
 	Name        string `yaml:"-"` // the folder's name
 	Source      string // the folder under srpm/ that it is built from
@@ -91,22 +92,39 @@ type Entry struct {
 	From string // file that holds the content; empty for a Dir
 }
 
-// Load reads all packages below root, in order of name.
+// Load reads all packages of programs below root, in order of name.
+// LoadKeyrings reads the others.
 func Load(root string) ([]Package, error) {
-	entries, err := os.ReadDir(filepath.Join(root, "packages"))
+	programs, _, err := folders(root)
 	if err != nil {
-		return nil, fmt.Errorf("reading the packages: %w", err)
+		return nil, err
 	}
 	var packages []Package
 	var errs []error
-	for _, entry := range entries {
-		if entry.Name() == lintianOverrides {
-			continue
-		}
-		p, err := loadPackage(root, entry.Name())
+	for _, folder := range programs {
+		p, err := loadPackage(root, folder.Name())
 		packages, errs = append(packages, p), append(errs, err)
 	}
-	return packages, errors.Join(append(errs, checkUnitFolders(root, entries))...)
+	return packages, errors.Join(append(errs, checkUnitFolders(root, programs))...)
+}
+
+// folders are what is in packages/, by the kind of package.
+func folders(root string) (programs, keyrings []fs.DirEntry, err error) {
+	dir := filepath.Join(root, "packages")
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading the packages: %w", err)
+	}
+	for _, entry := range entries {
+		switch {
+		case entry.Name() == lintianOverrides:
+		case isKeyring(filepath.Join(dir, entry.Name(), "package.yaml")):
+			keyrings = append(keyrings, entry)
+		default:
+			programs = append(programs, entry)
+		}
+	}
+	return programs, keyrings, nil
 }
 
 // checkUnitFolders finds folders of units that no package would ship.
@@ -117,16 +135,16 @@ func checkUnitFolders(root string, packages []fs.DirEntry) error {
 	}
 	for _, entry := range entries {
 		if !slices.ContainsFunc(packages, func(p fs.DirEntry) bool { return p.Name() == entry.Name() }) {
-			return fmt.Errorf("units/%s belongs to no folder in packages", entry.Name())
+			return fmt.Errorf("units/%s belongs to no folder in packages that has a program", entry.Name())
 		}
 	}
 	return nil
 }
 
 func loadPackage(root, name string) (Package, error) {
-	dir := filepath.Join(root, "packages", name)
-	if !nameForm.MatchString(name) {
-		return Package{}, fmt.Errorf("%s: a package's name is lower-case letters, digits and hyphens", dir)
+	dir, err := packageDir(root, name)
+	if err != nil {
+		return Package{}, err
 	}
 	p := Package{Name: name, Manual: filepath.Join(dir, "man.md")}
 	if err := decode(filepath.Join(dir, "package.yaml"), &p); err != nil {
@@ -135,7 +153,6 @@ func loadPackage(root, name string) (Package, error) {
 	if err := p.check(dir); err != nil {
 		return Package{}, fmt.Errorf("%s: %w", filepath.Join(dir, "package.yaml"), err)
 	}
-	var err error
 	if p.Units, err = loadUnits(filepath.Join(root, "units", name), name); err != nil {
 		return Package{}, err
 	}
@@ -145,24 +162,26 @@ func loadPackage(root, name string) (Package, error) {
 	}
 	p.Lintian = filepath.Join(root, "packages", lintianOverrides)
 	p.Fixed = slices.Concat(p.configEntries(dir), p.Units.entries(p.docDir()), examples)
-	return p, p.strayFiles(dir)
+	return p, strayFiles(dir, p.Config, "package.yaml", "man.md", "examples")
+}
+
+// packageDir is the folder of the package of the given name.
+func packageDir(root, name string) (string, error) {
+	dir := filepath.Join(root, "packages", name)
+	if !nameForm.MatchString(name) {
+		return "", fmt.Errorf("%s: a package's name is lower-case letters, digits and hyphens", dir)
+	}
+	return dir, nil
 }
 
 func (p Package) check(dir string) error {
-	var errs []error
-	for field, value := range map[string]string{
+	errs := missing(map[string]string{
 		"source": p.Source, "command": p.Command, "summary": p.Summary, "description": p.Description, "section": p.Section,
-	} {
-		if value == "" {
-			errs = append(errs, fmt.Errorf("%s is missing", field))
-		}
-	}
+	})
 	if !fs.ValidPath(p.Command) {
 		errs = append(errs, fmt.Errorf("command %q is not a plain path inside the source", p.Command))
 	}
-	if strings.ContainsAny(p.Summary, "\n") || strings.HasSuffix(p.Summary, ".") || len(p.Summary) > 79 {
-		errs = append(errs, fmt.Errorf("summary %q is not one line of at most 79 characters without a full stop", p.Summary))
-	}
+	errs = append(errs, checkSummary(p.Summary))
 	for _, config := range p.Config {
 		errs = append(errs, checkInstalled(config.Path, "/etc/"), checkFile(dir, config.File))
 	}
@@ -170,6 +189,24 @@ func (p Package) check(dir string) error {
 		errs = append(errs, checkInstalled(place, "/var/lib/", "/var/log/", "/run/"))
 	}
 	return errors.Join(append(errs, regular(p.Manual))...)
+}
+
+// missing says which fields have no value.
+func missing(fields map[string]string) []error {
+	var errs []error
+	for field, value := range fields {
+		if value == "" {
+			errs = append(errs, fmt.Errorf("%s is missing", field))
+		}
+	}
+	return errs
+}
+
+func checkSummary(summary string) error {
+	if strings.ContainsAny(summary, "\n") || strings.HasSuffix(summary, ".") || len(summary) > 79 {
+		return fmt.Errorf("summary %q is not one line of at most 79 characters without a full stop", summary)
+	}
+	return nil
 }
 
 // checkInstalled refuses a path that is not clean or not below one of parents:
@@ -199,10 +236,14 @@ func regular(name string) error {
 	return err
 }
 
-// strayFiles finds files in the package's folder that would not be shipped.
-func (p Package) strayFiles(dir string) error {
-	known := map[string]bool{"package.yaml": true, "man.md": true, "examples": true}
-	for _, config := range p.Config {
+// strayFiles finds files in a package's folder that would not be shipped: they
+// are no configuration and not of the given names.
+func strayFiles(dir string, configs []Config, names ...string) error {
+	known := map[string]bool{}
+	for _, name := range names {
+		known[name] = true
+	}
+	for _, config := range configs {
 		known[strings.Split(config.File, "/")[0]] = true
 	}
 	entries, err := os.ReadDir(dir)

@@ -88,14 +88,26 @@ func TestNoCommonFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	keyrings, err := LoadKeyrings(checkout)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, format := range []string{Deb, RPM} {
 		owner := map[string]string{}
-		for _, p := range packages {
-			for _, entry := range p.Payload(format, "BINARY", Docs{}) {
+		take := func(name string, entries []Entry) {
+			for _, entry := range entries {
 				if other := owner[entry.Path]; other != "" && entry.Kind != Dir {
-					t.Errorf("%s: %s is in %s and %s", format, entry.Path, other, p.Name)
+					t.Errorf("%s: %s is in %s and %s", format, entry.Path, other, name)
 				}
-				owner[entry.Path] = p.Name
+				owner[entry.Path] = name
+			}
+		}
+		for _, p := range packages {
+			take(p.Name, p.Payload(format, "BINARY", Docs{}))
+		}
+		for _, k := range keyrings {
+			if k.Format == format {
+				take(k.Name, k.Payload("TEXTS"))
 			}
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/rpmfile"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 )
 
@@ -35,7 +36,7 @@ func (m Maker) makeSRPM(ctx context.Context, s Source, archives []artifact.File)
 		files[filepath.Base(patch)] = leaf{from: patch}
 	}
 	rest := s.packagingFolder()
-	key := artifact.Key(tools, xz, files, rest, sums(archives), s.Tree.Time, s.full(), macros)
+	key := artifact.Key(tools, xz, files, rest, sums(archives), s.Tree.Time, s.full(), macros, "no room for signatures")
 	return m.once(s, SRPM, key, []string{s.srpm()}, func(dir string) error {
 		sources := filepath.Join(dir, "SOURCES")
 		if err := files.write(sources); err != nil {
@@ -79,7 +80,28 @@ func (s Source) rpmbuild(ctx context.Context, dir, sources string, archives []ar
 		command = run.New("fakeroot", append([]string{"rpmbuild"}, command.Args...)...)
 	}
 	// HOME, because somebody's .rpmmacros are no business of the package's.
-	return command.In(dir).WithEnv("SOURCE_DATE_EPOCH="+s.Epoch(), "LC_ALL=C.UTF-8", "TZ=UTC", "HOME="+dir).Run(ctx)
+	if err := command.In(dir).WithEnv("SOURCE_DATE_EPOCH="+s.Epoch(), "LC_ALL=C.UTF-8", "TZ=UTC", "HOME="+dir).Run(ctx); err != nil {
+		return err
+	}
+	return trim(filepath.Join(dir, s.srpm()))
+}
+
+// trim takes out the room for signatures, of which the macro
+// __gpg_reserved_space leaves some in any case: with it, what rpmsign makes of a
+// signed src.rpm again would not be the file that was built.
+func trim(path string) error {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("reading the source rpm: %w", err)
+	}
+	file, err := rpmfile.Read(content)
+	if err == nil {
+		file, err = file.Trimmed()
+	}
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", filepath.Base(path), err)
+	}
+	return artifact.WriteBytes(path, 0o644, file.Bytes())
 }
 
 // packagingFolder is what the rpms install, at its place below the root, and

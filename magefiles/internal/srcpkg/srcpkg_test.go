@@ -17,6 +17,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/golden"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/rpmfile"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tarball"
 )
 
@@ -263,6 +264,27 @@ func TestDSC(t *testing.T) {
 	dsc, err := os.ReadFile(filepath.Join(dist, "up_1.2.3-2.dsc"))
 	if err != nil || !bytes.Contains(dsc, []byte("Format: 3.0 (quilt)\n")) || !bytes.Contains(dsc, []byte("\nBinary: demo\n")) {
 		t.Errorf("%s %v", dsc, err)
+	}
+}
+
+// A signature that is put into the src.rpm can be taken out again: nothing in
+// it changes with one.
+func TestSRPMHasNoRoom(t *testing.T) {
+	dir := t.TempDir()
+	dist, _ := made(t, dir, demo(t, dir))
+	content, err := os.ReadFile(filepath.Join(dist, "up-1.2.3-2.src.rpm"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := rpmfile.Read(content)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := file.Check(); err != nil {
+		t.Error(err)
+	}
+	if trimmed, err := file.Trimmed(); err != nil || !bytes.Equal(trimmed.Bytes(), content) {
+		t.Errorf("it has room for signatures, or %v", err)
 	}
 }
 

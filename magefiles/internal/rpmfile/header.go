@@ -1,33 +1,18 @@
-package format
+package rpmfile
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
 )
 
-// The parts of an rpm file, as its format's description has them (rpm's
-// docs/manual/format_v4.md, format_header.md): a lead; a signature header,
-// padded to eight bytes; the header; the payload. A header is a fixed start,
-// an index of entries, and a store of their values.
+// A header is a fixed start, an index of entries, and a store of their values
+// (rpm's docs/manual/format_header.md).
 const (
-	leadSize  = 96
 	startSize = 16
 	entrySize = 16
-)
-
-// Tags (rpm's tags.md). The first two are in the signature header; a region
-// covers all entries of its header, and ends in a trailer of its own.
-const (
-	tagSHA256    = 273  // of the header, in hexadecimal
-	tagSize      = 1000 // of header and payload, in bytes
-	tagSignature = 62   // region
-	tagImmutable = 63   // region
-	tagSourceRPM = 1044
 )
 
 // Types of values.
@@ -36,6 +21,7 @@ const (
 	typeInt32       = 4
 	typeInt64       = 5
 	typeString      = 6
+	typeBinary      = 7
 	typeStringArray = 8
 	typeI18NString  = 9
 )
@@ -111,35 +97,44 @@ func value(store []byte, offset, kind, count uint32) ([]byte, error) {
 	return rest[:size], nil
 }
 
-// bytes is the header as it is stored: numbers aligned to their width, and the
-// region's trailer last.
+// bytes is the header as rpm stores it: the values in the order of the index,
+// numbers aligned to their width, and the region's trailer last.
 func (h header) bytes() []byte {
 	index, store := new(bytes.Buffer), new(bytes.Buffer)
-	put := func(e entry, offset int) {
-		for _, word := range []uint32{e.tag, e.kind, uint32(offset), e.count} {
-			index.Write(binary.BigEndian.AppendUint32(nil, word))
-		}
-	}
-	region := len(h) > 0 && (h[0].tag == tagSignature || h[0].tag == tagImmutable)
+	region := h.hasRegion()
 	for i, e := range h {
 		if i == 0 && region {
-			put(e, trailerOffset(h))
+			index.Write(e.index(h.trailerOffset()))
 			continue
 		}
 		store.Write(make([]byte, padding(store.Len(), width(e.kind))))
-		put(e, store.Len())
+		index.Write(e.index(store.Len()))
 		store.Write(e.value)
 	}
 	if region {
-		store.Write(h[0].value)
+		// The trailer is an entry whose offset leads back over the whole index.
+		store.Write(h[0].index(-entrySize * len(h)))
 	}
 	start := binary.BigEndian.AppendUint32(bytes.Clone(headerMagic), uint32(len(h)))
 	start = binary.BigEndian.AppendUint32(start, uint32(store.Len()))
 	return slices.Concat(start, index.Bytes(), store.Bytes())
 }
 
+func (h header) hasRegion() bool {
+	return len(h) > 0 && (h[0].tag == tagSignatures || h[0].tag == tagImmutable)
+}
+
+// index is the entry's line of the index.
+func (e entry) index(offset int) []byte {
+	var line []byte
+	for _, word := range []uint32{e.tag, e.kind, uint32(offset), e.count} {
+		line = binary.BigEndian.AppendUint32(line, word)
+	}
+	return line
+}
+
 // trailerOffset is how long all values but the region's are.
-func trailerOffset(h header) int {
+func (h header) trailerOffset() int {
 	size := 0
 	for _, e := range h[1:] {
 		size += padding(size, width(e.kind)) + len(e.value)
@@ -150,46 +145,52 @@ func trailerOffset(h header) int {
 // padding is how many bytes bring offset to a multiple of width.
 func padding(offset, width int) int { return (width - offset%width) % width }
 
-// set gives a tag that is there another value of the same type and count.
-func (h header) set(tag uint32, value []byte) error {
-	for i := range h {
-		if h[i].tag == tag {
-			h[i].value = value
-			return nil
-		}
+// check makes sure that stored, which h was read from, is what rpm itself
+// writes: with other bytes, whoever reads and writes the header changes it.
+func (h header) check(stored []byte) error {
+	inOrder := slices.IsSortedFunc(h, func(a, b entry) int { return int(a.tag) - int(b.tag) })
+	if !h.hasRegion() || !inOrder || !bytes.Equal(h.bytes(), stored) {
+		return errors.New("an rpm header is not in the form that rpm writes")
 	}
-	return fmt.Errorf("an rpm header has no tag %d", tag)
+	return nil
+}
+
+// get is the value of a tag; nil if there is none.
+func (h header) get(tag uint32) []byte {
+	if i := h.find(tag); i >= 0 {
+		return h[i].value
+	}
+	return nil
+}
+
+func (h header) find(tag uint32) int {
+	return slices.IndexFunc(h, func(e entry) bool { return e.tag == tag })
+}
+
+// with is the header with another value for a tag that is there, of the same
+// type and count.
+func (h header) with(tag uint32, value []byte) (header, error) {
+	i := h.find(tag)
+	if i < 0 {
+		return nil, fmt.Errorf("an rpm header has no tag %d", tag)
+	}
+	h = slices.Clone(h)
+	h[i].value = value
+	return h, nil
+}
+
+// put is the header with one more entry, of bytes, in the order of tags.
+func (h header) put(tag uint32, value []byte) header {
+	i := slices.IndexFunc(h, func(e entry) bool { return e.tag > tag })
+	if i < 0 {
+		i = len(h)
+	}
+	return slices.Insert(slices.Clone(h), i, entry{tag, typeBinary, uint32(len(value)), value})
+}
+
+// without is the header without the given tags.
+func (h header) without(tags ...uint32) header {
+	return slices.DeleteFunc(slices.Clone(h), func(e entry) bool { return slices.Contains(tags, e.tag) })
 }
 
 func text(s string) []byte { return append([]byte(s), 0) }
-
-// setSourceRPM changes the header's name of the source package, and the digest
-// and size of the header, in an rpm that is not signed.
-func setSourceRPM(content []byte, name string) ([]byte, error) {
-	if len(content) < leadSize {
-		return nil, errors.New("an rpm is cut short")
-	}
-	signature, size, err := readHeader(content[leadSize:])
-	if err != nil {
-		return nil, err
-	}
-	begin := leadSize + size + padding(size, 8)
-	if begin > len(content) {
-		return nil, errors.New("an rpm is cut short")
-	}
-	main, size, err := readHeader(content[begin:])
-	if err != nil {
-		return nil, err
-	}
-	payload := content[begin+size:]
-	if err := main.set(tagSourceRPM, text(name)); err != nil {
-		return nil, err
-	}
-	header := main.bytes()
-	sum := sha256.Sum256(header)
-	err = errors.Join(
-		signature.set(tagSHA256, text(hex.EncodeToString(sum[:]))),
-		signature.set(tagSize, binary.BigEndian.AppendUint32(nil, uint32(len(header)+len(payload)))))
-	signed := signature.bytes()
-	return slices.Concat(content[:leadSize], signed, make([]byte, padding(len(signed), 8)), header, payload), err
-}

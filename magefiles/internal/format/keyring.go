@@ -1,0 +1,60 @@
+package format
+
+import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
+)
+
+// everyArch is nfpm's name for the architecture of a package that is the same
+// on all of them. An rpm calls it noarch.
+const everyArch = "all"
+
+// Keyring is the item of a keyring package, to be written in the keyring's own
+// format. The maker is who packages it, url the archive's address; its files
+// are written into dir, which must stay until the item is written. The same
+// keyring, address and keys make the same package.
+func Keyring(k pkgdef.Keyring, maker pkgdef.Source, url string, trusted pkgdef.Certificates, dir string) (Item, error) {
+	item := Item{
+		Source: pkgdef.Source{
+			Name: k.Name, Release: 1, Homepage: url + "/", Maintainer: maker.Maintainer, Vendor: maker.Vendor,
+		},
+		Package: pkgdef.Package{Name: k.Name, Summary: k.Summary, Description: k.Description, Section: k.Section},
+		Tree:    artifact.Tree{Version: k.Version, Time: k.Time(), Verified: true},
+		Binary:  artifact.Binary{Arch: everyArch},
+		License: k.Licence, Changes: k.Changes, Payload: k.Payload(dir),
+	}
+	texts, err := k.Texts(url, trusted)
+	if err != nil {
+		return Item{}, err
+	}
+	if k.Format == pkgdef.Deb {
+		if texts[k.Changelog()], err = zipped(Changelog(item)); err != nil {
+			return Item{}, fmt.Errorf("writing the changelog of %s: %w", k.Name, err)
+		}
+	}
+	for path, content := range texts {
+		if err := artifact.WriteBytes(filepath.Join(dir, filepath.FromSlash(path)), 0o644, content); err != nil {
+			return Item{}, err
+		}
+	}
+	return item, nil
+}
+
+// zipped is the text gzipped, with no name and time in it, as small as can be:
+// Debian's policy asks for it.
+func zipped(text string) ([]byte, error) {
+	var b bytes.Buffer
+	w, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
+	if err != nil {
+		return nil, err
+	}
+	_, err = w.Write([]byte(text))
+	err = errors.Join(err, w.Close())
+	return b.Bytes(), err
+}

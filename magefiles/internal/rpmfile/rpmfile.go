@@ -1,0 +1,149 @@
+// Package rpmfile takes an rpm file apart, changes what must be changed in its
+// headers, and writes all else as it was. It knows rpm's version 4 of the
+// format.
+package rpmfile
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// leadSize is the size of the lead in bytes. The parts of an rpm file are, as
+// its description has them (rpm's docs/manual/format_v4.md): a lead; a
+// signature header, padded to eight bytes; the header; the payload.
+const leadSize = 96
+
+// Tags (rpm's tags.md): the regions, which cover all entries of their header and
+// end in a trailer of their own; the signature header's; the header's.
+const (
+	tagSignatures = 62 // region
+	tagImmutable  = 63 // region
+
+	tagDSA      = 267  // signature over the header
+	tagRSA      = 268  // signature over the header
+	tagSHA256   = 273  // of the header, in hexadecimal
+	tagOpenPGP  = 278  // signatures over the header, in base64: rpm 6
+	tagSize     = 1000 // of header and payload, in bytes
+	tagPGP      = 1002 // signature over header and payload
+	tagGPG      = 1005 // signature over header and payload
+	tagPGP5     = 1006 // signature over header and payload
+	tagReserved = 1008 // room for signatures
+
+	tagSourceRPM     = 1044
+	tagPayloadDigest = 5092 // of the payload, in hexadecimal
+	tagPayloadAlgo   = 5093 // OpenPGP's number of its algorithm
+)
+
+// File is an rpm file taken apart. Its methods leave it as it is.
+type File struct {
+	lead []byte
+	// signature and main are the two headers, as they are stored.
+	signature, main []byte
+	payload         []byte
+}
+
+// Read takes content apart, which it does not copy. It checks no digest.
+func Read(content []byte) (File, error) {
+	if len(content) < leadSize {
+		return File{}, errors.New("an rpm is cut short")
+	}
+	_, size, err := readHeader(content[leadSize:])
+	if err != nil {
+		return File{}, err
+	}
+	end := leadSize + size
+	begin := end + padding(size, 8)
+	if begin > len(content) {
+		return File{}, errors.New("an rpm is cut short")
+	}
+	if _, size, err = readHeader(content[begin:]); err != nil {
+		return File{}, err
+	}
+	return File{
+		lead: content[:leadSize], signature: content[leadSize:end],
+		main: content[begin : begin+size], payload: content[begin+size:],
+	}, nil
+}
+
+// Bytes is the whole file.
+func (f File) Bytes() []byte {
+	return slices.Concat(f.lead, f.signature, make([]byte, padding(len(f.signature), 8)), f.main, f.payload)
+}
+
+// Header is the stored header: what a header signature is made over.
+func (f File) Header() []byte { return f.main }
+
+// Check compares header and payload with the SHA-256 digests that the file has
+// of them. An rpm without one of the two is an error: a signature over the
+// header alone would not hold its payload.
+func (f File) Check() error {
+	signature, _, err := readHeader(f.signature)
+	if err != nil {
+		return err
+	}
+	main, _, err := readHeader(f.main)
+	if err != nil {
+		return err
+	}
+	const sha256Number = 8
+	if algorithm := main.get(tagPayloadAlgo); len(algorithm) != 4 || binary.BigEndian.Uint32(algorithm) != sha256Number {
+		return errors.New("the rpm has no SHA-256 digest of its payload")
+	}
+	return errors.Join(
+		same("header", f.main, signature.get(tagSHA256)),
+		same("payload", f.payload, main.get(tagPayloadDigest)))
+}
+
+func same(what string, content, digest []byte) error {
+	sum := sha256.Sum256(content)
+	if !bytes.Equal(text(hex.EncodeToString(sum[:])), digest) {
+		return fmt.Errorf("the rpm's %s is not what its SHA-256 digest says", what)
+	}
+	return nil
+}
+
+// WithSourceRPM is the file with another name of its source package, and with
+// digest and size of the header as they are then. A signed rpm is an error: its
+// signature would not hold any more.
+func (f File) WithSourceRPM(name string) (File, error) {
+	signature, main, err := f.headers()
+	if err != nil {
+		return File{}, err
+	}
+	if f.Signature() != nil {
+		return File{}, errors.New("the rpm is signed")
+	}
+	if main, err = main.with(tagSourceRPM, text(name)); err != nil {
+		return File{}, err
+	}
+	f.main = main.bytes()
+	sum := sha256.Sum256(f.main)
+	if signature, err = signature.with(tagSHA256, text(hex.EncodeToString(sum[:]))); err != nil {
+		return File{}, err
+	}
+	size := binary.BigEndian.AppendUint32(nil, uint32(len(f.main)+len(f.payload)))
+	if signature, err = signature.with(tagSize, size); err != nil {
+		return File{}, err
+	}
+	f.signature = signature.bytes()
+	return f, nil
+}
+
+// headers are both headers, of which rpm itself would write the same bytes.
+func (f File) headers() (signature, main header, err error) {
+	if signature, _, err = readHeader(f.signature); err == nil {
+		err = signature.check(f.signature)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("the signatures' header: %w", err)
+	}
+	if main, _, err = readHeader(f.main); err == nil {
+		err = main.check(f.main)
+	}
+	return signature, main, err
+}
