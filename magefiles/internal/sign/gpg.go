@@ -1,0 +1,255 @@
+package sign
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/ProtonMail/go-crypto/openpgp"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
+)
+
+// gpg signs with a key that gpg-agent has, or a smart card.
+type gpg struct {
+	home       *home // nil for the caller's own
+	passphrase string
+	key        key
+	time       time.Time
+}
+
+func (g gpg) detached(ctx context.Context, message []byte) ([]byte, error) {
+	return g.sign(ctx, "--detach-sign", message)
+}
+
+func (g gpg) clear(ctx context.Context, text []byte) ([]byte, error) {
+	return g.sign(ctx, "--clear-sign", text)
+}
+
+// sign has the very key sign, and not the one that gpg would choose, at the very
+// second.
+func (g gpg) sign(ctx context.Context, how string, message []byte) ([]byte, error) {
+	args := []string{
+		"--digest-algo", "SHA512", "--faked-system-time", fmt.Sprintf("%d!", g.time.Unix()),
+		"--local-user", g.key.fingerprint() + "!", "--output", "-",
+	}
+	var stdin io.Reader = bytes.NewReader(message)
+	if g.passphrase != "" {
+		// gpg reads the first line, and leaves the rest of the input for the message.
+		args = append(args, "--pinentry-mode", "loopback", "--passphrase-fd", "0")
+		stdin = io.MultiReader(strings.NewReader(g.passphrase+"\n"), stdin)
+	} else if g.home != nil {
+		args = append(args, "--pinentry-mode", "loopback") // nobody is to be asked
+	}
+	out, err := g.run(ctx, stdin, append(args, how)...)
+	return out, explainGPG(err)
+}
+
+// explainGPG says what to do about the errors of gpg that a user can mend.
+func explainGPG(err error) error {
+	var failed *run.Error
+	if !errors.As(err, &failed) {
+		return err
+	}
+	for said, means := range map[string]string{
+		"Bad passphrase":      "the passphrase of " + PassphraseVariable + " is not the key's",
+		"can't get input":     "the key has a passphrase: set " + PassphraseVariable,
+		"Inappropriate ioctl": "gpg-agent can ask nobody for the key's passphrase here: set " + PassphraseVariable + ", or unlock the key before",
+	} {
+		if strings.Contains(failed.Stderr, said) {
+			return errors.New(means)
+		}
+	}
+	return err
+}
+
+// run runs gpg as if it had no configuration, so that nobody's comments, digests
+// or notations come into a signature.
+func (g gpg) run(ctx context.Context, stdin io.Reader, args ...string) ([]byte, error) {
+	command := run.New("gpg", append([]string{"--no-options", "--batch", "--no-tty", "--quiet", "--no-auto-check-trustdb"}, args...)...)
+	command.Env = append(environment(), "LC_ALL=C")
+	command.Stdin = stdin
+	var out bytes.Buffer
+	command.Stdout = &out
+	var err error
+	if g.home == nil {
+		err = command.Run(ctx)
+	} else {
+		err = g.home.use(func(variable string) error { return command.WithEnv(variable).Run(ctx) })
+	}
+	return out.Bytes(), err
+}
+
+// certificates are the public keys that gpg has under a fingerprint, or all.
+func (g gpg) certificates(ctx context.Context, fingerprint ...string) ([]Certificate, error) {
+	exported, err := g.run(ctx, nil, append([]string{"--export"}, fingerprint...)...)
+	if err != nil || len(exported) == 0 {
+		return nil, err
+	}
+	return Certificates(exported)
+}
+
+// secrets are the fingerprints of the keys of which gpg has the secret part, or a
+// smart card has (GnuPG's doc/DETAILS, fields 1, 10 and 15).
+func (g gpg) secrets(ctx context.Context, fingerprint string) (map[string]bool, error) {
+	listed, err := g.run(ctx, nil, "--with-colons", "--list-secret-keys", fingerprint)
+	var failed *run.Error
+	if errors.As(err, &failed) && strings.Contains(failed.Stderr, "No secret key") {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	found, here := map[string]bool{}, false
+	for line := range strings.Lines(string(listed)) {
+		fields := strings.Split(line, ":")
+		switch {
+		case (fields[0] == "sec" || fields[0] == "ssb") && len(fields) > 14:
+			here = fields[14] != "#"
+		case fields[0] == "fpr" && len(fields) > 9:
+			found[fields[9]] = here
+		}
+	}
+	return found, nil
+}
+
+// openOwn is a signer with a key in the caller's own gpg.
+func openOwn(ctx context.Context, settings Settings) (*Signer, error) {
+	if err := tool.Need("gpg"); err != nil {
+		return nil, err
+	}
+	g := gpg{passphrase: settings.Passphrase, time: settings.Time}
+	certificates, err := g.certificates(ctx, settings.Key)
+	if err != nil {
+		return nil, fmt.Errorf("looking for the key %s: %w", settings.Key, err)
+	}
+	if len(certificates) == 0 {
+		return nil, fmt.Errorf("gpg has no key %s of %s: import it, or unlock the smart card", settings.Key, KeyVariable)
+	}
+	return g.open(ctx, settings, certificates, "gpg")
+}
+
+// open chooses the key to sign with.
+func (g gpg) open(ctx context.Context, settings Settings, certificates []Certificate, where string) (*Signer, error) {
+	certificate, err := only(certificates, settings.Key, where)
+	if err != nil {
+		return nil, err
+	}
+	secrets, err := g.secrets(ctx, certificate.Fingerprint())
+	if err != nil {
+		return nil, fmt.Errorf("looking for the secret key of %s: %w", certificate.Fingerprint(), err)
+	}
+	has := func(k key) bool { return secrets[k.fingerprint()] }
+	if g.key, err = certificate.signingKey(choice{named: settings.Key, at: settings.Time, bits: settings.Bits, has: has}); err != nil {
+		return nil, err
+	}
+	if strings.Contains(g.passphrase, "\n") {
+		return nil, fmt.Errorf("the passphrase of %s has more than one line", PassphraseVariable)
+	}
+	return &Signer{certificate: certificate, key: g.key, time: settings.Time, maker: g, close: func() error { return nil }}, nil
+}
+
+// openSecret is a signer with the key of the settings, in a home that is removed
+// when it is closed, or when ctx ends.
+func openSecret(ctx context.Context, settings Settings) (*Signer, error) {
+	if err := tool.Need("gpg", "gpgconf"); err != nil {
+		return nil, err
+	}
+	secret, err := dearmour([]byte(settings.Secret), openpgp.PrivateKeyType)
+	if err != nil || !strings.Contains(settings.Secret, "-----BEGIN PGP ") {
+		return nil, fmt.Errorf("%s is no armoured secret key, as `gpg --armor --export-secret-keys` gives it, with all its lines", SecretVariable)
+	}
+	private, err := newHome()
+	if err != nil {
+		return nil, err
+	}
+	remove := func() error { return private.remove(context.WithoutCancel(ctx)) }
+	stop := context.AfterFunc(ctx, func() { _ = remove() }) // Close gives the error
+	s, err := imported(ctx, private, settings, secret)
+	if err != nil {
+		stop()
+		return nil, errors.Join(err, remove())
+	}
+	s.close = func() error { stop(); return remove() }
+	return s, nil
+}
+
+func imported(ctx context.Context, private *home, settings Settings, secret []byte) (*Signer, error) {
+	g := gpg{home: private, passphrase: settings.Passphrase, time: settings.Time}
+	if _, err := g.run(ctx, bytes.NewReader(secret), "--import"); err != nil {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		// What gpg says may have parts of its input in it.
+		return nil, fmt.Errorf("gpg cannot import the key of %s", SecretVariable)
+	}
+	certificates, err := g.certificates(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading the key of %s: %w", SecretVariable, err)
+	}
+	s, err := g.open(ctx, settings, certificates, SecretVariable)
+	if err != nil {
+		return nil, err
+	}
+	// A wrong passphrase shows now, and not when half of the files are signed.
+	_, err = s.Detached(ctx, strings.NewReader("probe"))
+	return s, err
+}
+
+// home is a private GNUPGHOME.
+type home struct {
+	dir  string
+	busy sync.Mutex // held while a program works in it
+	gone bool
+}
+
+func newHome() (*home, error) {
+	temp := os.TempDir()
+	if len(temp) > 60 {
+		temp = "/tmp" // the names of gpg-agent's sockets have at most 108 bytes (unix(7))
+	}
+	dir, err := os.MkdirTemp(temp, "g") // mode 0700
+	if err != nil {
+		return nil, fmt.Errorf("making a home for gpg: %w", err)
+	}
+	// A card reader of this machine is none of this key's business.
+	if err := artifact.WriteBytes(filepath.Join(dir, "gpg-agent.conf"), 0o600, []byte("disable-scdaemon\n")); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	return &home{dir: dir}, nil
+}
+
+// use lets work have the home, by the environment variable that names it.
+func (h *home) use(work func(variable string) error) error {
+	h.busy.Lock()
+	defer h.busy.Unlock()
+	if h.gone {
+		return errors.New("the signer is closed")
+	}
+	return work("GNUPGHOME=" + h.dir)
+}
+
+// remove ends the home's agent and removes the home, once.
+func (h *home) remove(ctx context.Context) error {
+	h.busy.Lock()
+	defer h.busy.Unlock()
+	if h.gone {
+		return nil
+	}
+	h.gone = true
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	kill := run.New("gpgconf", "--kill", "all")
+	kill.Env = append(environment(), "GNUPGHOME="+h.dir)
+	err := kill.Run(ctx)
+	return errors.Join(err, os.RemoveAll(h.dir))
+}
