@@ -44,9 +44,22 @@ func List(version, arch *string) error {
 	return checkout().List(options(version, arch, nil, nil), os.Stdout)
 }
 
-// Check runs the checks that need no build: definitions, vet, lint, units.
-func Check(ctx context.Context) error {
-	return tests().Static(ctx)
+// Sign builds, and makes of it the signed folder with all files to ship.
+//
+// The key is that of SPIRE_SIGN_KEY (a fingerprint, in your gpg), or of
+// SPIRE_SIGN_SECRET and SPIRE_SIGN_PASSPHRASE (an armoured secret key), or a key
+// service's: SPIRE_SIGN_COMMAND and SPIRE_SIGN_CERTIFICATE. Flags as for build.
+func Sign(ctx context.Context, version, arch *string) error {
+	return signed(ctx, options(version, arch, nil, nil))
+}
+
+// Verify says whether files, a folder or an address of them are what was shipped.
+//
+// Several are separated by commas. The key to believe is in the file -key or,
+// without one, is the one to sign with (see sign). With -rebuild the packages
+// are built again from the source package beside them, and compared.
+func Verify(ctx context.Context, files string, key *string, rebuild *bool) error {
+	return verify(ctx, files, key, rebuild != nil && *rebuild)
 }
 
 // Clean removes dist/, with all that was built and kept for later builds.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -62,19 +63,70 @@ func WriteSums(dir string, files []File) error {
 }
 
 func readSums(dir string) (map[string]string, error) {
-	sums := map[string]string{}
-	content, err := os.ReadFile(filepath.Join(dir, SumsName))
+	path := filepath.Join(dir, SumsName)
+	content, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("reading the checksums of an earlier run: %w", err)
 	}
-	for line := range strings.Lines(string(content)) {
-		sum, name, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "  ")
-		if !ok || len(sum) != 64 || name != filepath.Base(name) {
-			return nil, fmt.Errorf("%s: %q is not a line of a checksum list: remove the file and build again", filepath.Join(dir, SumsName), line)
-		}
-		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
-			sums[name] = sum
+	sums, err := ParseSums(content)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w: remove the file and build again", path, err)
+	}
+	for name := range sums {
+		if _, err := os.Lstat(filepath.Join(dir, name)); err != nil {
+			delete(sums, name)
 		}
 	}
 	return sums, nil
+}
+
+// ParseSums reads a checksum list: SHA-256 in hexadecimal by file name.
+func ParseSums(content []byte) (map[string]string, error) {
+	sums := map[string]string{}
+	for line := range strings.Lines(string(content)) {
+		sum, name, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "  ")
+		if !ok || len(sum) != 64 || name != filepath.Base(name) {
+			return nil, fmt.Errorf("%q is not a line of a checksum list", line)
+		}
+		sums[name] = sum
+	}
+	return sums, nil
+}
+
+// Sums reads dir/SHA256SUMS and makes sure that the files are there and have
+// these digests. They come in order of name.
+func Sums(dir string) ([]File, error) {
+	sums, err := readSums(dir)
+	if err != nil {
+		return nil, err
+	}
+	files := make([]File, 0, len(sums))
+	for _, name := range slices.Sorted(maps.Keys(sums)) {
+		file := File{Path: filepath.Join(dir, name)}
+		if file.SHA256, file.Size, err = Digest(file.Path); err != nil {
+			return nil, err
+		}
+		if file.SHA256 != sums[name] {
+			return nil, fmt.Errorf("%s is not what %s says: build again", file.Path, SumsName)
+		}
+		files = append(files, file)
+	}
+	return files, nil
+}
+
+// Describe gives all files of dir, in order of name, with what they hold.
+func Describe(dir string) ([]File, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", dir, err)
+	}
+	files := make([]File, 0, len(entries))
+	for _, entry := range entries {
+		file := File{Path: filepath.Join(dir, entry.Name())}
+		if file.SHA256, file.Size, err = Digest(file.Path); err != nil {
+			return nil, err
+		}
+		files = append(files, file)
+	}
+	return files, nil
 }

@@ -124,6 +124,11 @@ func Key(parts ...any) string {
 	if err != nil {
 		panic(fmt.Sprintf("inputs that have no JSON form: %v", err)) // a programmer's slip, found by any test
 	}
+	return DigestBytes(content)
+}
+
+// DigestBytes is the SHA-256 of content in lower-case hexadecimal.
+func DigestBytes(content []byte) string {
 	sum := sha256.Sum256(content)
 	return hex.EncodeToString(sum[:])
 }

@@ -20,6 +20,8 @@ type container struct {
 	owner string // see owner.go
 	// cgroups is the host's folder of the unified cgroup tree.
 	cgroups string
+	// network is whether it has this machine's.
+	network bool
 }
 
 // create makes the container without starting it, so that files can be copied
@@ -36,7 +38,7 @@ func (c container) create() run.Command {
 		"--name", c.name,
 		"--hostname", "spire-packages",
 		"--label", ownerLabel+"="+c.owner,
-		"--network", "none",
+		"--network", map[bool]string{false: "none", true: "host"}[c.network],
 		"--cap-add", "ALL", "--cap-drop", "SYS_RESOURCE",
 		"--security-opt", "seccomp=unconfined",
 		"--security-opt", "apparmor=unconfined",

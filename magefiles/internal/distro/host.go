@@ -20,7 +20,14 @@ type Host struct {
 	Cache     string // folder of root tarballs, kept between runs
 	Reports   string // folder that gets ROW/SCENARIO with what was kept
 	Scenarios string // folder of the scenario scripts
-	Arch      string // Go's name; empty means this machine's own
+	// Library is the folder that scripts have as lib; empty means that it is in
+	// Scenarios.
+	Library string
+	// Network lets scenarios reach what listens on this machine's loopback.
+	Network bool
+	// Vars are further variables of the scripts, as KEY=value.
+	Vars []string
+	Arch string // Go's name; empty means this machine's own
 	// Log gets one line for each step that ended; nil means none.
 	Log io.Writer
 
@@ -152,6 +159,7 @@ func (h *Host) attempt(ctx context.Context, b bench, packages []string, name, ke
 		image:   b.image,
 		owner:   b.owner,
 		cgroups: b.cgroups,
+		network: h.Network,
 	}
 	// The context may be the reason to stop: the removal must not depend on it.
 	defer func() {
@@ -178,13 +186,22 @@ func (h *Host) boot(ctx context.Context, c container, row Row, packages []string
 	if err := c.create().Run(step); err != nil {
 		return fmt.Errorf("creating the container: %w", err)
 	}
-	if err := deliver(step, c, packages, h.Scenarios); err != nil {
+	if err := deliver(step, c, packages, h.scripts()); err != nil {
 		return fmt.Errorf("copying the packages in: %w", err)
 	}
 	if err := c.start().Run(step); err != nil {
 		return fmt.Errorf("starting the container: %w", err)
 	}
 	return h.await(ctx, c, row)
+}
+
+// scripts are the folders of scripts, by their place inside.
+func (h *Host) scripts() map[string]string {
+	scripts := map[string]string{"scenarios": h.Scenarios}
+	if h.Library != "" {
+		scripts["scenarios/lib"] = h.Library
+	}
+	return scripts
 }
 
 // await waits for systemd, and says which units of the root's own failed.

@@ -27,12 +27,17 @@ func TestCommands(t *testing.T) {
 			` --security-opt seccomp=unconfined --security-opt apparmor=unconfined --cgroupns host` +
 			` --volume /sys/fs/cgroup/unified:/sys/fs/cgroup:rw --tmpfs /run --tmpfs /run/lock --tmpfs /tmp:exec` +
 			` --stop-signal SIGRTMIN+3 --env container=docker image:1 /lib/systemd/systemd`},
+		{container{network: true}.create(), `docker create --name '' --hostname spire-packages` +
+			` --label spire-packages.owner= --network host --cap-add ALL --cap-drop SYS_RESOURCE` +
+			` --security-opt seccomp=unconfined --security-opt apparmor=unconfined --cgroupns host` +
+			` --volume :/sys/fs/cgroup:rw --tmpfs /run --tmpfs /run/lock --tmpfs /tmp:exec` +
+			` --stop-signal SIGRTMIN+3 --env container=docker '' /lib/systemd/systemd`},
 		{c.put(), `docker cp --quiet - spire-packages-x:/`},
 		{c.start(), `docker start spire-packages-x`},
 		{c.stop(), `docker stop spire-packages-x`},
-		{script(c, Row{Format: Deb}, "works", 1), `docker exec --env FORMAT=deb --env STANDIN= --env PHASE=1` +
+		{script(c, Row{Format: Deb}, "works", 1, nil), `docker exec --env FORMAT=deb --env STANDIN= --env PHASE=1` +
 			` spire-packages-x /bin/sh -c 'exec /bin/sh "$0" 2>&1' /opt/spire-packages/scenarios/works.sh`},
-		{script(c, rpm, "works", 2), `docker exec --env FORMAT=rpm --env STANDIN=yes --env PHASE=2` +
+		{script(c, rpm, "works", 2, []string{"BASE=http://x"}), `docker exec --env FORMAT=rpm --env STANDIN=yes --env PHASE=2 --env BASE=http://x` +
 			` spire-packages-x /bin/sh -c 'exec /bin/sh "$0" 2>&1' /opt/spire-packages/scenarios/works.sh`},
 		{importImage("/c/x.tar", "image:1"), `docker import /c/x.tar image:1`},
 		{root{Image{Suite: "bookworm", Packages: []string{"curl", "apt", "curl"}}, "arm64"}.command(),
@@ -273,16 +278,17 @@ func TestTranscript(t *testing.T) {
 
 // TestPack: owner, mode and place do not depend on whose files they are.
 func TestPack(t *testing.T) {
-	scenarios := t.TempDir()
-	if err := os.Mkdir(filepath.Join(scenarios, "lib"), 0o700); err != nil {
+	h := Host{Scenarios: t.TempDir(), Library: t.TempDir()}
+	if err := os.Mkdir(filepath.Join(h.Scenarios, "more"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(scenarios, "a.sh"), "true")
-	write(t, filepath.Join(scenarios, "lib", "b.sh"), "false")
+	write(t, filepath.Join(h.Scenarios, "a.sh"), "true")
+	write(t, filepath.Join(h.Scenarios, "more", "b.sh"), "false")
+	write(t, filepath.Join(h.Library, "c.sh"), "false")
 	deb := filepath.Join(t.TempDir(), "a.deb")
 	write(t, deb, "deb")
 	var stream bytes.Buffer
-	if err := pack(&stream, []string{deb}, scenarios); err != nil {
+	if err := pack(&stream, []string{deb}, h.scripts()); err != nil {
 		t.Fatal(err)
 	}
 	var got []string
@@ -303,10 +309,12 @@ func TestPack(t *testing.T) {
 drwxr-xr-x opt/spire-packages/
 drwxr-xr-x opt/spire-packages/packages/
 drwxr-xr-x opt/spire-packages/scenarios/
+drwxr-xr-x opt/spire-packages/scenarios/lib/
 -rw-r--r-- opt/spire-packages/packages/a.deb
 -rw-r--r-- opt/spire-packages/scenarios/a.sh
-drwxr-xr-x opt/spire-packages/scenarios/lib/
--rw-r--r-- opt/spire-packages/scenarios/lib/b.sh`
+drwxr-xr-x opt/spire-packages/scenarios/more/
+-rw-r--r-- opt/spire-packages/scenarios/more/b.sh
+-rw-r--r-- opt/spire-packages/scenarios/lib/c.sh`
 	if strings.Join(got, "\n") != want {
 		t.Errorf("packed:\n%s\nwant:\n%s", strings.Join(got, "\n"), want)
 	}

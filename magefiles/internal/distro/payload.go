@@ -6,22 +6,25 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 )
 
 // inside is where packages and scenarios are in a container. It is neither
 // /tmp nor /run, which a reboot empties.
 const inside = "opt/spire-packages"
 
-// deliver copies the packages and the scenario folder into the container, in
-// one stream, so that owner and mode do not depend on who runs this.
-func deliver(ctx context.Context, c container, packages []string, scenarios string) error {
+// deliver copies the packages and the folders of scripts, which are by their
+// names inside, into the container, in one stream, so that owner and mode do
+// not depend on who runs this.
+func deliver(ctx context.Context, c container, packages []string, scripts map[string]string) error {
 	reader, writer := io.Pipe()
 	packed := make(chan error, 1)
 	go func() {
-		err := pack(writer, packages, scenarios)
+		err := pack(writer, packages, scripts)
 		writer.CloseWithError(err)
 		packed <- err
 	}()
@@ -37,9 +40,13 @@ func deliver(ctx context.Context, c container, packages []string, scenarios stri
 
 // pack writes the tar stream. An empty /var/log/journal makes journald keep
 // its journal on disk, over a reboot of the container.
-func pack(w io.Writer, packages []string, scenarios string) error {
+func pack(w io.Writer, packages []string, scripts map[string]string) error {
 	archive := tar.NewWriter(w)
-	dirs := []string{"var/log/journal", inside, path.Join(inside, "packages"), path.Join(inside, "scenarios")}
+	names := slices.Sorted(maps.Keys(scripts))
+	dirs := []string{"var/log/journal", inside, path.Join(inside, "packages")}
+	for _, name := range names {
+		dirs = append(dirs, path.Join(inside, name))
+	}
 	for _, dir := range dirs {
 		if err := packDir(archive, dir); err != nil {
 			return err
@@ -50,8 +57,10 @@ func pack(w io.Writer, packages []string, scenarios string) error {
 			return err
 		}
 	}
-	if err := packTree(archive, path.Join(inside, "scenarios"), scenarios); err != nil {
-		return err
+	for _, name := range names {
+		if err := packTree(archive, path.Join(inside, name), scripts[name]); err != nil {
+			return err
+		}
 	}
 	return archive.Close()
 }

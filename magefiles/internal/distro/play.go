@@ -25,7 +25,7 @@ func (h *Host) play(ctx context.Context, c container, row Row, name string, said
 	ctx, cancel := context.WithTimeoutCause(ctx, scenarioTime, fmt.Errorf("took longer than %s", scenarioTime))
 	defer cancel()
 	for phase := 1; phase <= phases; phase++ {
-		script := script(c, row, name, phase)
+		script := script(c, row, name, phase, h.Vars)
 		script.Stdout, script.Stderr = said, said
 		err := script.Run(ctx)
 		var exit *run.Error
@@ -44,12 +44,12 @@ func (h *Host) play(ctx context.Context, c container, row Row, name string, said
 
 // script is the command of one phase. What a script knows of its row comes as
 // variables.
-func script(c container, row Row, name string, phase int) run.Command {
+func script(c container, row Row, name string, phase int, more []string) run.Command {
 	standIn := ""
 	if row.Image.StandIn {
 		standIn = "yes"
 	}
-	vars := []string{"FORMAT=" + string(row.Format), "STANDIN=" + standIn, fmt.Sprintf("PHASE=%d", phase)}
+	vars := append([]string{"FORMAT=" + string(row.Format), "STANDIN=" + standIn, fmt.Sprintf("PHASE=%d", phase)}, more...)
 	// Both streams as one, joined inside: Docker carries them apart, and on a
 	// busy host the error can come out before what led to it.
 	return c.exec(vars, "/bin/sh", "-c", `exec /bin/sh "$0" 2>&1`, "/"+inside+"/scenarios/"+name+".sh")

@@ -181,7 +181,7 @@ func (h *Host) work(ctx context.Context, c container, job Job, said *transcript)
 	if err := c.createJob(job).Run(ctx); err != nil {
 		return fmt.Errorf("creating the container: %w", err)
 	}
-	if err := deliver(ctx, c, job.Sources, h.Scenarios); err != nil {
+	if err := deliver(ctx, c, job.Sources, h.scripts()); err != nil {
 		return fmt.Errorf("copying the sources in: %w", err)
 	}
 	defer h.tell(ctx, job.Name, said)()

@@ -16,6 +16,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/licence"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/manual"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/provenance"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
 )
@@ -24,42 +25,58 @@ import (
 type docsRecord struct {
 	Key, License string
 	Modules      []string
+	Parts        []provenance.Licence
+}
+
+// docs are a package's texts, and what was found out for them.
+type docs struct {
+	pkgdef.Docs
+	parts []provenance.Licence // licences of all that is linked into the program
 }
 
 // docs makes the texts of one package, or finds those of an earlier run, and
 // sets what they say of the item's licence and modules.
-func (b *build) docs(ctx context.Context, item *format.Item, self string) (pkgdef.Docs, error) {
+func (b *build) docs(ctx context.Context, item *format.Item, self string) (docs, error) {
 	place := b.Dist.Work(b.tree.Label(), item.Binary.Arch, item.Package.Name)
-	docs := pkgdef.Docs{Dir: filepath.Join(place, "docs")}
+	made := docs{Docs: pkgdef.Docs{Dir: filepath.Join(place, "docs")}}
 	text, _, err := artifact.Digest(item.Package.Manual)
 	if err != nil {
-		return pkgdef.Docs{}, err
+		return docs{}, err
 	}
 	key := artifact.Key(self, text, item.Binary, item.Tree, item.Source, item.Package)
 	earlier, ok, err := artifact.Load[docsRecord](filepath.Join(place, "docs.json"))
 	if err != nil {
-		return pkgdef.Docs{}, err
+		return docs{}, err
 	}
-	if _, err := os.Stat(docs.Dir); ok && err == nil && earlier.Key == key {
-		item.License, item.Modules = earlier.License, earlier.Modules
-		return docs, nil
+	if _, err := os.Stat(made.Dir); ok && err == nil && earlier.Key == key {
+		item.License, item.Modules, made.parts = earlier.License, earlier.Modules, earlier.Parts
+		return made, nil
 	}
-	err = artifact.MakeDir(docs.Dir, func(dir string) error { return b.write(ctx, item, dir) })
+	set, err := b.licences(item)
 	if err != nil {
-		return pkgdef.Docs{}, err
+		return docs{}, err
 	}
-	return docs, artifact.Save(filepath.Join(place, "docs.json"), docsRecord{key, item.License, item.Modules})
+	item.License, made.parts = set.Expression(), parts(set)
+	err = artifact.MakeDir(made.Dir, func(dir string) error { return b.write(ctx, item, set, dir) })
+	if err != nil {
+		return docs{}, err
+	}
+	return made, artifact.Save(filepath.Join(place, "docs.json"), docsRecord{key, item.License, item.Modules, made.parts})
+}
+
+// parts are the licences as a bill of materials has them.
+func parts(set licence.Set) []provenance.Licence {
+	parts := make([]provenance.Licence, 0, len(set.Entries))
+	for _, entry := range set.Entries {
+		parts = append(parts, provenance.Licence{Name: entry.Name, Expression: entry.Licence})
+	}
+	return parts
 }
 
 // write writes all texts into dir.
-func (b *build) write(ctx context.Context, item *format.Item, dir string) error {
-	set, err := b.licences(item)
-	if err != nil {
-		return err
-	}
-	item.License = set.Expression()
+func (b *build) write(ctx context.Context, item *format.Item, set licence.Set, dir string) error {
 	var copyright, thirdParty bytes.Buffer
-	err = errors.Join(
+	err := errors.Join(
 		set.DEP5(&copyright, licence.Upstream{Name: item.Source.Name, Source: item.Source.Repository}),
 		set.ThirdParty(&thirdParty))
 	if err != nil {

@@ -13,12 +13,14 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef/scriptlets"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/provenance"
 )
 
 // wanted is one package file to be.
 type wanted struct {
 	format string
 	item   format.Item
+	parts  []provenance.Licence // see docs
 }
 
 // items makes the texts of all packages of one architecture and puts together
@@ -68,11 +70,11 @@ func (b *build) itemsOf(ctx context.Context, p pkgdef.Package, info compile.Info
 	}
 	var items []wanted
 	for _, name := range format.Names() {
-		item.Payload = p.Payload(name, item.Binary.Path, docs)
+		item.Payload = p.Payload(name, item.Binary.Path, docs.Docs)
 		if item.Scriptlets, err = scriptlets.Render(name, p.Scriptlets(b.tree.Version)); err != nil {
 			return nil, fmt.Errorf("writing the scriptlets of %s: %w", p.Name, err)
 		}
-		items = append(items, wanted{name, item})
+		items = append(items, wanted{name, item, docs.parts})
 	}
 	return items, nil
 }

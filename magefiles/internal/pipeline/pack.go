@@ -16,7 +16,6 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/compile"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
 )
@@ -25,7 +24,8 @@ import (
 type fileRecord struct{ Key, SHA256 string }
 
 // pack makes all package files, side by side as far as processors and memory
-// allow, and leaves those alone that are right already.
+// allow, and leaves those alone that are right already. It puts the items in
+// order of size; the files come in the same order.
 func (b *build) pack(ctx context.Context, items []wanted) ([]artifact.File, error) {
 	// The largest first: it decides when all are done.
 	slices.SortStableFunc(items, func(a, b wanted) int { return cmp.Compare(b.item.Binary.Size, a.item.Binary.Size) })
@@ -109,18 +109,4 @@ func (b *build) writePackage(path string, want wanted) error {
 		}
 		return buffered.Flush()
 	})
-}
-
-// writeInfo writes how the binaries were made beside the packages.
-func (b *build) writeInfo(info compile.Info) (artifact.File, error) {
-	name := fmt.Sprintf("%s_%s-%d_%s.build.json", b.source.Name, b.tree.Label(), b.source.Release, info.Arch)
-	file := artifact.File{Path: filepath.Join(b.Dist.Version(b.tree.Label()), name)}
-	before, _, _ := artifact.Digest(file.Path)
-	if err := artifact.Save(file.Path, info); err != nil {
-		return artifact.File{}, err
-	}
-	var err error
-	file.SHA256, file.Size, err = artifact.Digest(file.Path)
-	file.Rebuilt = before != file.SHA256
-	return file, err
 }

@@ -194,8 +194,12 @@ func (b *build) buildArch(ctx context.Context, arch string, sources *sources) ([
 	if err != nil {
 		return nil, err
 	}
-	record, err := b.writeInfo(info)
-	return append(files, record), err
+	bills, err := b.bills(wanted, files)
+	if err != nil {
+		return nil, err
+	}
+	record, err := b.writeInfo(ctx, info)
+	return append(slices.Concat(files, bills), record), err
 }
 
 // fetch sweeps up after killed runs and makes the source tree; meanwhile, if

@@ -229,7 +229,7 @@ func (p packing) items() []wanted {
 					{Path: "/usr/bin/" + name, Kind: pkgdef.File, Mode: 0o755, From: p.file(name)},
 					{Path: "/usr/lib/systemd/system/" + name + ".service", Kind: pkgdef.File, Mode: 0o644, From: p.file(name + ".service")},
 				},
-			}})
+			}, nil})
 		}
 	}
 	return items
@@ -418,12 +418,12 @@ func TestPackCancelled(t *testing.T) {
 func TestWriteInfo(t *testing.T) {
 	p := newPacking(t)
 	for i, want := range []bool{true, false} {
-		file, err := p.writeInfo(compile.Info{Arch: "amd64"})
+		file, err := p.writeInfo(t.Context(), compile.Info{Arch: "amd64"})
 		if err != nil || file.Rebuilt != want || file.Name() != "up_1.13.3-1_amd64.build.json" {
 			t.Errorf("run %d: %+v, error %v", i+1, file, err)
 		}
 	}
-	if file, err := p.writeInfo(compile.Info{Arch: "amd64", Binaries: []artifact.Binary{{Name: "x"}}}); err != nil || !file.Rebuilt {
+	if file, err := p.writeInfo(t.Context(), compile.Info{Arch: "amd64", Binaries: []artifact.Binary{{Name: "x"}}}); err != nil || !file.Rebuilt {
 		t.Errorf("changed: %+v, error %v", file, err)
 	}
 }

@@ -15,6 +15,9 @@ type Result struct {
 	Dir   string // where the files are
 	Files []artifact.File
 	Took  time.Duration
+	// Signed is the fingerprint of the key that signed the files; empty where
+	// nobody did.
+	Signed string
 }
 
 // Print writes the table that a build ends with.
@@ -34,5 +37,22 @@ func (r Result) Print(w io.Writer) {
 	if !r.Tree.Verified {
 		fmt.Fprintln(w, "NOT VERIFIED: nobody vouches for the source of these files.")
 	}
+	switch {
+	case r.Signed != "":
+		fmt.Fprintf(w, "Signed by %s.\n", r.Signed)
+	case r.Tree.Verified:
+		fmt.Fprintln(w, "UNSIGNED: `sign` makes of these files those to ship.")
+	default:
+		fmt.Fprintln(w, "UNSIGNED.")
+	}
 	fmt.Fprintf(w, "%d built, %d unchanged, %.1f s, in %s\n", built, len(r.Files)-built, r.Took.Seconds(), r.Dir)
+}
+
+// Paths are the paths of the files.
+func (r Result) Paths() []string {
+	paths := make([]string, 0, len(r.Files))
+	for _, file := range r.Files {
+		paths = append(paths, file.Path)
+	}
+	return paths
 }

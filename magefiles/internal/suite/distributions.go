@@ -9,12 +9,14 @@ import (
 	"runtime"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/distro"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
 )
 
-// distributions installs the packages on every row of tests/distros.yaml and
-// counts each scenario.
+// distributions installs the packages on every row of tests/distros.yaml, the
+// rows side by side, and counts each scenario.
 func (b built) distributions(ctx context.Context, tally *Tally) error {
 	if err := tool.Need("docker", "mmdebstrap"); err != nil {
 		return err
@@ -27,17 +29,26 @@ func (b built) distributions(ctx context.Context, tally *Tally) error {
 	if err != nil {
 		return err
 	}
-	for _, row := range rows {
+	reports := make([]distro.Report, len(rows))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(runtime.NumCPU())
+	for i, row := range rows {
 		packages := row.Select(b.files(string(row.Format)), runtime.GOARCH)
 		if len(packages) == 0 {
 			tally.Count(row.Name, Skip{"no packages for this machine were built"}, 0)
 			continue
 		}
-		report, err := host.Run(ctx, row, packages, scenarios)
-		if err != nil {
+		group.Go(func() (err error) {
+			reports[i], err = host.Run(ctx, row, packages, scenarios)
 			return err
-		}
+		})
+	}
+	err = group.Wait()
+	for _, report := range reports {
 		countReport(tally, report)
+	}
+	if err != nil {
+		return err
 	}
 	return errCounted
 }

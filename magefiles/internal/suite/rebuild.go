@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/distro"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/gotool"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/manifest"
@@ -31,6 +32,23 @@ func (s Suite) Rebuild(ctx context.Context, o pipeline.Options) error {
 	return s.runAll(ctx, []Check{{"rebuild", func(ctx context.Context, tally *Tally) error {
 		return built.rebuild(ctx, tally, "", func(distro.Rebuild) bool { return true })
 	}}})
+}
+
+// RebuildShipped builds the packages of a folder once more from the source
+// packages there, at the places where a difference stops a release.
+func (s Suite) RebuildShipped(ctx context.Context, dir string) error {
+	files, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil {
+		return err
+	}
+	built := built{Suite: s, options: pipeline.Options{Arches: []string{runtime.GOARCH}}}
+	for _, file := range files {
+		built.result.Files = append(built.result.Files, artifact.File{Path: file})
+	}
+	if len(built.sources(distro.Deb)) == 0 || len(built.sources(distro.RPM)) == 0 {
+		return fmt.Errorf("%s has no source packages (.dsc with its archives, .src.rpm) to build again from: put the release's there", dir)
+	}
+	return s.runAll(ctx, []Check{{"rebuild", built.rebuildBlocking}})
 }
 
 // rebuildBlocking rebuilds where a difference stops a release. The places begin

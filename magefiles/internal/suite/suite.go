@@ -52,6 +52,7 @@ func (s Suite) All(ctx context.Context, o pipeline.Options) error {
 		Check{"reproducible", built.reproducible},
 		Check{"rebuild", built.rebuildBlocking},
 		Check{"distributions", built.distributions},
+		Check{"trust", built.trust},
 	))
 }
 
@@ -71,5 +72,6 @@ func (s Suite) definitions(context.Context, *Tally) error {
 			return fmt.Errorf("packages/%s: %w", p.Name, err)
 		}
 	}
-	return nil
+	_, err = pkgdef.LoadKeyrings(s.Root)
+	return err
 }

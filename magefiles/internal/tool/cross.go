@@ -35,6 +35,15 @@ func CheckArch(arch string) error {
 	return nil
 }
 
+// CompilerPackages are Debian's packages that compile for an architecture on
+// this machine.
+func CompilerPackages(arch string) []string {
+	if arch == runtime.GOARCH {
+		return []string{"gcc", "musl-tools"}
+	}
+	return []string{architectures[arch].deb, "libc6-dev-" + arch + "-cross"}
+}
+
 // Compiler is a C compiler that links against a static musl.
 type Compiler struct {
 	Command string // as the go command's CC wants it

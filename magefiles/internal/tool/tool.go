@@ -39,6 +39,10 @@ var needs = map[string]need{
 	"rpm":             {"reads the rpms", map[string]string{"apt-get": "rpm", "dnf": "rpm", "zypper": "rpm"}},
 	"lintian":         {"checks the debs", map[string]string{"apt-get": "lintian", "dnf": "lintian"}},
 	"rpmlint":         {"checks the rpms", everywhere("rpmlint")},
+	"gpg":             {"signs", map[string]string{"apt-get": "gpg", "dnf": "gnupg2", "zypper": "gpg2"}},
+	"apt-ftparchive":  {"makes the apt repository", map[string]string{"apt-get": "apt-utils", "dnf": "apt"}},
+	"createrepo_c":    {"makes the rpm repositories", map[string]string{"apt-get": "createrepo-c", "dnf": "createrepo_c", "zypper": "createrepo_c"}},
+	"chromium":        {"looks at the repository's front page", everywhere("chromium")},
 	"shellcheck":      {"checks the scriptlets", map[string]string{"apt-get": "shellcheck", "dnf": "ShellCheck", "zypper": "ShellCheck"}},
 	"dash":            {"runs the scriptlets as Debian does", everywhere("dash")},
 	"systemd-analyze": {"checks the units", everywhere("systemd")},
@@ -53,6 +57,7 @@ var needs = map[string]need{
 // recommends is not installed.
 var companions = map[string][]string{
 	"docker.io": {"containerd", "runc", "iptables"},
+	"gpg":       {"gpg-agent"},
 }
 
 // Missing is the error for programs that are not in PATH.

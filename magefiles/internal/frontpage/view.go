@@ -1,0 +1,166 @@
+package frontpage
+
+import (
+	"fmt"
+	"html/template"
+	"strings"
+)
+
+// view is what the page's template knows.
+type view struct {
+	Site
+	Pastes    map[string]string // by id
+	CSS       template.CSS
+	StyleHash string
+}
+
+// Newest is the version that the page shows first and in full.
+func (v view) Newest() edition { return v.editions()[0] }
+
+// Older are the versions that the page keeps folded.
+func (v view) Older() []edition { return v.editions()[1:] }
+
+// edition is a version with the address of its commit.
+type edition struct {
+	Version
+	CommitURL string
+}
+
+func (v view) editions() []edition {
+	var all []edition
+	for _, version := range v.Versions {
+		all = append(all, edition{version, v.Upstream + "/commit/" + version.Commit})
+	}
+	return all
+}
+
+// Paste is a block of lines to paste.
+func (v view) Paste(id, label string) block {
+	return block{ID: id, Label: label, Lines: v.Pastes[id]}
+}
+
+// block is lines to paste with the name that a screen reader gives them.
+type block struct{ ID, Label, Lines string }
+
+// KeyTable is the keyring as a table shows it.
+func (v view) KeyTable() table {
+	return table{ID: "keyring", Groups: []group{
+		{Rows: rows(v.Keyring, AsKey, AsDeb, AsRPM, AsSource, AsProvenance, AsRecord, AsSums, AsSignature)},
+	}}
+}
+
+// Table is the version's files as a table shows them.
+func (v Version) Table() table {
+	t := table{ID: "v" + v.Label()}
+	for _, g := range []group{
+		{Title: "Debian and Ubuntu", Rows: rows(v.Files, AsDeb)},
+		{Title: "Fedora, EL, Amazon Linux, openSUSE, SLE", Rows: rows(v.Files, AsRPM)},
+		{Title: "Sources", Rows: rows(v.Files, AsSource)},
+		{Title: "Provenance and checksums", Rows: rows(v.Files, AsProvenance, AsRecord, AsSums, AsSignature)},
+	} {
+		if len(g.Rows) > 0 {
+			t.Groups = append(t.Groups, g)
+		}
+	}
+	return t
+}
+
+// table is a list of files under the heading that has its ID.
+type table struct {
+	ID     string
+	Groups []group
+}
+
+// group is the rows below one title, which may be empty.
+type group struct {
+	Title string
+	Rows  []row
+}
+
+// row is one file with the SBOMs that describe it.
+type row struct {
+	File
+	SBOMs []sbom
+}
+
+// sbom is a link to a bill of materials.
+type sbom struct{ Format, Path string }
+
+// Meaning is what a reader may not know from the file's name.
+func (f File) Meaning() string {
+	switch {
+	case f.Kind == AsProvenance:
+		return "SLSA provenance"
+	case strings.HasSuffix(f.Path, ".changes"):
+		return "signed list of the source’s files"
+	case strings.HasSuffix(f.Path, ".buildinfo"):
+		return "build environment"
+	case strings.HasSuffix(f.Path, ".build.json"):
+		return "how the programs were built"
+	case f.Kind == AsSums:
+		return "checksums of all files"
+	case f.Kind == AsSignature:
+		return "their signature"
+	}
+	return ""
+}
+
+// rows are the files of the given kinds, in that order, with their SBOMs.
+func rows(files []File, kinds ...Kind) []row {
+	var list []row
+	for _, kind := range kinds {
+		for _, f := range files {
+			if f.Kind == kind {
+				list = append(list, row{f, sboms(f, files)})
+			}
+		}
+	}
+	return list
+}
+
+// sboms are those among all files that describe the given one.
+func sboms(f File, all []File) []sbom {
+	var found []sbom
+	for _, doc := range all {
+		if format, ok := describes(doc, f); ok {
+			found = append(found, sbom{format, doc.Path})
+		}
+	}
+	return found
+}
+
+// describes says whether a file is the SBOM of another, and in which format.
+func describes(doc, f File) (format string, ok bool) {
+	if doc.Kind != AsSBOM {
+		return "", false
+	}
+	switch doc.Name() {
+	case f.Name() + ".cdx.json":
+		return "CycloneDX", true
+	case f.Name() + ".spdx.json":
+		return "SPDX", true
+	}
+	return "", false
+}
+
+// halves are a fingerprint's two halves, in fours, as gpg shows it.
+func halves(fingerprint string) [2]string {
+	var half [2]string
+	for i := range half {
+		digits := fingerprint[i*20 : i*20+20]
+		half[i] = strings.Join([]string{digits[:4], digits[4:8], digits[8:12], digits[12:16], digits[16:]}, " ")
+	}
+	return half
+}
+
+// size is a number of bytes for people: in thousands and millions, as disks and
+// downloads are counted.
+func size(bytes int64) string {
+	switch {
+	case bytes < 1000:
+		return fmt.Sprintf("%d B", bytes)
+	case bytes < 1000_000:
+		return fmt.Sprintf("%.1f kB", float64(bytes)/1000)
+	}
+	return fmt.Sprintf("%.1f MB", float64(bytes)/1000_000)
+}

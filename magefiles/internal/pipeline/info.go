@@ -1,0 +1,61 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/compile"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/provenance"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
+)
+
+// info is how the binaries were made, as it is written beside the packages.
+type info struct {
+	compile.Info
+	// Installed are the building machine's packages that had a part in it; none
+	// where the compilers are no packages of Debian's.
+	Installed []string `json:",omitempty"`
+}
+
+// infoSuffix ends the name of the file with an info.
+const infoSuffix = ".build.json"
+
+// writeInfo writes how the binaries were made beside the packages.
+func (b *build) writeInfo(ctx context.Context, compiled compile.Info) (artifact.File, error) {
+	name := fmt.Sprintf("%s_%s-%d_%s%s", b.source.Name, b.tree.Label(), b.source.Release, compiled.Arch, infoSuffix)
+	file := artifact.File{Path: filepath.Join(b.Dist.Version(b.tree.Label()), name)}
+	before, _, _ := artifact.Digest(file.Path)
+	installed, err := b.installed(ctx, compiled)
+	if err != nil {
+		return artifact.File{}, err
+	}
+	if err := artifact.Save(file.Path, info{compiled, installed}); err != nil {
+		return artifact.File{}, err
+	}
+	file.SHA256, file.Size, err = artifact.Digest(file.Path)
+	file.Rebuilt = before != file.SHA256
+	return file, err
+}
+
+// installedRecord keeps what was installed when binaries were compiled: a later
+// run finds the binaries, and may find other packages.
+type installedRecord struct {
+	Key       string
+	Installed []string
+}
+
+func (b *build) installed(ctx context.Context, compiled compile.Info) ([]string, error) {
+	key, place := artifact.Key(compiled), b.Dist.Work(b.tree.Label(), compiled.Arch, "installed.json")
+	earlier, ok, err := artifact.Load[installedRecord](place)
+	if err != nil || ok && earlier.Key == key {
+		return earlier.Installed, err
+	}
+	roots := append([]string{"gzip"}, tool.CompilerPackages(compiled.Arch)...)
+	installed, err := provenance.Installed(ctx, roots...)
+	if err != nil {
+		return nil, err
+	}
+	return installed, artifact.Save(place, installedRecord{key, installed})
+}

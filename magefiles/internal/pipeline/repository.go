@@ -1,0 +1,257 @@
+package pipeline
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/frontpage"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/provenance"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
+)
+
+// Archive is a repository of packages: where it is, and on whose word.
+type Archive struct {
+	Dir string // the tree's root; empty means dist/repo
+	URL string // where it will be served, without a slash at the end
+	// Signer signs what is published.
+	Signer *sign.Signer
+	// Trusted are further certificates that clients shall trust beside the
+	// signer's: those of the keys before and after it.
+	Trusted []sign.Certificate
+	Now     time.Time // of the publication
+	Refresh bool      // sign the indexes again though nothing is new
+}
+
+// RepositoryDir is where a repository is unless told otherwise.
+func (p Pipeline) RepositoryDir() string { return filepath.Join(string(p.Dist), "repo") }
+
+// Names of the certificates at the repository's root: all that are trusted.
+const (
+	keysArmoured = "spire-archive-keyring.asc"
+	keysBinary   = "spire-archive-keyring.gpg"
+)
+
+// certificates are all that clients shall trust, the signer's first.
+func (a Archive) certificates() []sign.Certificate {
+	all := []sign.Certificate{a.Signer.Certificate()}
+	for _, certificate := range a.Trusted {
+		if certificate.Fingerprint() != a.Signer.Fingerprint() {
+			all = append(all, certificate)
+		}
+	}
+	return all
+}
+
+// keyFiles are the files of the repository that have keys, and what the rpm
+// metadata say of them.
+func (a Archive) keyFiles() (files map[string][]byte, hints []string) {
+	files = map[string][]byte{keysArmoured: a.keys().Armoured, keysBinary: a.keys().Binary}
+	for _, certificate := range a.certificates() {
+		fingerprint := certificate.Fingerprint()
+		name := "gpg-pubkey-" + strings.ToLower(fingerprint[len(fingerprint)-8:]) + ".asc"
+		for _, folder := range []string{"aarch64", "source", "x86_64"} {
+			files["rpm/"+folder+"/"+name] = sign.Armoured(certificate)
+		}
+		hints = append(hints, name+"?fpr="+fingerprint)
+	}
+	return files, hints
+}
+
+func (a Archive) keys() pkgdef.Certificates {
+	all := a.certificates()
+	return pkgdef.Certificates{Binary: sign.Binary(all...), Armoured: sign.Armoured(all...)}
+}
+
+// Publish adds signed files to the repository in a.Dir, or makes it, with the
+// packages that have its keys and address, and its front page.
+func (p Pipeline) Publish(ctx context.Context, a Archive, files []string) (repo.Report, error) {
+	if err := tool.Need(repo.Tools()...); err != nil {
+		return repo.Report{}, err
+	}
+	if a.Dir == "" {
+		a.Dir = p.RepositoryDir()
+	}
+	source, err := pkgdef.LoadSource(p.Root, SourceName)
+	if err != nil {
+		return repo.Report{}, err
+	}
+	keyrings, err := os.MkdirTemp("", "spire-packages-keyring-")
+	if err != nil {
+		return repo.Report{}, fmt.Errorf("making a folder for the keyring packages: %w", err)
+	}
+	defer os.RemoveAll(keyrings)
+	definitions, err := pkgdef.LoadKeyrings(p.Root)
+	if err != nil {
+		return repo.Report{}, err
+	}
+	packages, err := a.keyrings(ctx, definitions, source, keyrings)
+	if err != nil {
+		return repo.Report{}, err
+	}
+	entry, err := a.aptEntry(definitions)
+	if err != nil {
+		return repo.Report{}, err
+	}
+	trusted := sign.NewKeyring(a.certificates()...)
+	tree := repo.Repository{
+		Dir: a.Dir, Origin: "SPIRE", Description: "Packages of SPIRE, the SPIFFE Runtime Environment",
+		Source: SourceName, Signer: a.Signer.At(a.Now), Trusted: trusted,
+		Log: p.Log,
+	}
+	tree.Keys, tree.Hints = a.keyFiles()
+	return tree.Publish(ctx, repo.Publication{
+		Files: slices.Concat(files, packages), Now: a.Now, Refresh: a.Refresh,
+		Page: func(ledger repo.Ledger) ([]byte, error) { return a.page(ledger, source, entry) },
+	})
+}
+
+// PrintReport writes what a publication ends with.
+func PrintReport(w io.Writer, r repo.Report) {
+	for _, file := range r.Added {
+		fmt.Fprintf(w, "added %s  %s\n", file.SHA256, file.Path)
+	}
+	for _, file := range r.Retired {
+		fmt.Fprintf(w, "retired %s\n", file.Path)
+	}
+	if r.Unchanged {
+		fmt.Fprint(w, "nothing to publish; ")
+	}
+	fmt.Fprintf(w, "%d files added, %d retired, indexes valid until %s\n", len(r.Added), len(r.Retired), r.Until.Format(time.RFC3339))
+}
+
+// keyrings makes the keyring packages in dir.
+func (a Archive) keyrings(ctx context.Context, definitions []pkgdef.Keyring, source pkgdef.Source, dir string) ([]string, error) {
+	var files []string
+	for _, definition := range definitions {
+		file, err := a.keyring(ctx, definition, source, filepath.Join(dir, definition.Name))
+		if err != nil {
+			return nil, fmt.Errorf("making %s: %w", definition.Name, err)
+		}
+		files = append(files, file)
+	}
+	return files, nil
+}
+
+func (a Archive) keyring(ctx context.Context, k pkgdef.Keyring, maker pkgdef.Source, dir string) (string, error) {
+	item, err := format.Keyring(k, maker, a.URL, a.keys(), filepath.Join(dir, "payload"))
+	if err != nil {
+		return "", err
+	}
+	name, err := format.FileName(k.Format, item)
+	if err != nil {
+		return "", err
+	}
+	scratch, file := filepath.Join(dir, "scratch"), filepath.Join(dir, name)
+	if err := os.MkdirAll(scratch, 0o755); err != nil {
+		return "", err
+	}
+	err = artifact.Write(file, 0o644, func(w io.Writer) error { return format.Write(w, k.Format, item, scratch) })
+	if err != nil || k.Format != pkgdef.RPM {
+		return file, err
+	}
+	return file, a.Signer.At(k.Time()).RPM(ctx, file, file) // not before the key: see At
+}
+
+// aptEntry is the file that tells apt of the repository.
+func (a Archive) aptEntry(definitions []pkgdef.Keyring) (string, error) {
+	for _, definition := range definitions {
+		texts, err := definition.Texts(a.URL, a.keys())
+		if err != nil {
+			return "", err
+		}
+		for path, text := range texts {
+			if strings.HasPrefix(path, "/etc/apt/sources.list.d/") {
+				return string(text), nil
+			}
+		}
+	}
+	return "", errors.New("no package of packages/ has an entry for apt")
+}
+
+// page is the front page of what is published. entry is apt's.
+func (a Archive) page(ledger repo.Ledger, source pkgdef.Source, entry string) ([]byte, error) {
+	site := frontpage.Site{
+		URL: a.URL, Project: provenance.Project, Upstream: source.Repository, Sources: entry,
+		Published: ledger.Published, Ends: ledger.Until,
+		Keyring: []frontpage.File{a.keyFile(keysArmoured, a.keys().Armoured), a.keyFile(keysBinary, a.keys().Binary)},
+	}
+	for _, certificate := range a.certificates() {
+		site.Keys = append(site.Keys, frontpage.Key{Fingerprint: certificate.Fingerprint(), Ends: certificate.Ends()})
+	}
+	for _, file := range ledger.Files {
+		// What fits every machine is in both folders, to be shown once.
+		if file.Source != SourceName && !strings.HasPrefix(file.Path, "rpm/aarch64/") {
+			site.Keyring = append(site.Keyring, shown(file))
+		}
+	}
+	var err error
+	if site.Versions, err = a.versions(ledger); err != nil {
+		return nil, err
+	}
+	var page bytes.Buffer
+	err = frontpage.Write(&page, site)
+	return page.Bytes(), err
+}
+
+func (a Archive) keyFile(name string, content []byte) frontpage.File {
+	return frontpage.File{Path: name, Kind: frontpage.AsKey, SHA256: artifact.DigestBytes(content), Size: int64(len(content))}
+}
+
+func shown(f repo.File) frontpage.File {
+	return frontpage.File{Path: f.Path, Kind: frontpage.Kind(f.Kind), Package: f.Package, Arch: f.Arch, SHA256: f.SHA256, Size: f.Size}
+}
+
+// versions are those of the packages, newest first.
+func (a Archive) versions(ledger repo.Ledger) ([]frontpage.Version, error) {
+	var versions []frontpage.Version
+	for _, file := range ledger.Files {
+		if file.Source != SourceName || file.Kind != repo.Sums {
+			continue // each version has its checksums once
+		}
+		version := frontpage.Version{Version: file.Version, Release: file.Release, Published: file.Published}
+		for _, other := range ledger.Files {
+			same := other.Release == file.Release || other.Release == 0
+			if other.Source == SourceName && other.Version == file.Version && same {
+				version.Files = append(version.Files, shown(other))
+			}
+		}
+		var err error
+		if version.Commit, err = a.commit(version); err != nil {
+			return nil, err
+		}
+		versions = append(versions, version)
+	}
+	slices.SortFunc(versions, func(a, b frontpage.Version) int {
+		return repo.CompareVersions(b.Version, b.Release, a.Version, a.Release)
+	})
+	return versions, nil
+}
+
+// commit is what a version was made from, by its published provenance.
+func (a Archive) commit(version frontpage.Version) (string, error) {
+	for _, file := range version.Files {
+		if file.Kind != frontpage.AsProvenance {
+			continue
+		}
+		content, err := os.ReadFile(filepath.Join(a.Dir, filepath.FromSlash(file.Path)))
+		if err != nil {
+			return "", fmt.Errorf("reading the provenance of %s: %w", version.Label(), err)
+		}
+		statement, err := provenance.ParseStatement(content)
+		return statement.Commit(), err
+	}
+	return "", fmt.Errorf("%s was published without provenance", version.Label())
+}

@@ -1,0 +1,86 @@
+package pipeline
+
+import (
+	"fmt"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/provenance"
+)
+
+// The names of a package's bills of materials end so.
+const (
+	cycloneDX = ".cdx.json"
+	spdx      = ".spdx.json"
+)
+
+// linked is what all programs of a tree have in common, for their bills of
+// materials.
+type linked struct {
+	sums    map[string]string
+	carried []provenance.Carried
+}
+
+func (b *build) linked() (l linked, err error) {
+	if l.sums, err = provenance.GoSums(b.tree.Dir); err != nil {
+		return linked{}, err
+	}
+	sqlite, ok, err := provenance.SQLite(b.tree.Dir)
+	if ok {
+		l.carried = []provenance.Carried{sqlite}
+	}
+	return l, err
+}
+
+// bills writes the bills of materials of package files, in both forms.
+func (b *build) bills(items []wanted, files []artifact.File) ([]artifact.File, error) {
+	linked, err := b.linked()
+	if err != nil {
+		return nil, err
+	}
+	var bills []artifact.File
+	for i, want := range items {
+		bill := b.bill(want, files[i], linked)
+		for _, form := range []struct {
+			ending string
+			write  func() ([]byte, error)
+		}{{cycloneDX, bill.CycloneDX}, {spdx, bill.SPDX}} {
+			content, err := form.write()
+			if err != nil {
+				return nil, fmt.Errorf("listing what is in %s: %w", files[i].Name(), err)
+			}
+			file, err := keep(files[i].Path+form.ending, content)
+			if err != nil {
+				return nil, err
+			}
+			bills = append(bills, file)
+		}
+	}
+	return bills, nil
+}
+
+// bill is what is said of a package file.
+func (b *build) bill(want wanted, file artifact.File, l linked) provenance.Package {
+	item := want.item
+	return provenance.Package{
+		Format: want.format, File: file.Name(), Name: item.Package.Name,
+		Version: fmt.Sprintf("%s-%d", b.tree.Label(), item.Source.Release), Arch: item.Binary.Arch,
+		Vendor: item.Source.Vendor, Summary: item.Package.Summary, Description: item.Package.Description,
+		Homepage: item.Source.Homepage, Licence: item.License, Time: b.tree.Time,
+		Program: &provenance.Program{
+			Installed: "/usr/bin/" + item.Package.Binary(), Binary: item.Binary, Tree: b.tree,
+			Repository: item.Source.Repository, Sums: l.sums, Licences: want.parts, Carried: l.carried,
+		},
+	}
+}
+
+// keep writes a file that is quickly made, unless it has that content already.
+func keep(path string, content []byte) (artifact.File, error) {
+	before, _, _ := artifact.Digest(path)
+	if before != artifact.DigestBytes(content) {
+		if err := artifact.WriteBytes(path, 0o644, content); err != nil {
+			return artifact.File{}, err
+		}
+	}
+	sum := artifact.DigestBytes(content)
+	return artifact.File{Path: path, SHA256: sum, Size: int64(len(content)), Rebuilt: before != sum}, nil
+}

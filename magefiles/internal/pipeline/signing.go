@@ -1,0 +1,266 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/provenance"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
+)
+
+// Builder says who builds, for the provenance.
+type Builder struct {
+	// ID is the address that names what runs the build; empty means a machine of
+	// the caller's own. Invocation is its own name for the run.
+	ID, Invocation string
+}
+
+// Sign builds, and makes of it the folder with all files to ship: packages and
+// source packages signed, the record of each architecture's build machine, the
+// provenance of exactly these files, and their signed checksums. All signatures
+// have the time of the source (or of the key, where that is younger): the same
+// key makes the same files, whenever that is. The folder is named after the
+// version, in signed; empty means dist/signed.
+func (p Pipeline) Sign(ctx context.Context, o Options, signer *sign.Signer, by Builder, signed string) (Result, error) {
+	built, err := p.Build(ctx, o)
+	if err != nil {
+		return Result{}, err
+	}
+	if !built.Tree.Verified {
+		return Result{}, fmt.Errorf("%s is not signed: nobody vouches for its source", built.Tree.Label())
+	}
+	unlock, err := p.Dist.Lock(ctx, p.Log)
+	if err != nil {
+		return Result{}, err
+	}
+	defer unlock()
+	b, err := p.load(o)
+	if err != nil {
+		return Result{}, err
+	}
+	b.tree = built.Tree
+	if signed == "" {
+		signed = filepath.Join(string(p.Dist), "signed")
+	}
+	s := signing{build: b, signer: signer.At(built.Tree.Time), by: by, signed: signed}
+	return s.make(ctx)
+}
+
+// signing is one version's files on their way to be shipped.
+type signing struct {
+	*build
+	signer *sign.Signer
+	by     Builder
+	signed string
+}
+
+// signedRecord is what a later run needs to know of a finished folder.
+type signedRecord struct {
+	Key   string
+	Files []artifact.File
+}
+
+func (s signing) make(ctx context.Context) (Result, error) {
+	start := time.Now()
+	files, err := artifact.Sums(s.Dist.Version(s.tree.Label()))
+	if err != nil {
+		return Result{}, err
+	}
+	self, err := selfDigest()
+	if err != nil {
+		return Result{}, err
+	}
+	packaging, err := s.packaging(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	key := artifact.Key(self, files, s.signer.Fingerprint(), s.signer.Time(), s.by, packaging)
+	result := Result{Tree: s.tree, Dir: filepath.Join(s.signed, s.tree.Label()), Signed: s.signer.Fingerprint()}
+	place := filepath.Join(s.signed, "."+s.tree.Label()+".json")
+	earlier, ok, err := artifact.Load[signedRecord](place)
+	if err != nil {
+		return Result{}, err
+	}
+	if ok && earlier.Key == key && s.still(result.Dir, earlier.Files) {
+		result.Files, result.Took = earlier.Files, time.Since(start)
+		return result, nil
+	}
+	err = artifact.MakeDir(result.Dir, func(dir string) error { return s.fill(ctx, dir, files, packaging) })
+	if err == nil {
+		result.Files, err = artifact.Describe(result.Dir)
+	}
+	if err == nil {
+		err = artifact.Save(place, signedRecord{key, result.Files})
+	}
+	for i := range result.Files {
+		result.Files[i].Rebuilt = true
+	}
+	result.Took = time.Since(start)
+	return result, err
+}
+
+// still says whether the folder has exactly the files that were recorded.
+func (s signing) still(dir string, files []artifact.File) bool {
+	there, err := artifact.Describe(dir)
+	return err == nil && slices.Equal(there, files)
+}
+
+// packaging is this repository's commit; empty where it is not all that the
+// build was made from.
+func (s signing) packaging(ctx context.Context) (string, error) {
+	if !run.Have("git") {
+		return "", nil
+	}
+	changed, err := run.New("git", "status", "--porcelain").In(s.Root).Output(ctx)
+	if err != nil || changed != "" {
+		return "", nil //nolint:nilerr // no repository: an archive of one, say
+	}
+	return run.New("git", "rev-parse", "HEAD").In(s.Root).Output(ctx)
+}
+
+// fill makes all files in dir.
+func (s signing) fill(ctx context.Context, dir string, files []artifact.File, packaging string) error {
+	var subjects []provenance.Subject
+	for _, file := range files {
+		subject, err := s.one(ctx, dir, file)
+		if err != nil {
+			return err
+		}
+		subjects = append(subjects, subject)
+	}
+	infos, err := s.infos(dir)
+	if err != nil {
+		return err
+	}
+	records, err := s.records(dir, infos)
+	if err != nil {
+		return err
+	}
+	statement, err := s.statement(infos, packaging).Statement(append(subjects, records...))
+	if err != nil {
+		return err
+	}
+	if _, err := keep(filepath.Join(dir, s.name(statementSuffix)), statement); err != nil {
+		return err
+	}
+	all, err := artifact.Describe(dir)
+	if err != nil {
+		return err
+	}
+	if err := artifact.WriteSums(dir, all); err != nil {
+		return err
+	}
+	sums := filepath.Join(dir, artifact.SumsName)
+	return s.signer.File(ctx, sums, sums+signatureSuffix)
+}
+
+// The ends of the names of what is made here.
+const (
+	statementSuffix = ".intoto.json"
+	signatureSuffix = ".asc"
+)
+
+// name is that of a file that is of the whole source.
+func (s signing) name(suffix string) string {
+	return fmt.Sprintf("%s_%s-%d%s", s.source.Name, s.tree.Label(), s.source.Release, suffix)
+}
+
+// one signs a file into dir or, where its format has no place for a signature,
+// takes it as it is.
+func (s signing) one(ctx context.Context, dir string, file artifact.File) (provenance.Subject, error) {
+	subject := provenance.Subject{Name: file.Name(), SHA256: file.SHA256}
+	to := filepath.Join(dir, file.Name())
+	var err error
+	switch filepath.Ext(file.Path) {
+	case ".rpm":
+		err = s.signer.RPM(ctx, file.Path, to)
+	case ".dsc":
+		err = s.signer.DSC(ctx, file.Path, to)
+	case ".changes": // comes after the .dsc, in order of name: see artifact.Sums
+		err = s.signer.Changes(ctx, file.Path, to, strings.TrimSuffix(to, "_source.changes")+".dsc")
+	default:
+		return subject, os.Link(file.Path, to)
+	}
+	if err != nil {
+		return subject, err
+	}
+	fmt.Fprintf(s.Log, "sign %s\n", file.Name())
+	subject.Unsigned = file.SHA256
+	subject.SHA256, _, err = artifact.Digest(to)
+	return subject, err
+}
+
+// infos are how each architecture's binaries were made.
+func (s signing) infos(dir string) ([]info, error) {
+	places, err := filepath.Glob(filepath.Join(dir, "*"+infoSuffix))
+	if err != nil {
+		return nil, err
+	}
+	var infos []info
+	for _, place := range places {
+		found, ok, err := artifact.Load[info](place)
+		if err != nil || !ok {
+			return nil, errors.Join(err, fmt.Errorf("%s is not the record of a build: remove it and build again", place))
+		}
+		infos = append(infos, found)
+	}
+	if len(infos) == 0 {
+		return nil, fmt.Errorf("%s has no *%s: build again", dir, infoSuffix)
+	}
+	return infos, nil
+}
+
+// records writes the .buildinfo of each architecture's debs.
+func (s signing) records(dir string, infos []info) ([]provenance.Subject, error) {
+	var subjects []provenance.Subject
+	for _, info := range infos {
+		debs, err := filepath.Glob(filepath.Join(dir, "*_"+info.Arch+".deb"))
+		if err != nil {
+			return nil, err
+		}
+		if len(debs) == 0 || len(info.Installed) == 0 {
+			continue // not built by Debian's compilers, or no debs
+		}
+		record := provenance.DebBuild{
+			Source: s.source.Name, Version: fmt.Sprintf("%s-%d", s.tree.Label(), s.source.Release),
+			Arch: info.Arch, Builder: runtime.GOARCH, Origin: s.source.Vendor,
+			Files: append(debs, filepath.Join(dir, s.name(".dsc"))), Installed: info.Installed,
+			Env: append(slices.Clone(info.Env), "GOTOOLCHAIN="+info.Toolchain, fmt.Sprintf("SOURCE_DATE_EPOCH=%d", s.tree.Time.Unix())),
+		}
+		content, err := record.BuildInfo()
+		if err != nil {
+			return nil, err
+		}
+		file, err := keep(filepath.Join(dir, record.BuildInfoName()), content)
+		if err != nil {
+			return nil, err
+		}
+		subjects = append(subjects, provenance.Subject{Name: file.Name(), SHA256: file.SHA256})
+	}
+	return subjects, nil
+}
+
+// statement is how the files were made.
+func (s signing) statement(infos []info, packaging string) provenance.Build {
+	made := provenance.Build{
+		Tree: s.tree, Repository: s.source.Repository, Release: s.source.Release,
+		Toolchain: infos[0].Toolchain, Packaging: packaging,
+		Builder: s.by.ID, Invocation: s.by.Invocation,
+	}
+	if made.Builder == "" {
+		made.Builder = provenance.LocalBuilder
+	}
+	for _, info := range infos {
+		made.Compiles = append(made.Compiles, provenance.Compile{Arch: info.Arch, Flags: info.Flags, Env: info.Env, CC: info.CC, Musl: info.Musl})
+	}
+	return made
+}

@@ -1,0 +1,284 @@
+package pipeline
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/provenance"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
+)
+
+// Verdict is what was found out about one file.
+type Verdict struct {
+	File string // name
+	Dir  string // where it is, or should be
+	// Proven is what is true of it, in the order in which it was found out.
+	Proven []string
+	Err    error // why it is not to be trusted; nil if nothing speaks against it
+}
+
+// String is the verdict in one line.
+func (v Verdict) String() string {
+	if v.Err != nil {
+		return "BAD  " + v.File + ": " + strings.Join(strings.Split(v.Err.Error(), "\n"), "; ")
+	}
+	return "ok   " + v.File + ": " + strings.Join(v.Proven, ", ")
+}
+
+// Verify finds out whether files are what was shipped: their checksums, whose
+// list a trusted key has signed; their own signatures; and what the provenance,
+// which the list has too, says of them. Both are beside the files. What is one
+// of several, separated by commas, of: a file, a folder with all files of a
+// version, the address of one. An address's files are downloaded into the
+// folder downloads.
+func (p Pipeline) Verify(ctx context.Context, what, downloads string, trusted sign.Keyring) ([]Verdict, error) {
+	source, err := pkgdef.LoadSource(p.Root, SourceName)
+	if err != nil {
+		return nil, err
+	}
+	var verdicts []Verdict
+	for i, one := range strings.Split(what, ",") {
+		if strings.HasPrefix(one, "https://") || strings.HasPrefix(one, "http://") {
+			to := filepath.Join(downloads, fmt.Sprint(i))
+			if err := p.download(ctx, strings.TrimSuffix(one, "/"), to); err != nil {
+				return nil, err
+			}
+			one = to
+		}
+		files, err := filesOf(one)
+		if err != nil {
+			return nil, err
+		}
+		v := verifier{trusted: trusted, source: source, dir: filepath.Dir(files[0]), whole: files[0] != one}
+		verdicts = append(verdicts, v.verify(ctx, files)...)
+	}
+	return verdicts, nil
+}
+
+// filesOf is a file, or all files of a folder.
+func filesOf(what string) ([]string, error) {
+	info, err := os.Stat(what)
+	if err != nil {
+		return nil, fmt.Errorf("looking for what to verify: %w", err)
+	}
+	if !info.IsDir() {
+		return []string{what}, nil
+	}
+	files, err := filepath.Glob(filepath.Join(what, "*"))
+	if err == nil && len(files) == 0 {
+		err = fmt.Errorf("there is nothing in %s to verify", what)
+	}
+	return files, err
+}
+
+// verifier verifies the files of one folder.
+type verifier struct {
+	trusted sign.Keyring
+	source  pkgdef.Source
+	dir     string
+	whole   bool // all files of a version are to be there
+
+	sums      map[string]string // by name, from the signed list
+	statement provenance.Statement
+	about     string // what the statement's files were made from
+}
+
+func (v *verifier) verify(ctx context.Context, files []string) []Verdict {
+	err := v.open()
+	verdicts := make([]Verdict, 0, len(files))
+	for _, file := range files {
+		verdict := Verdict{File: filepath.Base(file), Dir: v.dir, Err: err}
+		if err == nil {
+			verdict.Proven, verdict.Err = v.one(ctx, file)
+		}
+		verdicts = append(verdicts, verdict)
+	}
+	if err == nil && v.whole {
+		verdicts = append(verdicts, v.complete(files)...)
+	}
+	return verdicts
+}
+
+// open reads and verifies what is said of the folder's files.
+func (v *verifier) open() error {
+	list := filepath.Join(v.dir, artifact.SumsName)
+	content, err := beside(list)
+	if err != nil {
+		return err
+	}
+	signature, err := beside(list + signatureSuffix)
+	if err != nil {
+		return err
+	}
+	if err := v.trusted.Detached(bytes.NewReader(content), signature); err != nil {
+		return fmt.Errorf("the signature of %s: %w", artifact.SumsName, err)
+	}
+	if v.sums, err = artifact.ParseSums(content); err != nil {
+		return fmt.Errorf("reading %s: %w", list, err)
+	}
+	return v.readStatement()
+}
+
+// beside reads a file that says something about others.
+func beside(path string) ([]byte, error) {
+	content, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no %s beside it, which says what was shipped: put the release's there", filepath.Base(path))
+	}
+	return content, err
+}
+
+// statementName is the form of the statement's name: source, version, release.
+var statementName = regexp.MustCompile(`^[a-z][a-z0-9-]*_([0-9.]+)-[0-9]+` + regexp.QuoteMeta(statementSuffix) + `$`)
+
+func (v *verifier) readStatement() error {
+	for name, sum := range v.sums {
+		match := statementName.FindStringSubmatch(name)
+		if match == nil {
+			continue
+		}
+		content, err := beside(filepath.Join(v.dir, name))
+		if err != nil {
+			return err
+		}
+		if got := artifact.DigestBytes(content); got != sum {
+			return fmt.Errorf("the provenance %s is not what was shipped: its SHA-256 is %s, not %s", name, got, sum)
+		}
+		if v.statement, err = provenance.ParseStatement(content); err != nil {
+			return err
+		}
+		origin := provenance.Origin{Module: v.source.Module, Version: match[1], Commit: v.source.Releases[match[1]].Commit}
+		v.about = fmt.Sprintf("made from %s %s, commit %.12s, by %s", origin.Module, origin.Version, v.statement.Commit(), v.statement.Builder)
+		return v.statement.MadeFrom(origin)
+	}
+	return fmt.Errorf("%s lists no provenance: nobody says what its files were made from", artifact.SumsName)
+}
+
+// one verifies one file.
+func (v *verifier) one(ctx context.Context, file string) (proven []string, err error) {
+	name := filepath.Base(file)
+	if name == artifact.SumsName || name == artifact.SumsName+signatureSuffix {
+		return []string{"signature"}, nil
+	}
+	sum, _, err := artifact.Digest(file)
+	if err != nil {
+		return nil, err
+	}
+	switch want, listed := v.sums[name]; {
+	case !listed:
+		return nil, fmt.Errorf("it is not among the shipped files that %s lists", artifact.SumsName)
+	case sum != want:
+		return nil, fmt.Errorf("it is not what was shipped: its SHA-256 is %s, not %s", sum, want)
+	}
+	proven = append(proven, "checksum")
+	if statementName.MatchString(name) {
+		return proven, nil
+	}
+	own, err := v.signature(ctx, file)
+	if err != nil {
+		return nil, err
+	}
+	return append(append(proven, own...), v.about), v.statement.Covers(name, sum)
+}
+
+// signature verifies the signature in a file whose format has one.
+func (v *verifier) signature(ctx context.Context, file string) ([]string, error) {
+	var err error
+	switch filepath.Ext(file) {
+	case ".rpm":
+		err = v.trusted.RPM(ctx, file)
+	case ".dsc", ".changes":
+		var text []byte
+		if text, err = os.ReadFile(file); err == nil {
+			_, err = v.trusted.Clear(text)
+		}
+	default:
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("its signature: %w", err)
+	}
+	return []string{"signature"}, nil
+}
+
+// complete finds what was shipped and is not there.
+func (v *verifier) complete(files []string) []Verdict {
+	var verdicts []Verdict
+	for _, subject := range v.statement.Subjects() {
+		if !slices.ContainsFunc(files, func(file string) bool { return filepath.Base(file) == subject.Name }) {
+			verdicts = append(verdicts, Verdict{File: subject.Name, Dir: v.dir, Err: errors.New("it was shipped, and is not there")})
+		}
+	}
+	return verdicts
+}
+
+// downloadTime bounds the download of one file.
+const downloadTime = 10 * time.Minute
+
+// download gets all files of a version that are below one address.
+func (p Pipeline) download(ctx context.Context, address, dir string) error {
+	list := filepath.Join(dir, artifact.SumsName)
+	for _, name := range []string{artifact.SumsName, artifact.SumsName + signatureSuffix} {
+		if err := get(ctx, address+"/"+name, filepath.Join(dir, name)); err != nil {
+			return err
+		}
+	}
+	content, err := os.ReadFile(list)
+	if err != nil {
+		return err
+	}
+	sums, err := artifact.ParseSums(content)
+	if err != nil {
+		return fmt.Errorf("reading %s/%s: %w", address, artifact.SumsName, err)
+	}
+	for i, name := range slices.Sorted(maps.Keys(sums)) {
+		fmt.Fprintf(p.Log, "download %d of %d: %s\n", i+1, len(sums), name)
+		if err := get(ctx, address+"/"+name, filepath.Join(dir, name)); err != nil && !errors.Is(err, errNotThere) {
+			return err
+		}
+	}
+	return nil
+}
+
+// errNotThere is the error for a file that the server does not have.
+var errNotThere = errors.New("the server has no such file")
+
+// get downloads one file.
+func get(ctx context.Context, address, to string) error {
+	ctx, cancel := context.WithTimeout(ctx, downloadTime)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return fmt.Errorf("downloading %s: %w", address, err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return fmt.Errorf("downloading %s: %w", address, err)
+	}
+	defer response.Body.Close()
+	switch response.StatusCode {
+	case http.StatusOK:
+	case http.StatusNotFound:
+		return fmt.Errorf("downloading %s: %w", address, errNotThere)
+	default:
+		return fmt.Errorf("downloading %s: the server says %s", address, response.Status)
+	}
+	return artifact.Write(to, 0o644, func(w io.Writer) error {
+		_, err := io.Copy(w, response.Body)
+		return err
+	})
+}

@@ -1,0 +1,46 @@
+package repo
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// Adding one version, of three packages in each format, to repositories that
+// have 10 and 500 packages.
+func BenchmarkAdd10(b *testing.B)  { benchmarkAdd(b, 10) }
+func BenchmarkAdd500(b *testing.B) { benchmarkAdd(b, 500) }
+
+// set are small packages, deb and rpm, of one version.
+func set(b *testing.B, version string, packages int) []string {
+	b.Helper()
+	f := &folder{TB: b, dir: b.TempDir()}
+	for i := range packages {
+		pkg := fmt.Sprintf("spire-part-%c%c", 'a'+i/26, 'a'+i%26)
+		if i%2 == 0 {
+			f.add(pkg+"_"+version+"-1_amd64.deb", makeDeb(b, pkg, version+"-1", "amd64", "spire"))
+		} else {
+			f.add(pkg+"-"+version+"-1.x86_64.rpm", makeRPM(b, pkg, version, 1, "x86_64", "spire-"+version+"-1.src.rpm"))
+		}
+	}
+	return f.sums()
+}
+
+func benchmarkAdd(b *testing.B, packages int) {
+	needs(b)
+	r := newRepository(b)
+	for i := range packages / 10 {
+		publish(b, r, day.Add(time.Duration(i)*time.Second), set(b, fmt.Sprintf("1.13.%d", i), 10)...)
+	}
+	files := set(b, "1.14.0", 6)
+	for b.Loop() {
+		b.StopTimer()
+		work := r
+		work.Dir = filepath.Join(b.TempDir(), "dist", "repo")
+		must(b, os.CopyFS(work.Dir, os.DirFS(r.Dir)))
+		b.StartTimer()
+		publish(b, work, days(1), files...)
+	}
+}

@@ -1,0 +1,191 @@
+package repo
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
+)
+
+// rpmFolders are the repositories below rpm/: $basearch, and the source rpms.
+var rpmFolders = []string{"aarch64", "source", "x86_64"}
+
+const (
+	repodata = "repodata"
+	repomd   = "repomd.xml"
+)
+
+// metadata is one rpm-md repository's metadata, the files of its repodata by
+// name.
+type metadata map[string][]byte
+
+// metadata has createrepo_c make the metadata of a folder of rpms. Of the
+// present metadata it takes what it says of rpms that were there before: it
+// opens those that are new only. All times in it are the publication's, so that
+// the same rpms give the same bytes.
+func (r Repository) metadata(ctx context.Context, l Ledger, folder string) (metadata, error) {
+	base := path.Join(string(inRPM), folder)
+	scratch, err := os.MkdirTemp("", "createrepo")
+	if err != nil {
+		return nil, fmt.Errorf("making a folder for metadata: %w", err)
+	}
+	defer os.RemoveAll(scratch)
+	rpms := l.where(func(f File) bool { return path.Dir(f.Path) == base })
+	list := filepath.Join(scratch, "list")
+	if err := artifact.WriteBytes(list, 0o600, []byte(lines(rpms))); err != nil {
+		return nil, err
+	}
+	seconds := fmt.Sprint(l.Published.Unix())
+	args := []string{"--quiet", "--error-exit-val", "--no-database", "--general-compress-type=gz", "--pkglist=" + list, "--outputdir=" + scratch,
+		"--revision=" + seconds, "--set-timestamp-to-revision", "--update", "--skip-stat"}
+	for _, hint := range r.Hints {
+		args = append(args, "--content="+hint)
+	}
+	seeded, err := r.seed(base, rpms)
+	if err != nil {
+		return nil, err
+	}
+	if seeded {
+		args = append(args, "--update-md-path="+r.path(base))
+	}
+	if err := run.New("createrepo_c", append(args, r.path(base))...).Run(ctx); err != nil {
+		return nil, fmt.Errorf("making the metadata of %s: %w", base, err)
+	}
+	found, err := readMetadata(filepath.Join(scratch, repodata))
+	if err == nil {
+		err = found.check(rpms)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the metadata that createrepo_c made of %s: %w", base, err)
+	}
+	return found, nil
+}
+
+func lines(files []File) string {
+	var text strings.Builder
+	for _, f := range files {
+		text.WriteString(f.Name() + "\n")
+	}
+	return text.String()
+}
+
+// seed says whether the present metadata of a folder can be used: whether it is
+// what was published. The next one is made of it, and signed. Where it is not,
+// all rpms are read anew, at the times that the metadata had for them.
+func (r Repository) seed(base string, rpms []File) (bool, error) {
+	err := r.genuine(r.path(path.Join(base, repodata)))
+	if err == nil {
+		return true, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		fmt.Fprintf(r.Log, "the metadata of %s is not what was published (%v): all its rpms are read anew\n", base, err)
+	}
+	for _, f := range rpms {
+		if err := os.Chtimes(r.path(f.Path), f.Published, f.Published); err != nil {
+			return false, fmt.Errorf("setting the time of %s: %w", f.Path, err)
+		}
+	}
+	return false, nil
+}
+
+// genuine is an error if metadata is not what was signed. It wraps
+// fs.ErrNotExist where there is none.
+func (r Repository) genuine(dir string) error {
+	content, err := os.ReadFile(filepath.Join(dir, repomd))
+	if err != nil {
+		return err
+	}
+	signature, err := os.ReadFile(filepath.Join(dir, repomd+".asc"))
+	if err == nil {
+		err = r.Trusted.Detached(bytes.NewReader(content), signature)
+	}
+	for _, name := range locations(content) {
+		sum, _, failed := artifact.Digest(filepath.Join(dir, name))
+		if failed == nil && !strings.HasPrefix(name, sum) {
+			failed = fmt.Errorf("%s has the SHA-256 %s", name, sum)
+		}
+		err = errors.Join(err, failed)
+	}
+	if err != nil {
+		return errors.New(err.Error()) // there is some, and it is damaged, whatever the cause
+	}
+	return nil
+}
+
+// location is where repomd.xml has the name of a metadata file, which begins with
+// the file's digest.
+var location = regexp.MustCompile(`<location href="` + repodata + `/([0-9a-f]{64}-[a-z]+\.xml\.gz)"/>`)
+
+// locations are the names of the metadata files that a repomd.xml lists.
+func locations(repomd []byte) []string {
+	var found []string
+	for _, match := range location.FindAllSubmatch(repomd, -1) {
+		found = append(found, string(match[1]))
+	}
+	return found
+}
+
+func readMetadata(dir string) (metadata, error) {
+	found := metadata{}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, entry := range entries {
+		if found[entry.Name()], err = os.ReadFile(filepath.Join(dir, entry.Name())); err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+// listed is what primary.xml has of each rpm: its digest and its place. In XML
+// no text can look like this.
+var listed = regexp.MustCompile(`(?s)<checksum type="sha256" pkgid="YES">([0-9a-f]{64})</checksum>.*?<location href="([^"]*)"/>`)
+
+// check compares the rpms that the metadata lists with those that are wanted.
+func (m metadata) check(rpms []File) error {
+	var got, want []string
+	for _, f := range rpms {
+		want = append(want, f.SHA256+"  "+f.Name())
+	}
+	names := locations(m[repomd])
+	for _, name := range names {
+		if m[name] == nil || !strings.HasPrefix(name, artifact.DigestBytes(m[name])) {
+			return fmt.Errorf("%s is not what %s says", name, repomd)
+		}
+	}
+	i := slices.IndexFunc(names, func(name string) bool { return strings.HasSuffix(name, "-primary.xml.gz") })
+	if i < 0 {
+		return fmt.Errorf("%s lists no primary.xml.gz", repomd)
+	}
+	reader, err := gzip.NewReader(bytes.NewReader(m[names[i]]))
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", names[i], err)
+	}
+	primary, err := io.ReadAll(reader)
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", names[i], err)
+	}
+	for _, match := range listed.FindAllSubmatch(primary, -1) {
+		got = append(got, string(match[1])+"  "+string(match[2]))
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		return fmt.Errorf("it does not list what was published, but\n%s\ninstead of\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	return nil
+}

@@ -1,0 +1,259 @@
+package suite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/distro"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/frontpage"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/web"
+)
+
+// trust signs what was built with a key made for the purpose, publishes it in a
+// repository, and has the real clients of every row use it as its front page
+// says, and refuse it in every way in which it can be broken.
+func (b built) trust(ctx context.Context, tally *Tally) error {
+	if err := tool.Need(slices.Concat(repo.Tools(), []string{"docker", "mmdebstrap", "gpg", "cp"})...); err != nil {
+		return err
+	}
+	rows, err := distro.Load(filepath.Join(b.Root, "tests", "distros.yaml"))
+	if err != nil {
+		return err
+	}
+	place, err := os.MkdirTemp("", "spire-packages-trust-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(place)
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return fmt.Errorf("serving the repository: %w", err)
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	www := filepath.Join(place, "www")
+	rehearsal := rehearsal{built: b, place: place, www: www, base: "http://" + listener.Addr().String()}
+	defer rehearsal.close()
+	if err := rehearsal.prepare(ctx); err != nil {
+		_ = listener.Close()
+		return err
+	}
+	go func() { _ = web.ServeOn(ctx, listener, www) }()
+	return rehearsal.run(ctx, tally, rows)
+}
+
+// rehearsal is a set of repositories with keys of their own, each below a
+// folder of www.
+type rehearsal struct {
+	built
+	place, www string
+	base       string // where www is served
+	ours       *testKey
+	foreign    *testKey
+	now        time.Time
+	signed     pipeline.Result
+}
+
+// close gives up the keys.
+func (r *rehearsal) close() {
+	for _, key := range []*testKey{r.ours, r.foreign} {
+		if key != nil {
+			_ = key.close() // what is left is in the system's folder for such things
+		}
+	}
+}
+
+// run plays everything.
+func (r *rehearsal) run(ctx context.Context, tally *Tally, rows []distro.Row) error {
+	page, err := os.ReadFile(filepath.Join(r.www, good, "index.html"))
+	if err != nil {
+		return err
+	}
+	pastes, err := frontpage.Pastes(page)
+	if err != nil {
+		return err
+	}
+	if err := r.play(ctx, tally, rows, func(ctx context.Context, row distro.Row, client string) (distro.Report, error) {
+		return r.host(ctx, row, client, pastes["setup-"+client]+"\n"+pastes["install-"+client], client)
+	}); err != nil {
+		return err
+	}
+	if err := r.race(ctx, tally, rows, pastes); err != nil {
+		return err
+	}
+	start := time.Now()
+	tally.Count("trust verify", r.verifyShipped(ctx), time.Since(start))
+	start = time.Now()
+	tally.Count("trust leaks no key", r.leaks(), time.Since(start))
+	return errCounted
+}
+
+// play has every client of every row do something, the rows side by side.
+func (r *rehearsal) play(ctx context.Context, tally *Tally, rows []distro.Row, do func(context.Context, distro.Row, string) (distro.Report, error)) error {
+	reports := make([]distro.Report, len(rows))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(runtime.NumCPU())
+	for i, row := range rows {
+		group.Go(func() error {
+			for _, client := range clients(row) {
+				report, err := do(ctx, row, client)
+				if err != nil {
+					return err
+				}
+				reports[i] = append(reports[i], report...)
+			}
+			return nil
+		})
+	}
+	err := group.Wait()
+	for _, report := range reports {
+		countReport(tally, report)
+	}
+	return err
+}
+
+// host has a client go through a script of tests/trust.
+func (r *rehearsal) host(ctx context.Context, row distro.Row, client, paste, script string) (distro.Report, error) {
+	host, err := r.hostFor("trust")
+	if err != nil {
+		return nil, err
+	}
+	host.Library, host.Network = filepath.Join(r.Root, "tests", "scenarios", "lib"), true
+	host.Reports = filepath.Join(host.Reports, "trust")
+	host.Vars = []string{"BASE=" + r.base, "PASTE=" + paste, "CLIENT=" + client, fmt.Sprintf("UPDATES=%d", updates())}
+	packages := row.Select(r.files(string(row.Format)), runtime.GOARCH)
+	report, err := host.Run(ctx, row, packages, []string{script})
+	for i := range report {
+		report[i].Scenario = "trust " + client + map[bool]string{true: " " + script}[script != client]
+	}
+	return report, err
+}
+
+// clients are the package managers that a row has, by the names of their scripts.
+func clients(row distro.Row) []string {
+	if row.Format == distro.Deb {
+		return []string{"apt"}
+	}
+	var found []string
+	for _, client := range []string{"dnf", "zypper"} {
+		if slices.Contains(row.Image.Packages, client) {
+			found = append(found, client)
+		}
+	}
+	return found
+}
+
+// good is the folder of the repository that nobody has broken.
+const good = "good"
+
+// prepare makes all repositories.
+func (r *rehearsal) prepare(ctx context.Context) (err error) {
+	r.now = time.Now().UTC().Truncate(time.Second)
+	if r.ours, err = newTestKey(ctx, "SPIRE packages rehearsal <rehearsal@example.org>", r.now); err != nil {
+		return err
+	}
+	if r.foreign, err = newTestKey(ctx, "Somebody else <else@example.org>", r.now); err != nil {
+		return err
+	}
+	if r.signed, err = r.Pipeline.Sign(ctx, r.options, r.ours.signer, pipeline.Builder{}, filepath.Join(r.place, "signed")); err != nil {
+		return err
+	}
+	p, err := r.versioned(ctx, 0)
+	if err != nil {
+		return err
+	}
+	if err := r.publish(ctx, p, good, r.now.Add(-time.Hour)); err != nil {
+		return err
+	}
+	if err := r.clone(ctx, good, "replayed"); err != nil {
+		return err
+	}
+	if err := r.publish(ctx, p, good, r.now); err != nil {
+		return err
+	}
+	for _, broken := range cases {
+		if err := r.clone(ctx, good, broken.name); err != nil {
+			return err
+		}
+		if err := broken.do(ctx, r, filepath.Join(r.www, broken.name)); err != nil {
+			return fmt.Errorf("making the repository %s: %w", broken.name, err)
+		}
+	}
+	return r.rotate(ctx)
+}
+
+// publish publishes the signed files into a folder of www.
+func (r *rehearsal) publish(ctx context.Context, p pipeline.Pipeline, name string, at time.Time) error {
+	_, err := p.Publish(ctx, pipeline.Archive{
+		Dir: filepath.Join(r.www, name), URL: r.base + "/" + good, Signer: r.ours.signer, Now: at, Refresh: true,
+	}, r.signed.Paths())
+	return err
+}
+
+// publishAs signs what was built with another key, and publishes it.
+func (r *rehearsal) publishAs(ctx context.Context, p pipeline.Pipeline, name string, key *testKey, trusted []sign.Certificate) error {
+	signed := r.signed
+	if key != r.ours {
+		var err error
+		if signed, err = r.Pipeline.Sign(ctx, r.options, key.signer, pipeline.Builder{}, filepath.Join(r.place, name)); err != nil {
+			return err
+		}
+	}
+	_, err := p.Publish(ctx, pipeline.Archive{
+		Dir: filepath.Join(r.www, name), URL: r.base + "/" + good, Signer: key.signer, Trusted: trusted, Now: r.now,
+	}, signed.Paths())
+	return err
+}
+
+// clone copies a repository; files are shared until one of them is replaced.
+func (r *rehearsal) clone(ctx context.Context, from, to string) error {
+	return r.command(ctx, "cp", "-al", filepath.Join(r.www, from), filepath.Join(r.www, to))
+}
+
+// leaks finds a part of a secret key in what was written: the signed files, the
+// repositories, the logs, the checkout.
+func (r *rehearsal) leaks() error {
+	places := []string{r.place, r.result.Dir, filepath.Join(string(r.Pipeline.Dist), "test")}
+	for _, name := range []string{"magefiles", "packages", "units", "srpm", "tests", "README.md"} {
+		places = append(places, filepath.Join(r.Root, name))
+	}
+	for _, key := range []*testKey{r.ours, r.foreign} {
+		for _, place := range places {
+			path, err := contains(place, key.secretLines())
+			if err != nil {
+				return err
+			}
+			if path != "" {
+				return fmt.Errorf("%s has a part of a secret key", path)
+			}
+		}
+	}
+	return nil
+}
+
+// verifyShipped has verify find the signed files right, whole and covered.
+func (r *rehearsal) verifyShipped(ctx context.Context) error {
+	verdicts, err := r.Pipeline.Verify(ctx, r.signed.Dir, "", sign.NewKeyring(r.ours.signer.Certificate()))
+	for _, verdict := range verdicts {
+		if verdict.Err != nil {
+			err = errors.Join(err, errors.New(verdict.String()))
+		}
+	}
+	if err == nil && len(verdicts) != len(r.signed.Files) {
+		err = fmt.Errorf("%d files were verified, of %d", len(verdicts), len(r.signed.Files))
+	}
+	return err
+}

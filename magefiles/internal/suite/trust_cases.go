@@ -1,0 +1,232 @@
+package suite
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
+)
+
+// breakage is one way to break a repository. The scripts in tests/trust know
+// the names, and what each client says to it.
+type breakage struct {
+	name string
+	// do breaks the repository in dir.
+	do func(ctx context.Context, r *rehearsal, dir string) error
+}
+
+var cases = []breakage{
+	{"tampered", inRelease(func(text []byte) []byte {
+		return bytes.Replace(text, []byte("Suite: stable"), []byte("Suite: stablf"), 1)
+	})},
+	{"unsigned", func(_ context.Context, _ *rehearsal, dir string) error {
+		return errors.Join(os.Remove(dists(dir, "InRelease")), os.Remove(dists(dir, "Release.gpg")))
+	}},
+	{"foreign", resigned(func(ctx context.Context, r *rehearsal, text []byte) ([]byte, error) {
+		return r.foreign.signer.Clear(ctx, text)
+	})},
+	{"sha1", resigned(func(ctx context.Context, r *rehearsal, text []byte) ([]byte, error) {
+		return r.ours.gpg(ctx, text, "--digest-algo", "SHA1", "--clear-sign")
+	})},
+	{"expired", resigned(func(ctx context.Context, r *rehearsal, text []byte) ([]byte, error) {
+		at := r.now.Add(-30 * 24 * time.Hour)
+		text = regexp.MustCompile(`(?m)^Date: .*`).ReplaceAll(text, []byte("Date: "+at.Format(time.RFC1123)))
+		text = regexp.MustCompile(`(?m)^Valid-Until: .*`).ReplaceAll(text, []byte("Valid-Until: "+at.Add(14*24*time.Hour).Format(time.RFC1123)))
+		return r.ours.signer.At(at).Clear(ctx, text)
+	})},
+	{"packages-tampered", packageIndexes(flipped)},
+	{"packages-truncated", packageIndexes(func(content []byte) []byte { return content[:len(content)/2] })},
+	{"deb-tampered", matching("apt/pool/main/s/spire/"+smallest+"_*.deb", flipped)},
+
+	{"repomd-tampered", repomd("", func(text []byte) []byte { return bytes.Replace(text, []byte("<revision>1"), []byte("<revision>2"), 1) })},
+	{"repomd-signature-tampered", repomd(".asc", func(text []byte) []byte {
+		lines := bytes.Split(text, []byte("\n"))
+		middle := lines[len(lines)/2]
+		middle[0] ^= 1 << 1 // another letter of the same alphabet
+		return bytes.Join(lines, []byte("\n"))
+	})},
+	{"repomd-unsigned", func(_ context.Context, _ *rehearsal, dir string) error {
+		return os.Remove(filepath.Join(dir, repodata, "repomd.xml.asc"))
+	}},
+	{"repomd-foreign", func(ctx context.Context, r *rehearsal, dir string) error {
+		return signMetadata(ctx, r.foreign, dir)
+	}},
+	{"payload-tampered", matching("rpm/x86_64/"+smallest+"-*.rpm", flipped)},
+	{"rpm-unsigned", otherRPM(func(ctx context.Context, r *rehearsal, from, to string) error {
+		return r.command(ctx, "cp", "--remove-destination", from, to)
+	})},
+	{"rpm-foreign", otherRPM(func(ctx context.Context, r *rehearsal, from, to string) error {
+		return r.foreign.signer.RPM(ctx, from, to)
+	})},
+}
+
+// smallest is the package that is installed, or not, because it is the fastest.
+const smallest = "spiffe-oidc-discovery-provider"
+
+// repodata is the metadata that the clients read. They are told that they run
+// on this architecture.
+const repodata = "rpm/x86_64/repodata"
+
+func dists(dir, name string) string { return filepath.Join(dir, "apt/dists/stable", name) }
+
+// change puts another content in the place of a file, which other repositories
+// share with this one.
+func change(path string, with func([]byte) []byte) error {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	changed := with(bytes.Clone(content))
+	if bytes.Equal(content, changed) {
+		return fmt.Errorf("%s is as it was", path)
+	}
+	return artifact.WriteBytes(path, 0o644, changed)
+}
+
+// flipped has one bit changed, in the middle.
+func flipped(content []byte) []byte {
+	content[len(content)/2] ^= 1
+	return content
+}
+
+// matching changes the files of the given pattern.
+func matching(pattern string, with func([]byte) []byte) func(context.Context, *rehearsal, string) error {
+	return func(_ context.Context, _ *rehearsal, dir string) error {
+		paths, err := filepath.Glob(filepath.Join(dir, pattern))
+		if err == nil && len(paths) == 0 {
+			err = fmt.Errorf("there is no %s", pattern)
+		}
+		for _, path := range paths {
+			err = errors.Join(err, change(path, with))
+		}
+		return err
+	}
+}
+
+func inRelease(with func([]byte) []byte) func(context.Context, *rehearsal, string) error {
+	return matching("apt/dists/stable/InRelease", with)
+}
+
+func repomd(suffix string, with func([]byte) []byte) func(context.Context, *rehearsal, string) error {
+	return matching(repodata+"/repomd.xml"+suffix, with)
+}
+
+// resigned signs the index in another way.
+func resigned(signed func(ctx context.Context, r *rehearsal, text []byte) ([]byte, error)) func(context.Context, *rehearsal, string) error {
+	return func(ctx context.Context, r *rehearsal, dir string) error {
+		text, err := os.ReadFile(dists(dir, "Release"))
+		if err != nil {
+			return err
+		}
+		text, err = signed(ctx, r, text)
+		if err != nil {
+			return err
+		}
+		return errors.Join(os.Remove(dists(dir, "Release.gpg")), artifact.WriteBytes(dists(dir, "InRelease"), 0o644, text))
+	}
+}
+
+// packageIndexes changes the lists of packages, under all their names.
+func packageIndexes(with func([]byte) []byte) func(context.Context, *rehearsal, string) error {
+	return func(ctx context.Context, r *rehearsal, dir string) error {
+		return errors.Join(
+			matching("apt/dists/stable/main/binary-*/Packages*", with)(ctx, r, dir),
+			matching("apt/dists/stable/main/binary-*/by-hash/*/*", with)(ctx, r, dir))
+	}
+}
+
+// otherRPM puts another rpm in the place of the smallest one, and makes
+// metadata of it that are signed as they should be.
+func otherRPM(put func(ctx context.Context, r *rehearsal, from, to string) error) func(context.Context, *rehearsal, string) error {
+	return func(ctx context.Context, r *rehearsal, dir string) error {
+		for _, file := range r.files("rpm") {
+			if !strings.HasPrefix(filepath.Base(file), smallest) {
+				continue
+			}
+			if err := put(ctx, r, file, filepath.Join(dir, "rpm/x86_64", filepath.Base(file))); err != nil {
+				return err
+			}
+		}
+		if err := os.RemoveAll(filepath.Join(dir, repodata)); err != nil {
+			return err
+		}
+		if err := r.command(ctx, "createrepo_c", "--quiet", filepath.Join(dir, "rpm/x86_64")); err != nil {
+			return err
+		}
+		return signMetadata(ctx, r.ours, dir)
+	}
+}
+
+func signMetadata(ctx context.Context, key *testKey, dir string) error {
+	index := filepath.Join(dir, repodata, "repomd.xml")
+	return key.signer.File(ctx, index, index+".asc")
+}
+
+// rotation are the folders of the three states of a change of keys: the old key
+// alone; the old key, which signs, and the new one; the new key alone.
+const rotation = "rotation"
+
+// rotate makes them. The packages with the keys have a later version in each.
+func (r *rehearsal) rotate(ctx context.Context) error {
+	next, err := newTestKey(ctx, "The next key <next@example.org>", r.now)
+	if err != nil {
+		return err
+	}
+	defer next.close() //nolint:errcheck // what is left is in a folder of the system's
+	for i, state := range []struct {
+		key     *testKey
+		trusted []sign.Certificate
+	}{
+		{r.ours, nil},
+		{r.ours, []sign.Certificate{next.signer.Certificate()}},
+		{next, nil},
+	} {
+		p, err := r.versioned(ctx, i+1)
+		if err != nil {
+			return err
+		}
+		name := fmt.Sprintf("%s-%d", rotation, i+1)
+		if err := r.publishAs(ctx, p, name, state.key, state.trusted); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// versioned has a copy of the definitions in which the packages with the keys
+// are of a day before today, the later the greater the number.
+func (r *rehearsal) versioned(ctx context.Context, number int) (p pipeline.Pipeline, err error) {
+	root := filepath.Join(r.place, fmt.Sprintf("definitions-%d", number))
+	p = r.Pipeline
+	p.Root = root
+	if err := os.MkdirAll(root, 0o755); err != nil {
+		return p, err
+	}
+	for _, name := range []string{"packages", "units", "srpm"} {
+		if err := r.command(ctx, "cp", "-r", filepath.Join(r.Root, name), root); err != nil {
+			return p, err
+		}
+	}
+	version := []byte("version: " + r.now.AddDate(0, 0, number-5).Format("2006.01.02"))
+	for _, name := range []string{"spire-archive-keyring", "spire-release"} {
+		path := filepath.Join(root, "packages", name, "package.yaml")
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return p, err
+		}
+		content = regexp.MustCompile(`(?m)^version: .*`).ReplaceAll(content, version)
+		if err := artifact.WriteBytes(path, 0o644, content); err != nil {
+			return p, err
+		}
+	}
+	return p, nil
+}

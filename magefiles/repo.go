@@ -1,0 +1,86 @@
+//go:build mage
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/magefile/mage/mg"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/web"
+)
+
+// Repo makes repositories for apt, dnf and zypper.
+type Repo mg.Namespace
+
+// address is where repo:serve serves.
+const address = "127.0.0.1:8080"
+
+// Build signs, and makes or extends the repository in dist/repo.
+//
+// Flags: those of sign; -url=https://HOST/PATH, where it will be served (SPIRE_REPO_URL);
+// -trust=FILE, with further public keys that clients shall trust, such as the
+// next one (SPIRE_REPO_TRUST); -refresh, to sign the indexes again although
+// nothing is new; -at=2026-11-24T00:00:00Z, the time of the publication.
+func (Repo) Build(ctx context.Context, version, arch, url, trust, at *string, refresh *bool) error {
+	signer, err := signer(ctx)
+	if err != nil {
+		return err
+	}
+	defer signer.Close()
+	archive := pipeline.Archive{URL: flag(url, "SPIRE_REPO_URL"), Signer: signer, Refresh: refresh != nil && *refresh}
+	if archive.URL == "" {
+		archive.URL = "http://" + address
+	}
+	if archive.Now, err = moment(at); err != nil {
+		return err
+	}
+	if archive.Trusted, err = certificates(flag(trust, "SPIRE_REPO_TRUST")); err != nil {
+		return err
+	}
+	result, err := checkout().Sign(ctx, options(version, arch, nil, nil), signer, builder(), "")
+	if err != nil {
+		return err
+	}
+	result.Print(os.Stdout)
+	report, err := checkout().Publish(ctx, archive, result.Paths())
+	if err != nil {
+		return err
+	}
+	pipeline.PrintReport(os.Stdout, report)
+	return nil
+}
+
+// Serve serves the repository in dist/repo on this machine, until it is stopped.
+func (Repo) Serve(ctx context.Context) error {
+	return web.Serve(ctx, address, checkout().RepositoryDir(), os.Stderr)
+}
+
+// moment is the time of a publication: now, unless given.
+func moment(at *string) (time.Time, error) {
+	if at == nil {
+		return time.Now(), nil
+	}
+	t, err := time.Parse(time.RFC3339, *at)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("-at=%s is not of the form 2026-11-24T00:00:00Z: %w", *at, err)
+	}
+	return t, nil
+}
+
+// certificates reads a file of public keys; none where the name is empty.
+func certificates(path string) ([]sign.Certificate, error) {
+	if path == "" {
+		return nil, nil
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading public keys: %w", err)
+	}
+	return sign.Certificates(content)
+}

@@ -1,0 +1,88 @@
+# shellcheck shell=sh disable=SC2034,SC2154 # lists are for the scripts; BASE, PASTE and REPO come from them
+# What dnf and zypper have in common. A script of theirs says what client,
+# forget and REPO are.
+#
+# BASE is the address of a folder with one repository a case; PASTE is what the
+# front page says to paste.
+
+# A stand-in is no release of anything, which a client wants to know of itself.
+if [ -n "$STANDIN" ]; then
+    mkdir -p /etc/dnf/vars
+    echo 9 >/etc/dnf/vars/releasever
+    export ZYPP_REPO_RELEASEVER=9
+    EXPECTED="$EXPECTED|Enforced setting: [$]releasever"
+    # As Fedora and EL have it: what cannot be read is an error.
+    sed -i '/^skip_if_unavailable/d' /etc/dnf/dnf.conf
+    echo skip_if_unavailable=False >>/etc/dnf/dnf.conf
+    # Debian's plugin for packages of the machine's own, of which there are none.
+    [ ! -e /etc/dnf/plugins/local.conf ] || echo '[main]
+enabled = 0' >/etc/dnf/plugins/local.conf
+fi
+
+SMALL=spiffe-oidc-discovery-provider
+METADATA_CASES='repomd-tampered repomd-signature-tampered repomd-unsigned repomd-foreign'
+PACKAGE_CASES='payload-tampered rpm-unsigned rpm-foreign'
+
+# at CASE: the client looks at that repository, and has never seen another.
+at() {
+    forget
+    sed -i "s|^baseurl=.*|baseurl=$BASE/$1/rpm/\$basearch|" "$REPO"
+}
+
+not_installed() {
+    if rpm --query "$SMALL" >/dev/null 2>&1; then fail "$1, expected $SMALL not to be there, got it installed"; fi
+    ok "$1: nothing was installed"
+}
+
+# refused CASE WORDS: the client failed and said why.
+refused() {
+    [ "$CODE" -ne 0 ] || fail "$1, expected the client to fail, got exit code 0: $(brief)"
+    printf '%s\n' "$OUTPUT" | grep -Eq "$2" || fail "$1, expected /$2/, got '$OUTPUT'"
+    ok "$1: $(printf '%s\n' "$OUTPUT" | grep -Em1 "$2")"
+    not_installed "$1"
+}
+
+metadata_refused() {
+    at "$1"
+    client makecache
+    refused "$1" "$2"
+    client install "$SMALL"
+    refused "$1, and installs nothing" .
+}
+
+package_refused() {
+    at "$1"
+    client makecache
+    unwarned "reading the metadata of $1"
+    client install "$SMALL"
+    refused "$1" "$2"
+}
+
+paste_works() {
+    quietly sh -ec "$PASTE"
+    [ "$CODE" -eq 0 ] || fail "the front page's lines, expected exit code 0, got $CODE: $(brief)"
+    unwarned "the front page's lines"
+    for name in $NAMES spire-release; do
+        quietly rpm --query "$name"
+        same "exit code of rpm -q $name" 0 "$CODE"
+    done
+    quietly rpm --erase $NAMES
+    grep -q '^gpgcheck=1' "$REPO" || fail "$REPO, expected gpgcheck=1, got none"
+    grep -q '^repo_gpgcheck=1' "$REPO" || fail "$REPO, expected repo_gpgcheck=1, got none"
+    ok 'all checks are on'
+}
+
+# keys_change: a client that knows the first key goes on to the last with
+# nothing but its usual upgrades.
+keys_change() {
+    for stage in 1 2 3; do
+        at "rotation-$stage"
+        client makecache
+        unwarned "reading the metadata at stage $stage of a change of keys"
+        client upgrade spire-release
+        unwarned "upgrading at stage $stage of a change of keys"
+    done
+    client install "$SMALL"
+    unwarned 'installing what the last key has signed'
+    rpm --erase "$SMALL"
+}
