@@ -25,14 +25,8 @@ func (Check) All(ctx context.Context) error {
 
 // Key fails if the key to sign with ends within 90 days.
 func (Check) Key(ctx context.Context) error {
-	signer, err := signer(ctx)
-	if err != nil {
-		return err
-	}
-	defer signer.Close()
-	if err := sign.CheckKey(signer, time.Now()); err != nil {
-		return err
-	}
-	fmt.Printf("%s %s\n", signer.Fingerprint(), signer.Certificate().UserID())
-	return nil
+	return withSigner(ctx, func(signer *sign.Signer) error {
+		fmt.Printf("%s %s\n", signer.Fingerprint(), signer.Certificate().UserID())
+		return sign.CheckKey(signer, time.Now())
+	})
 }

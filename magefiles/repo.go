@@ -27,13 +27,8 @@ const address = "127.0.0.1:8080"
 // -trust=FILE, with further public keys that clients shall trust, such as the
 // next one (SPIRE_REPO_TRUST); -refresh, to sign the indexes again although
 // nothing is new; -at=2026-11-24T00:00:00Z, the time of the publication.
-func (Repo) Build(ctx context.Context, version, arch, url, trust, at *string, refresh *bool) error {
-	signer, err := signer(ctx)
-	if err != nil {
-		return err
-	}
-	defer signer.Close()
-	archive := pipeline.Archive{URL: flag(url, "SPIRE_REPO_URL"), Signer: signer, Refresh: refresh != nil && *refresh}
+func (Repo) Build(ctx context.Context, version, arch, url, trust, at *string, refresh *bool) (err error) {
+	archive := pipeline.Archive{URL: flag(url, "SPIRE_REPO_URL"), Refresh: refresh != nil && *refresh}
 	if archive.URL == "" {
 		archive.URL = "http://" + address
 	}
@@ -43,17 +38,23 @@ func (Repo) Build(ctx context.Context, version, arch, url, trust, at *string, re
 	if archive.Trusted, err = certificates(flag(trust, "SPIRE_REPO_TRUST")); err != nil {
 		return err
 	}
-	result, err := checkout().Sign(ctx, options(version, arch, nil, nil), signer, builder(), "")
+	return withSigner(ctx, func(signer *sign.Signer) error {
+		archive.Signer = signer
+		return publish(ctx, archive, options(version, arch, nil, nil))
+	})
+}
+
+func publish(ctx context.Context, archive pipeline.Archive, o pipeline.Options) error {
+	result, err := checkout().Sign(ctx, o, archive.Signer, builder(), "")
 	if err != nil {
 		return err
 	}
 	result.Print(os.Stdout)
 	report, err := checkout().Publish(ctx, archive, result.Paths())
-	if err != nil {
-		return err
+	if err == nil {
+		pipeline.PrintReport(os.Stdout, report)
 	}
-	pipeline.PrintReport(os.Stdout, report)
-	return nil
+	return err
 }
 
 // Serve serves the repository in dist/repo on this machine, until it is stopped.

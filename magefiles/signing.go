@@ -13,8 +13,15 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
 )
 
-// signer is the key that the environment names.
-func signer(ctx context.Context) (*sign.Signer, error) { return sign.Open(ctx, settings()) }
+// withSigner does something with the key that the environment names, and gives
+// the key up.
+func withSigner(ctx context.Context, do func(*sign.Signer) error) error {
+	signer, err := sign.Open(ctx, settings())
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(signer), signer.Close())
+}
 
 // settings are read once: the secrets then leave the environment, which every
 // program that is run would get.
@@ -43,32 +50,29 @@ func builder() pipeline.Builder {
 }
 
 func signed(ctx context.Context, o pipeline.Options) error {
-	signer, err := signer(ctx)
-	if err != nil {
+	return withSigner(ctx, func(signer *sign.Signer) error {
+		result, err := checkout().Sign(ctx, o, signer, builder(), "")
+		if err == nil {
+			result.Print(os.Stdout)
+		}
 		return err
-	}
-	defer signer.Close()
-	result, err := checkout().Sign(ctx, o, signer, builder(), "")
-	if err == nil {
-		result.Print(os.Stdout)
-	}
-	return err
+	})
 }
 
 // trusted are the keys whose signatures verify believes.
-func trusted(ctx context.Context, key *string) (sign.Keyring, error) {
+func trusted(ctx context.Context, key *string) (ring sign.Keyring, err error) {
 	if key != nil {
 		found, err := certificates(*key)
 		return sign.NewKeyring(found...), err
 	}
-	signer, err := signer(ctx)
+	err = withSigner(ctx, func(signer *sign.Signer) error {
+		ring = sign.NewKeyring(signer.Certificate())
+		return nil
+	})
 	if errors.Is(err, sign.ErrNoKey) {
-		return sign.Keyring{}, errors.New("whose signature is to be believed? Give the public key with -key=FILE")
+		err = errors.New("whose signature is to be believed? Give the public key with -key=FILE")
 	}
-	if err != nil {
-		return sign.Keyring{}, err
-	}
-	return sign.NewKeyring(signer.Certificate()), signer.Close()
+	return ring, err
 }
 
 func verify(ctx context.Context, files string, key *string, rebuild bool) error {

@@ -93,9 +93,9 @@ func TestBlocksAreOneCommand(t *testing.T) {
 // archive is what a web host serves, with the keys that sign it.
 type archive struct {
 	url       string
-	files     map[string][]byte // by path; a test may change them
-	good, bad string            // fingerprints: the archive's key, and somebody else's
-	badSub    string            // a subkey of somebody else's
+	root      string // of what is served; a test may change it
+	good, bad string // fingerprints: the archive's key, and somebody else's
+	badSub    string // a subkey of somebody else's
 	home      string
 }
 
@@ -107,7 +107,7 @@ func newArchive(t *testing.T) *archive {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &archive{files: map[string][]byte{}, home: home}
+	a := &archive{root: t.TempDir(), home: home}
 	t.Cleanup(func() {
 		// The test's context has ended by now.
 		err := run.New("gpgconf", "--homedir", home, "--kill", "all").Run(context.WithoutCancel(t.Context()))
@@ -118,14 +118,7 @@ func newArchive(t *testing.T) *archive {
 	a.good, a.bad = a.generate(t, "Archive"), a.generate(t, "Somebody Else")
 	a.gpg(t, "", "--quick-add-key", a.bad, "rsa2048", "sign", "1y")
 	a.badSub = a.fingerprints(t, a.bad)[1]
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		content, ok := a.files[r.URL.Path]
-		if !ok {
-			http.NotFound(w, r)
-			return
-		}
-		_, _ = w.Write(content)
-	}))
+	server := httptest.NewServer(http.FileServerFS(os.DirFS(a.root)))
 	t.Cleanup(server.Close)
 	a.url = server.URL
 	a.publish(t, a.good)
@@ -191,17 +184,29 @@ func fromSubkey(t *testing.T, certificate []byte) []byte {
 
 const (
 	downloaded  = "spire-agent_1.13.3-2_amd64.deb"
-	certificate = "/spire-archive-keyring.asc" // on the host
+	certificate = "spire-archive-keyring.asc" // on the host
+	sums        = "files/1.13.3-2/SHA256SUMS"
 )
+
+// serve puts a file on the host, or takes it away if the content is nil.
+func (a *archive) serve(t *testing.T, path string, content []byte) {
+	t.Helper()
+	path = filepath.Join(a.root, filepath.FromSlash(path))
+	if content != nil {
+		writeFile(t, path, string(content))
+	} else if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+}
 
 // publish signs the checksums by a key.
 func (a *archive) publish(t *testing.T, by string) {
 	t.Helper()
 	sum := sha256.Sum256([]byte("the package"))
 	list := hex.EncodeToString(sum[:]) + "  " + downloaded + "\n" + strings.Repeat("0", 64) + "  not-downloaded.deb\n"
-	a.files["/files/1.13.3-2/SHA256SUMS"] = []byte(list)
-	a.files["/files/1.13.3-2/SHA256SUMS.asc"] = a.gpg(t, list, "--armor", "--local-user", by, "--detach-sign")
-	a.files[certificate] = a.gpg(t, "", "--armor", "--export", a.good)
+	a.serve(t, sums, []byte(list))
+	a.serve(t, sums+".asc", a.gpg(t, list, "--armor", "--local-user", by, "--detach-sign"))
+	a.serve(t, certificate, a.gpg(t, "", "--armor", "--export", a.good))
 }
 
 // site is the archive's page: it names the good key only.
@@ -238,12 +243,12 @@ func TestVerify(t *testing.T) {
 	}{
 		"good":              {"the package", func() {}, ""},
 		"flipped byte":      {"the packagE", func() {}, "did NOT match"},
-		"changed checksums": {"the package", func() { a.files["/files/1.13.3-2/SHA256SUMS"][0] ^= 1 }, "BAD signature"},
+		"changed checksums": {"the package", func() { a.serve(t, sums, []byte("other")) }, "BAD signature"},
 		"signed by others":  {"the package", func() { a.publish(t, a.bad) }, "No public key"},
-		"by a key beside":   {"the package", func() { a.publish(t, a.bad); a.files[certificate] = a.hostile(t) }, "No public key"},
-		"by a foreign part": {"the package", func() { a.publish(t, a.badSub+"!"); a.files[certificate] = a.hostile(t) }, "No public key"},
-		"no signature":      {"the package", func() { delete(a.files, "/files/1.13.3-2/SHA256SUMS.asc") }, "404"},
-		"no keys":           {"the package", func() { delete(a.files, certificate) }, "404"},
+		"by a key beside":   {"the package", func() { a.publish(t, a.bad); a.serve(t, certificate, a.hostile(t)) }, "No public key"},
+		"by a foreign part": {"the package", func() { a.publish(t, a.badSub+"!"); a.serve(t, certificate, a.hostile(t)) }, "No public key"},
+		"no signature":      {"the package", func() { a.serve(t, sums+".asc", nil) }, "404"},
+		"no keys":           {"the package", func() { a.serve(t, certificate, nil) }, "404"},
 		"nothing of it":     {"", func() {}, "no file was verified"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -276,7 +281,7 @@ func writeFile(t *testing.T, path, content string) {
 // called; the suite runs the same lines with the real ones.
 func TestOnlyTheNamedKeyIsTaken(t *testing.T) {
 	a := newArchive(t)
-	a.files[certificate] = a.hostile(t)
+	a.serve(t, certificate, a.hostile(t))
 	for id, trusted := range map[string]string{
 		"setup-apt":    "/usr/share/keyrings/spire-archive-keyring.gpg",
 		"setup-dnf":    "/imported",
@@ -327,13 +332,9 @@ func wantReadable(t *testing.T, path string) {
 func TestStopsWithoutTheKey(t *testing.T) {
 	a := newArchive(t)
 	for what, spoil := range map[string]func(){
-		"other key": func() {
-			a.files[certificate] = a.gpg(t, "", "--armor", "--export", a.bad)
-		},
-		"no key": func() { clear(a.files) },
-		"not a key": func() {
-			a.files["/spire-archive-keyring.gpg"], a.files[certificate] = []byte("x"), []byte("x")
-		},
+		"other key": func() { a.serve(t, certificate, a.gpg(t, "", "--armor", "--export", a.bad)) },
+		"no key":    func() { a.serve(t, certificate, nil) },
+		"not a key": func() { a.serve(t, certificate, []byte("x")) },
 	} {
 		for _, id := range []string{"setup-apt", "setup-dnf", "setup-zypper"} {
 			t.Run(what+" "+id, func(t *testing.T) {

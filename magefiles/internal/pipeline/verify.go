@@ -269,7 +269,7 @@ func get(ctx context.Context, address, to string) error {
 	if err != nil {
 		return fmt.Errorf("downloading %s: %w", address, err)
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }() // it was read, or is of no interest
 	switch response.StatusCode {
 	case http.StatusOK:
 	case http.StatusNotFound:

@@ -91,8 +91,11 @@ func shipped(t *testing.T, signer *sign.Signer, module string) (p Pipeline, dir 
 func resum(t *testing.T, signer *sign.Signer, dir string) {
 	t.Helper()
 	sums := filepath.Join(dir, artifact.SumsName)
-	os.Remove(sums)
-	os.Remove(sums + signatureSuffix)
+	for _, old := range []string{sums, sums + signatureSuffix} {
+		if err := os.RemoveAll(old); err != nil {
+			t.Fatal(err)
+		}
+	}
 	files, err := artifact.Describe(dir)
 	if err == nil {
 		err = artifact.WriteSums(dir, files)

@@ -38,6 +38,7 @@ func (g gpg) clear(ctx context.Context, text []byte) ([]byte, error) {
 // sign has the very key sign, and not the one that gpg would choose, at the very
 // second.
 func (g gpg) sign(ctx context.Context, how string, message []byte) ([]byte, error) {
+	g.passTime()
 	args := []string{
 		"--digest-algo", "SHA512", "--faked-system-time", fmt.Sprintf("%d!", g.time.Unix()),
 		"--local-user", g.key.fingerprint() + "!", "--output", "-",
@@ -52,6 +53,15 @@ func (g gpg) sign(ctx context.Context, how string, message []byte) ([]byte, erro
 	}
 	out, err := g.run(ctx, stdin, append(args, how)...)
 	return out, explainGPG(err)
+}
+
+// passTime waits until the time of the signature is past, where it is the present
+// second: gpg takes a time that it is told for its clock's own, and not for one
+// that stands still, if they are the same (gnupg_set_time in gettime.c).
+func (g gpg) passTime() {
+	if left := time.Until(g.time.Add(time.Second)); left > 0 && left <= 2*time.Second {
+		time.Sleep(left)
+	}
 }
 
 // explainGPG says what to do about the errors of gpg that a user can mend.

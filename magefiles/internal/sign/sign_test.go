@@ -501,3 +501,20 @@ func TestAt(t *testing.T) {
 		}
 	}
 }
+
+// At the present time, too, a signature has that time to the second.
+func TestPresentTime(t *testing.T) {
+	s := stored(t)
+	signer := opened(t, Settings{Secret: s.secret(t, "--export-secret-keys", s.plain)})
+	for range 6 {
+		at := signer.At(time.Now())
+		signature, err := at.Detached(t.Context(), strings.NewReader("text"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if who, err := signers(signature); err != nil || !who[0].time.Equal(at.Time()) {
+			t.Errorf("signed at %v, not %s: %v", who, at.Time(), err)
+		}
+		time.Sleep(170 * time.Millisecond) // another part of a second
+	}
+}
