@@ -170,6 +170,9 @@ func (b *batch) sums() error {
 	var errs []error
 	taken := b.ledger.taken()
 	for dir, items := range b.dirs {
+		if !slices.ContainsFunc(items, func(it *item) bool { return it.pkg == "" }) {
+			continue
+		}
 		of, gone, err := b.edition(items)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("the checksums in %s: %w", dir, err))

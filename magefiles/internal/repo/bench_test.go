@@ -34,6 +34,11 @@ func benchmarkAdd(b *testing.B, packages int) {
 	for i := range packages / 10 {
 		publish(b, r, day.Add(time.Duration(i)*time.Second), set(b, fmt.Sprintf("1.13.%d", i), 10)...)
 	}
+	l, err := Load(r.Dir, r.Trusted)
+	must(b, err)
+	if got := len(l.where(func(f File) bool { return f.Kind == Deb || f.Kind == RPM })); got != packages {
+		b.Fatalf("there are %d packages", got)
+	}
 	files := set(b, "1.14.0", 6)
 	for b.Loop() {
 		b.StopTimer()

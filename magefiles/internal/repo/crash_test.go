@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/ProtonMail/go-crypto/openpgp"
 	"github.com/google/go-cmp/cmp"
@@ -97,6 +98,27 @@ func (s scene) check(t *testing.T, r Repository) {
 	}
 }
 
+// checkOthers has the next run publish something else, later: what clients found
+// stays, with all that the indexes which they have read name.
+func (s scene) checkOthers(t *testing.T, r Repository) {
+	t.Helper()
+	r.after = nil
+	c := readerOf(t, r)
+	debs, rpms := c.all()
+	inRelease := c.read(dists+"/InRelease", "")
+	publish(t, r, ripe.Add(time.Hour), small(t, "1.14.1")...)
+	later, laterRPMs := c.all()
+	for _, name := range append(debs, rpms...) {
+		isOld := slices.Contains(s.old[0], name) || slices.Contains(s.old[1], name)
+		if !isOld && !slices.Contains(later, name) && !slices.Contains(laterRPMs, name) {
+			t.Errorf("%s was there, and is not any more", name)
+		}
+	}
+	if slices.Equal(debs, s.new[0]) { // the old one had ended
+		c.apt(inRelease)
+	}
+}
+
 // A publication is stopped after each of its changes. Clients find the old state
 // or the new one, and the next run leaves what an undisturbed one would have left.
 func TestStopped(t *testing.T) {
@@ -111,6 +133,7 @@ func TestStopped(t *testing.T) {
 				t.Fatalf("it was not stopped: %v", err)
 			}
 			s.check(t, r)
+			s.checkOthers(t, twin(t, r))
 			r.after = nil
 			if _, err := r.Publish(t.Context(), Publication{Files: s.files, Now: ripe, Page: page}); err != nil {
 				t.Fatal(err)
@@ -413,5 +436,22 @@ func TestRetired(t *testing.T) {
 	other.add("spire-agent_1.11.0-1_amd64.deb", []byte("other"))
 	if got := publishFails(t, r, days(107), other.files...); !strings.Contains(got, "what is published never changes") {
 		t.Error(got)
+	}
+}
+
+// The same where the indexes had ended long before: what they named is still not
+// deleted by the publication that retires it.
+func TestRetiredLate(t *testing.T) {
+	needs(t)
+	r := newRepository(t)
+	publish(t, r, day, small(t, "1.11.0")...)
+	publish(t, r, days(1), small(t, "1.12.0")...)
+	publish(t, r, days(2), small(t, "1.13.0")...)
+	const deb = "apt/pool/main/s/spire/spire-agent_1.11.0-1_amd64.deb"
+	if report := publish(t, r, days(200)); len(report.Retired) == 0 || !readerOf(t, r).exists(deb) {
+		t.Errorf("it is not there any more; the report is %+v", report)
+	}
+	if publish(t, r, days(210)); readerOf(t, r).exists(deb) {
+		t.Error("it is still there")
 	}
 }

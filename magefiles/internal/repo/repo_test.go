@@ -296,6 +296,20 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// A folder without a list of checksums may have whatever it likes.
+func TestMixedFolder(t *testing.T) {
+	needs(t)
+	r := newRepository(t)
+	f := &folder{TB: t, dir: t.TempDir()}
+	for _, version := range []string{"1.13.2", "1.13.3"} {
+		f.add("spire-agent_"+version+"-1_amd64.deb", makeDeb(t, "spire-agent", version+"-1", "amd64", "spire"))
+	}
+	publish(t, r, day, f.files...)
+	if debs, _ := readerOf(t, r).all(); len(debs) != 2 {
+		t.Errorf("clients find %q", debs)
+	}
+}
+
 // A .dsc may be signed, and a second release has its upstream's archive from the
 // first.
 func TestSecondRelease(t *testing.T) {
@@ -400,8 +414,10 @@ func TestTampered(t *testing.T) {
 				}
 			}
 		}, ""},
-		"an index page": {edit("index.html", flip), ""},
-		"the keys":      {edit("spire-archive-keyring.gpg", flip), ""},
+		"primary.xml with other words under its name": {func(r Repository) { rewrite(t, r.path("rpm/x86_64/repodata"), false) }, ""},
+		"all metadata with other words":               {func(r Repository) { rewrite(t, r.path("rpm/x86_64/repodata"), true) }, ""},
+		"an index page":                               {edit("index.html", flip), ""},
+		"the keys":                                    {edit("spire-archive-keyring.gpg", flip), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			want := twin(t, r)
@@ -421,6 +437,69 @@ func TestTampered(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Without metadata to go by all rpms are read anew: what is in them must be what
+// was published.
+func TestNoMetadata(t *testing.T) {
+	needs(t)
+	r := newRepository(t)
+	publish(t, r, day, signed(t, "1.13.3", 1)...)
+	again := func(r Repository) error {
+		must(t, os.RemoveAll(r.path("rpm/x86_64/repodata")))
+		_, err := r.Publish(t.Context(), Publication{Now: days(1), Refresh: true, Page: page})
+		return err
+	}
+	want, mended, bad := twin(t, r), twin(t, r), twin(t, r)
+	_, err := want.Publish(t.Context(), Publication{Now: days(1), Refresh: true, Page: page})
+	must(t, err)
+	rpm := "rpm/x86_64/spire-agent-1.13.3-1.x86_64.rpm"
+	must(t, os.Chtimes(mended.path(rpm), days(5), days(5))) // as copies have it
+	must(t, again(mended))
+	have, wanted := snapshot(t, mended.Dir), snapshot(t, want.Dir)
+	for name := range wanted { // the day before's are gone for good
+		if _, ok := have[name]; !ok && strings.HasPrefix(name, "rpm/x86_64/repodata/") {
+			delete(wanted, name)
+		}
+	}
+	if diff := difference(wanted, have); diff != "" {
+		t.Error(diff)
+	}
+	content, err := os.ReadFile(bad.path(rpm))
+	must(t, err)
+	content[len(content)-9] ^= 1
+	must(t, os.WriteFile(bad.path(rpm), content, 0o644))
+	if err := again(bad); err == nil || !strings.Contains(err.Error(), "it does not list what was published") {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+// rewrite changes what metadata says of an rpm. consistent makes repomd.xml fit:
+// only its signature does not.
+func rewrite(t *testing.T, dir string, consistent bool) {
+	t.Helper()
+	repomd, err := os.ReadFile(filepath.Join(dir, "repomd.xml"))
+	must(t, err)
+	name := locations(repomd)[0]
+	content, err := os.ReadFile(filepath.Join(dir, name))
+	must(t, err)
+	plain := unpack(t, name, content)
+	changed := bytes.ReplaceAll(plain, []byte("<description>for tests<"), []byte("<description>of theirs<"))
+	again, err := gzipped(changed)
+	must(t, err)
+	if bytes.Equal(plain, changed) || !strings.HasSuffix(name, "-primary.xml.gz") {
+		t.Fatalf("%s has other words:\n%s", name, plain)
+	}
+	if consistent {
+		for from, to := range map[string]string{
+			sum(content): sum(again), sum(plain): sum(changed), fmt.Sprintf("<size>%d<", len(content)): fmt.Sprintf("<size>%d<", len(again)),
+		} {
+			repomd = bytes.ReplaceAll(repomd, []byte(from), []byte(to))
+		}
+		must(t, os.WriteFile(filepath.Join(dir, "repomd.xml"), repomd, 0o600))
+		name = sum(again) + "-primary.xml.gz"
+	}
+	must(t, os.WriteFile(filepath.Join(dir, name), again, 0o600))
 }
 
 func TestOlderThanTheLast(t *testing.T) {

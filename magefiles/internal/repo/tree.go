@@ -169,8 +169,8 @@ func (r Repository) putMetadata(b built) error {
 // exchange puts a folder of metadata in the place of another, with the earlier
 // metadata files that are kept. It is done by one system call, because a client
 // needs repomd.xml and its signature, which are two files, of the same state.
-// (A signature file with a signature of both states is no way: libzypp refuses
-// one in which any signature is bad, and newer librepo reads the first only.)
+// (A signature file with signatures of both states is no way: dnf 4.14 and 4.23
+// refuse one whose first signature is bad, zypper 1.14 one in which any is.)
 func (r Repository) exchange(l Ledger, dir string, files metadata) error {
 	if r.has(dir, files) {
 		return nil

@@ -43,11 +43,14 @@ func (b built) unit(ctx context.Context, tally *Tally) error {
 }
 
 func (b built) lintian(ctx context.Context, _ *Tally) error {
+	return b.lintianOn(ctx, slices.Concat(b.files("deb"), b.files("changes"))...)
+}
+
+func (s Suite) lintianOn(ctx context.Context, files ...string) error {
 	if err := tool.Need("lintian"); err != nil {
 		return err
 	}
-	args := []string{"--allow-root", "--fail-on=error,warning", "--no-tag-display-limit"}
-	return b.command(ctx, "lintian", slices.Concat(args, b.files("deb"), b.files("changes"))...)
+	return s.command(ctx, "lintian", append([]string{"--allow-root", "--fail-on=error,warning", "--no-tag-display-limit"}, files...)...)
 }
 
 // rpmlintConfig names the distributions' licences and what rpmlint cannot
@@ -55,10 +58,14 @@ func (b built) lintian(ctx context.Context, _ *Tally) error {
 const rpmlintConfig = "tests/rpmlint.toml"
 
 func (b built) rpmlint(ctx context.Context, _ *Tally) error {
+	return b.rpmlintOn(ctx, slices.Concat(b.files("rpm"), b.files("src.rpm"))...)
+}
+
+func (s Suite) rpmlintOn(ctx context.Context, files ...string) error {
 	if err := tool.Need("rpmlint"); err != nil {
 		return err
 	}
-	return b.command(ctx, "rpmlint", slices.Concat([]string{"--config=" + rpmlintConfig, "--strict"}, b.files("rpm"), b.files("src.rpm"))...)
+	return s.command(ctx, "rpmlint", append([]string{"--config=" + rpmlintConfig, "--strict"}, files...)...)
 }
 
 // rpm makes sure that rpm itself finds the digests right.

@@ -94,10 +94,22 @@ func (r *rehearsal) run(ctx context.Context, tally *Tally, rows []distro.Row) er
 	if err := r.race(ctx, tally, rows, pastes); err != nil {
 		return err
 	}
-	start := time.Now()
-	tally.Count("trust verify", r.verifyShipped(ctx), time.Since(start))
-	start = time.Now()
-	tally.Count("trust leaks no key", r.leaks(), time.Since(start))
+	for _, check := range []struct {
+		name string
+		do   func(context.Context) error
+	}{
+		{"verify", r.verifyShipped},
+		{"leaks no key", r.leaks},
+		{"lintian", func(ctx context.Context) error {
+			return r.lintKeyring(ctx, "apt/pool/main/s/*-keyring/*.deb", r.lintianOn)
+		}},
+		{"rpmlint", func(ctx context.Context) error {
+			return r.lintKeyring(ctx, "rpm/x86_64/*.noarch.rpm", r.rpmlintOn)
+		}},
+	} {
+		start := time.Now()
+		tally.Count("trust "+check.name, check.do(ctx), time.Since(start))
+	}
 	return errCounted
 }
 
@@ -225,7 +237,7 @@ func (r *rehearsal) clone(ctx context.Context, from, to string) error {
 
 // leaks finds a part of a secret key in what was written: the signed files, the
 // repositories, the logs, the checkout.
-func (r *rehearsal) leaks() error {
+func (r *rehearsal) leaks(context.Context) error {
 	places := []string{r.place, r.result.Dir, filepath.Join(string(r.Pipeline.Dist), "test")}
 	for _, name := range []string{"magefiles", "packages", "units", "srpm", "tests", "README.md"} {
 		places = append(places, filepath.Join(r.Root, name))
@@ -242,6 +254,18 @@ func (r *rehearsal) leaks() error {
 		}
 	}
 	return nil
+}
+
+// lintKeyring has the package with the keys looked at.
+func (r *rehearsal) lintKeyring(ctx context.Context, pattern string, lint func(context.Context, ...string) error) error {
+	files, err := filepath.Glob(filepath.Join(r.www, good, pattern))
+	if err == nil && len(files) == 0 {
+		err = fmt.Errorf("there is no %s", pattern)
+	}
+	if err != nil {
+		return err
+	}
+	return lint(ctx, files...)
 }
 
 // verifyShipped has verify find the signed files right, whole and covered.
