@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"path/filepath"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
 )
 
 // Suite is all checks and tests of a checkout.
@@ -23,6 +25,7 @@ func (s Suite) static() []Check {
 		{"vet", s.vet},
 		{"lint", s.lint},
 		{"units", s.units},
+		{"scripts", s.scripts},
 	}
 }
 
@@ -74,4 +77,20 @@ func (s Suite) definitions(context.Context, *Tally) error {
 	}
 	_, err = pkgdef.LoadKeyrings(s.Root)
 	return err
+}
+
+// scripts has shellcheck read what runs inside the containers.
+func (s Suite) scripts(ctx context.Context, _ *Tally) error {
+	if err := tool.Need("shellcheck"); err != nil {
+		return err
+	}
+	var files []string
+	for _, pattern := range []string{"*/*.sh", "*/*/*.sh"} {
+		found, err := filepath.Glob(filepath.Join(s.Root, "tests", pattern))
+		if err != nil {
+			return err
+		}
+		files = append(files, found...)
+	}
+	return s.command(ctx, "shellcheck", files...)
 }

@@ -66,6 +66,7 @@ paste_works() {
         quietly rpm --query "$name"
         same "exit code of rpm -q $name" 0 "$CODE"
     done
+    # shellcheck disable=SC2086 # a list
     quietly rpm --erase $NAMES
     grep -q '^gpgcheck=1' "$REPO" || fail "$REPO, expected gpgcheck=1, got none"
     grep -q '^repo_gpgcheck=1' "$REPO" || fail "$REPO, expected repo_gpgcheck=1, got none"
