@@ -310,6 +310,7 @@ drwxr-xr-x opt/spire-packages/
 drwxr-xr-x opt/spire-packages/packages/
 drwxr-xr-x opt/spire-packages/scenarios/
 drwxr-xr-x opt/spire-packages/scenarios/lib/
+L--------- etc/systemd/system/systemd-modules-load.service
 -rw-r--r-- opt/spire-packages/packages/a.deb
 -rw-r--r-- opt/spire-packages/scenarios/a.sh
 drwxr-xr-x opt/spire-packages/scenarios/more/

@@ -39,7 +39,8 @@ func deliver(ctx context.Context, c container, packages []string, scripts map[st
 }
 
 // pack writes the tar stream. An empty /var/log/journal makes journald keep
-// its journal on disk, over a reboot of the container.
+// its journal on disk, over a reboot of the container. Kernel modules are the
+// host's to load: from systemd 257 on, a container's unit for it fails.
 func pack(w io.Writer, packages []string, scripts map[string]string) error {
 	archive := tar.NewWriter(w)
 	names := slices.Sorted(maps.Keys(scripts))
@@ -51,6 +52,10 @@ func pack(w io.Writer, packages []string, scripts map[string]string) error {
 		if err := packDir(archive, dir); err != nil {
 			return err
 		}
+	}
+	mask := &tar.Header{Typeflag: tar.TypeSymlink, Name: "etc/systemd/system/systemd-modules-load.service", Linkname: "/dev/null"}
+	if err := archive.WriteHeader(mask); err != nil {
+		return err
 	}
 	for _, file := range packages {
 		if err := packFile(archive, path.Join(inside, "packages", filepath.Base(file)), file); err != nil {

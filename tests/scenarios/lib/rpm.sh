@@ -11,10 +11,18 @@ pkg_prepare() {
     [ "$CODE" -eq 0 ] || fail "building the stand-in, expected exit code 0, got $CODE: $(brief)"
     quietly rpm --install "$TOP"/standin/RPMS/noarch/distro-standin-*.rpm
     unwarned 'installing the stand-in'
+    # It is no release of anything, which dnf wants to know of itself.
+    mkdir -p /etc/dnf/vars
+    echo 9 >/etc/dnf/vars/releasever
+    # As Fedora and EL have it: a repository that cannot be read is an error.
+    sed -i '/^skip_if_unavailable/d' /etc/dnf/dnf.conf
+    echo skip_if_unavailable=False >>/etc/dnf/dnf.conf
+    # Debian's plugin for packages of the machine's own, of which there are none.
+    [ ! -e /etc/dnf/plugins/local.conf ] || printf '[main]\nenabled = 0\n' >/etc/dnf/plugins/local.conf
 }
 
 # There is no repository to ask: whatever is missing must fail the install.
-dnf_offline() { quietly dnf --assumeyes --releasever=9 --disablerepo='*' "$@"; }
+dnf_offline() { quietly dnf --assumeyes --disablerepo='*' "$@"; }
 
 pkg_install() { dnf_offline install "$TOP"/packages/*.rpm; }
 pkg_remove() { dnf_offline remove $NAMES; }

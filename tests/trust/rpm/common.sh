@@ -5,18 +5,10 @@
 # BASE is the address of a folder with one repository a case; PASTE is what the
 # front page says to paste.
 
-# A stand-in is no release of anything, which a client wants to know of itself.
+# A stand-in is no release of anything, which zypper wants to know of itself.
 if [ -n "$STANDIN" ]; then
-    mkdir -p /etc/dnf/vars
-    echo 9 >/etc/dnf/vars/releasever
     export ZYPP_REPO_RELEASEVER=9
     EXPECTED="$EXPECTED|Enforced setting: [$]releasever"
-    # As Fedora and EL have it: what cannot be read is an error.
-    sed -i '/^skip_if_unavailable/d' /etc/dnf/dnf.conf
-    echo skip_if_unavailable=False >>/etc/dnf/dnf.conf
-    # Debian's plugin for packages of the machine's own, of which there are none.
-    [ ! -e /etc/dnf/plugins/local.conf ] || echo '[main]
-enabled = 0' >/etc/dnf/plugins/local.conf
 fi
 
 SMALL=spiffe-oidc-discovery-provider

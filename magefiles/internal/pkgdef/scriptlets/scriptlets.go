@@ -79,7 +79,6 @@ var functions = template.FuncMap{
 	"quoteAll":  quoteAll,
 	"join":      strings.Join,
 	"plain":     plain,
-	"templates": templated,
 	"targets":   targets,
 	"instances": instances,
 	"globs":     func(units []string) []string { return each(units, instances) },
@@ -114,10 +113,6 @@ func isTemplate(unit string) bool { return strings.Contains(unit, "@.") }
 
 func plain(units []string) []string {
 	return slices.DeleteFunc(slices.Clone(units), isTemplate)
-}
-
-func templated(units []string) []string {
-	return slices.DeleteFunc(slices.Clone(units), func(u string) bool { return !isTemplate(u) })
 }
 
 func targets(units []string) []string {

@@ -464,8 +464,8 @@ func TestDebFailures(t *testing.T) {
 var (
 	rpmUsers  = []string{"systemd-sysusers --replace=/usr/lib/sysusers.d/spire-server.conf -", `  stdin: u spire-server - "SPIRE Server" /var/lib/spire/server /usr/sbin/nologin`, "id -u spire-server"}
 	rpmPreset = []string{"systemd-tmpfiles --create spire-server.conf", "systemctl --no-reload preset spire-server.service", "systemctl --no-reload preset spire-server.target", "systemctl --no-reload preset spire-server@.service"}
-	rpmStop   = []string{"systemctl --no-reload disable --now spire-server.service spire-server.target", "systemctl --no-reload disable spire-server@.service", "systemctl stop spire-server@*.service"}
-	rpmOff    = []string{"systemctl --no-reload disable spire-server.service spire-server.target", "systemctl --no-reload disable spire-server@.service"}
+	rpmStop   = []string{"systemctl stop spire-server.service spire-server.target spire-server@*.service", rpmOff[0]}
+	rpmOff    = []string{"systemctl --no-reload disable spire-server.service spire-server.target spire-server@.service"}
 	rpmAgain  = []string{"systemctl daemon-reload", "systemctl try-restart spire-server.service spire-server@*.service"}
 )
 
