@@ -78,7 +78,7 @@ func compress(ctx context.Context, path string, fill func(io.Writer) error) erro
 		}()
 		// Behind everything else: the compilers, which take longer, leave a
 		// processor idle often enough.
-		command := run.New("nice", append([]string{"-n", "19", "xz", "--stdout"}, xz...)...)
+		command := run.New("nice", append([]string{"-n", "10", "xz", "--stdout"}, xz...)...)
 		command.Stdin, command.Stdout = reader, w
 		err := command.Run(ctx)
 		reader.CloseWithError(errors.New("xz ended"))
