@@ -123,14 +123,14 @@ func (p Program) libraries(info *debug.BuildInfo) ([]part, error) {
 		if strings.HasPrefix(name, "golang-") {
 			continue
 		}
-		library, err := p.library(name, upstream(version), "The C library. The build machine's package of it is "+version+".")
+		library, err := p.foreign(name, upstream(version), "The C library. The build machine's package of it is "+version+".")
 		libraries, errs = append(libraries, library), append(errs, err)
 	}
 	for _, carried := range p.Carried {
 		if !slices.ContainsFunc(info.Deps, func(m *debug.Module) bool { return m.Path == carried.Module }) {
 			continue
 		}
-		library, err := p.library(carried.Name, carried.Version, "Its source is in "+carried.Module+".")
+		library, err := p.foreign(carried.Name, carried.Version, "Its source is in "+carried.Module+".")
 		libraries, errs = append(libraries, library), append(errs, err)
 	}
 	return libraries, errors.Join(errs...)
@@ -140,7 +140,7 @@ func (p Program) libraries(info *debug.BuildInfo) ([]part, error) {
 // the product's name there.
 var vendors = map[string]string{"sqlite3": "sqlite:sqlite", "musl": "musl-libc:musl"}
 
-func (p Program) library(name, version, about string) (library part, err error) {
+func (p Program) foreign(name, version, about string) (library part, err error) {
 	library = part{name: name, version: version, about: about}
 	if vendor, ok := vendors[name]; ok && version != "" {
 		library.cpe = fmt.Sprintf("cpe:2.3:a:%s:%s:*:*:*:*:*:*:*", vendor, version)
