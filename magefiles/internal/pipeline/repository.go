@@ -62,7 +62,7 @@ func (a Archive) keyFiles() (files map[string][]byte, hints []string) {
 	for _, certificate := range a.certificates() {
 		fingerprint := certificate.Fingerprint()
 		name := "gpg-pubkey-" + strings.ToLower(fingerprint[len(fingerprint)-8:]) + ".asc"
-		for _, folder := range []string{"aarch64", "source", "x86_64"} {
+		for _, folder := range repo.RPMFolders {
 			files["rpm/"+folder+"/"+name] = sign.Armoured(certificate)
 		}
 		hints = append(hints, name+"?fpr="+fingerprint)

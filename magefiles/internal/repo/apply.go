@@ -97,9 +97,9 @@ func (r Repository) build(ctx context.Context, l Ledger, page func(Ledger) ([]by
 
 // allMetadata is the metadata of all rpm-md repositories, with its signatures.
 func (r Repository) allMetadata(ctx context.Context, l Ledger) (map[string]metadata, error) {
-	made := make([]metadata, len(rpmFolders))
+	made := make([]metadata, len(RPMFolders))
 	group, making := errgroup.WithContext(ctx)
-	for i, folder := range rpmFolders {
+	for i, folder := range RPMFolders {
 		if err := r.folder(path.Join(string(inRPM), folder)); err != nil {
 			return nil, err
 		}
@@ -112,7 +112,7 @@ func (r Repository) allMetadata(ctx context.Context, l Ledger) (map[string]metad
 		return nil, err
 	}
 	all := map[string]metadata{}
-	for i, folder := range rpmFolders {
+	for i, folder := range RPMFolders {
 		signature, err := r.sign(ctx, made[i][repomd])
 		if err != nil {
 			return nil, err

@@ -49,7 +49,7 @@ func (c reader) all() (debs, rpms []string) {
 	if c.exists(dists + "/InRelease") {
 		debs = c.apt(c.read(dists+"/InRelease", ""))
 	}
-	for _, folder := range rpmFolders {
+	for _, folder := range RPMFolders {
 		if c.exists("rpm/" + folder + "/repodata") {
 			rpms = append(rpms, c.rpm("rpm/"+folder)...)
 		}

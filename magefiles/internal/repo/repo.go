@@ -180,7 +180,7 @@ func (r Repository) open() (opened, error) {
 // isNew is an error if something was published in a tree without a ledger.
 func (r Repository) isNew() error {
 	published := []string{dists + "/InRelease"}
-	for _, folder := range rpmFolders {
+	for _, folder := range RPMFolders {
 		published = append(published, string(inRPM)+"/"+folder+"/"+repodata)
 	}
 	for _, name := range published {

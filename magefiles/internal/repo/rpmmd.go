@@ -19,8 +19,9 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 )
 
-// rpmFolders are the repositories below rpm/: $basearch, and the source rpms.
-var rpmFolders = []string{"aarch64", "source", "x86_64"}
+// RPMFolders are the repositories below rpm/: $basearch, and the source rpms. Each
+// has its metadata, and is to have the keys that the Hints name.
+var RPMFolders = []string{"aarch64", "source", "x86_64"}
 
 const (
 	repodata = "repodata"

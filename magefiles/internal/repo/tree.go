@@ -158,7 +158,7 @@ func copyFile(w io.Writer, from string) error {
 }
 
 func (r Repository) putMetadata(b built) error {
-	for _, folder := range rpmFolders {
+	for _, folder := range RPMFolders {
 		if err := r.exchange(b.ledger, path.Join(string(inRPM), folder, repodata), b.metadata[folder]); err != nil {
 			return err
 		}
@@ -325,7 +325,7 @@ func fixed() []string {
 	for _, name := range slices.Clone(paths) {
 		paths = append(paths, name+".gz", name+".xz")
 	}
-	for _, folder := range rpmFolders {
+	for _, folder := range RPMFolders {
 		dir := path.Join(string(inRPM), folder, repodata)
 		paths = append(paths, path.Join(dir, repomd), path.Join(dir, repomd+".asc"))
 	}

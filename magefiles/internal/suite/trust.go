@@ -144,7 +144,7 @@ func (r *rehearsal) host(ctx context.Context, row distro.Row, client, paste, scr
 		return nil, err
 	}
 	host.Library, host.Network = filepath.Join(r.Root, "tests", "scenarios", "lib"), true
-	host.Reports = filepath.Join(host.Reports, "trust")
+	host.Reports = filepath.Join(host.Reports, "trust", client)
 	host.Vars = []string{"BASE=" + r.base, "PASTE=" + paste, "CLIENT=" + client, fmt.Sprintf("UPDATES=%d", updates())}
 	packages := row.Select(r.files(string(row.Format)), runtime.GOARCH)
 	report, err := host.Run(ctx, row, packages, []string{script})
