@@ -25,6 +25,14 @@ func (Test) Rebuild(ctx context.Context, version, arch *string) error {
 	return tests().Rebuild(ctx, options(version, arch, nil, nil))
 }
 
+// Distros installs the packages on real distributions and uses them there.
+//
+// -row=debian-12 and -scenario=works (or several, separated by commas) take less
+// than all that tests/distros.yaml and tests/scenarios have.
+func (Test) Distros(ctx context.Context, version, arch, row, scenario *string) error {
+	return tests().Distributions(ctx, options(version, arch, nil, nil), flag(row, "SPIRE_TEST_ROW"), flag(scenario, "SPIRE_TEST_SCENARIO"))
+}
+
 // All builds the packages and runs every test there is.
 //
 // What cannot run on this machine is skipped aloud, with the reason, and

@@ -7,7 +7,7 @@ set -eu
 . "$(dirname "$0")/lib/spire.sh"
 
 before_the_reboot() {
-    pkg_prepare
+    pkg_repository
     pkg_install
     unwarned 'installing'
     bring_up

@@ -7,7 +7,7 @@ set -eu
 # shellcheck source=lib/spire.sh
 . "$(dirname "$0")/lib/spire.sh"
 
-pkg_prepare
+pkg_repository
 pkg_install
 unwarned 'installing'
 

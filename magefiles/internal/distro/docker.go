@@ -22,6 +22,8 @@ type container struct {
 	cgroups string
 	// network is whether it has this machine's.
 	network bool
+	// web is this machine's folder with a socket to serve inside; see web.go.
+	web string
 }
 
 // create makes the container without starting it, so that files can be copied
@@ -34,20 +36,24 @@ type container struct {
 // /tmp is noexec. There is no network but loopback: rows can run side by side
 // with SPIRE's ports in use, and a package that fetched something would fail.
 func (c container) create() run.Command {
-	return run.New("docker", "create",
-		"--name", c.name,
+	args := []string{
+		"create", "--name", c.name,
 		"--hostname", "spire-packages",
-		"--label", ownerLabel+"="+c.owner,
+		"--label", ownerLabel + "=" + c.owner,
 		"--network", map[bool]string{false: "none", true: "host"}[c.network],
 		"--cap-add", "ALL", "--cap-drop", "SYS_RESOURCE",
 		"--security-opt", "seccomp=unconfined",
 		"--security-opt", "apparmor=unconfined",
 		"--cgroupns", "host",
-		"--volume", c.cgroups+":/sys/fs/cgroup:rw",
+		"--volume", c.cgroups + ":/sys/fs/cgroup:rw",
 		"--tmpfs", "/run", "--tmpfs", "/run/lock", "--tmpfs", "/tmp:exec",
 		"--stop-signal", "SIGRTMIN+3", // systemd's word for "halt"
 		"--env", "container=docker",
-		c.image, "/lib/systemd/systemd")
+	}
+	if c.web != "" {
+		args = append(args, "--volume", c.web+":/"+webInside)
+	}
+	return run.New("docker", append(args, c.image, "/lib/systemd/systemd")...)
 }
 
 // put unpacks a tar stream from standard input into the container's root.

@@ -3,6 +3,9 @@ package distro
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -35,9 +38,9 @@ func debian(t *testing.T) Row {
 	return rows[slices.IndexFunc(rows, func(r Row) bool { return r.Name == "debian-12" })]
 }
 
-// driver is a Host whose scenarios are the given scripts, and a package that
-// nobody looks into. It skips the test where containers cannot be booted.
-func driver(t *testing.T, scripts map[string]string) (*Host, Row, []string, *strings.Builder) {
+// driver is a Host whose scenarios are the given scripts, with a file for them
+// to find. It skips the test where containers cannot be booted.
+func driver(t *testing.T, scripts map[string]string) (*Host, Place, *strings.Builder) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("boots a container")
@@ -54,9 +57,9 @@ func driver(t *testing.T, scripts map[string]string) (*Host, Row, []string, *str
 	for name, text := range scripts {
 		write(t, filepath.Join(h.Scenarios, name+".sh"), text)
 	}
-	deb := filepath.Join(t.TempDir(), "a_1_amd64.deb")
-	write(t, deb, "a package")
-	return h, row, []string{deb}, log
+	h.Folders = map[string]string{"packages": t.TempDir()}
+	write(t, filepath.Join(h.Folders["packages"], "a.deb"), "a package")
+	return h, Place{row, runtime.GOARCH}, log
 }
 
 func write(t *testing.T, path, text string) {
@@ -68,11 +71,11 @@ func write(t *testing.T, path, text string) {
 
 // TestRun boots a real container for each way that a scenario can end.
 func TestRun(t *testing.T) {
-	h, row, packages, log := driver(t, map[string]string{
+	h, place, log := driver(t, map[string]string{
 		"a-passes": `set -eu
 test "$FORMAT$STANDIN$PHASE" = deb1
-test "$(cat /opt/spire-packages/packages/a_1_amd64.deb)" = 'a package'
-test "$(stat -c '%a %u' /opt/spire-packages/packages/a_1_amd64.deb)" = '644 0'
+test "$(cat /opt/spire-packages/packages/a.deb)" = 'a package'
+test "$(stat -c '%a %u' /opt/spire-packages/packages/a.deb)" = '644 0'
 echo "ok: $(systemctl is-system-running)"`,
 		"b-reboots": `set -eu
 echo "ok: phase $PHASE"
@@ -84,12 +87,14 @@ systemctl is-active dbus.service`,
 		"d-misspelt":     "set -eu\necho ok: one\nno_such_function",
 		"e-checks-none":  "true",
 		"f-reboots-ever": "exit 194",
+		"g-cannot":       "echo 'SKIP: no colours here'; exit 77",
+		"h-breaks":       "echo 'SKIP: no colours here'; exit 1",
 	})
 	scenarios, err := Scenarios(h.Scenarios)
 	if err != nil {
 		t.Fatal(err)
 	}
-	report, err := h.Run(t.Context(), row, packages, scenarios)
+	report, err := h.Run(t.Context(), []Place{place}, scenarios)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,6 +109,8 @@ systemctl is-active dbus.service`,
 		{Failed, 1, "no_such_function: not found"},
 		{Failed, 0, "it checked nothing"},
 		{Failed, 0, "it asked for more than 2 reboots"},
+		{Skipped, 0, "no colours here"},
+		{Failed, 0, "exit code 1 after: SKIP: no colours here"},
 	}
 	for i, got := range report {
 		if got.Status != want[i].status || got.Checks != want[i].checks || !strings.Contains(got.Reason, want[i].reason) {
@@ -141,9 +148,34 @@ func noContainers(t *testing.T) {
 	}
 }
 
+// TestWeb: a container without a network reaches the socket that it is given.
+func TestWeb(t *testing.T) {
+	h, place, _ := driver(t, map[string]string{"reads": `set -eu
+test "$(curl -fsS ` + WebURL + `/a)" = 'you asked for /a'
+! curl -fsS http://192.0.2.1/ --max-time 2
+echo ok: read`})
+	h.Web = t.TempDir()
+	if err := os.Chmod(h.Web, 0o755); err != nil { // the proxy is not root everywhere
+		t.Fatal(err)
+	}
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "unix", filepath.Join(h.Web, WebSocket))
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "you asked for %s", r.URL.Path)
+	})}
+	t.Cleanup(func() { _ = server.Close() })
+	go func() { _ = server.Serve(listener) }()
+	report, err := h.Run(t.Context(), []Place{place}, []string{"reads"})
+	if err != nil || report.Count(Passed) != 1 {
+		t.Errorf("%v, %v", report, err)
+	}
+}
+
 // TestCancelled ends a run in the middle of a scenario.
 func TestCancelled(t *testing.T) {
-	h, row, packages, _ := driver(t, map[string]string{"waits": "echo ok: here; sleep 600"})
+	h, place, _ := driver(t, map[string]string{"waits": "echo ok: here; sleep 600"})
 	why := errors.New("interrupted")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	go func() {
@@ -157,7 +189,7 @@ func TestCancelled(t *testing.T) {
 		}
 	}()
 	start := time.Now()
-	if _, err := h.Run(ctx, row, packages, []string{"waits"}); !errors.Is(err, why) {
+	if _, err := h.Run(ctx, []Place{place}, []string{"waits"}); !errors.Is(err, why) {
 		t.Errorf("Run says %v, want %v", err, why)
 	}
 	if took := time.Since(start); took > 2*time.Minute {
@@ -168,13 +200,14 @@ func TestCancelled(t *testing.T) {
 
 // TestClear plays the run after one that was killed.
 func TestClear(t *testing.T) {
-	h, row, _, log := driver(t, nil)
-	if err := (root{row.Image, runtime.GOARCH}).load(t.Context(), h, row); err != nil {
+	h, place, log := driver(t, nil)
+	image, err := h.image(t.Context(), place)
+	if err != nil {
 		t.Fatal(err)
 	}
 	dead := container{
 		name:    "spire-packages-test-dead",
-		image:   root{row.Image, runtime.GOARCH}.tag(),
+		image:   image,
 		owner:   "1.1", // process 1 did not start one tick after the boot
 		cgroups: t.TempDir(),
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -12,22 +13,31 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
-// Host is the machine that runs the rows, through Docker. Its methods may be
-// called for several rows at once.
+// Host is the machine that runs the places, through Docker.
 type Host struct {
 	Cache     string // folder of root tarballs, kept between runs
-	Reports   string // folder that gets ROW/SCENARIO with what was kept
+	Reports   string // folder that gets PLACE/SCENARIO with what was kept
 	Scenarios string // folder of the scenario scripts
 	// Library is the folder that scripts have as lib; empty means that it is in
 	// Scenarios.
 	Library string
+	// Folders are further folders that a container gets copies of, by their
+	// names inside.
+	Folders map[string]string
+	// Web is a folder with a Unix socket named WebSocket that answers HTTP. In
+	// the containers, which have no network, it answers at WebURL.
+	Web string
 	// Network lets scenarios reach what listens on this machine's loopback.
 	Network bool
 	// Vars are further variables of the scripts, as KEY=value.
 	Vars []string
-	Arch string // Go's name; empty means this machine's own
+	// Lanes is how many scenarios run at once; 0 means as many as the machine
+	// has room for.
+	Lanes int
 	// Log gets one line for each step that ended; nil means none.
 	Log io.Writer
 
@@ -36,55 +46,83 @@ type Host struct {
 }
 
 // stepTime bounds what only Docker does: create, copy, start, remove.
-const stepTime = 2 * time.Minute
+const stepTime = 5 * time.Minute
 
 // scenarioTime bounds one run of a scenario's script.
-const scenarioTime = 5 * time.Minute
+const scenarioTime = 10 * time.Minute
 
-// Run takes the packages, which must be of the row's format, through the
-// scenarios on the row. Each scenario gets a fresh container, which is gone
-// when Run returns. What goes wrong is in the report; the error is for wrong
-// arguments and for a context that ended.
-func (h *Host) Run(ctx context.Context, row Row, packages, scenarios []string) (Report, error) {
-	if err := h.check(row, packages, scenarios); err != nil {
-		return nil, fmt.Errorf("testing on %s: %w", row.Name, err)
+// Run takes the packages through the scenarios at every place, side by side.
+// Each scenario gets a fresh container, which is gone when Run returns. What
+// goes wrong is in the report, which is in the order of the arguments; the
+// error is for wrong arguments and for a context that ended.
+func (h *Host) Run(ctx context.Context, places []Place, scenarios []string) (Report, error) {
+	if err := h.check(places, scenarios); err != nil {
+		return nil, fmt.Errorf("testing on distributions: %w", err)
 	}
-	made, err := h.prepare(ctx, row)
-	if ctx.Err() != nil {
-		return nil, fmt.Errorf("testing on %s: %w", row.Name, context.Cause(ctx))
+	results := make([]Report, len(places))
+	tasks := make(chan task)
+	group, working := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		defer close(tasks)
+		return h.hand(working, places, scenarios, results, tasks)
+	})
+	for range h.lanes() {
+		group.Go(func() error {
+			for t := range tasks {
+				*t.result = h.scenario(working, t.bench, t.name)
+				if working.Err() != nil {
+					return context.Cause(working)
+				}
+				h.say(t.result.String())
+			}
+			return nil
+		})
 	}
-	if err != nil {
-		report := every(row, scenarios, err)
-		h.say(progress(row.Name, "-", 0, report[0].note()))
-		return report, nil
+	if err := group.Wait(); err != nil {
+		return slices.Concat(results...), fmt.Errorf("testing on distributions: %w", err)
 	}
-	var report Report
-	for _, name := range scenarios {
-		result := h.scenario(ctx, made, packages, name)
+	return slices.Concat(results...), nil
+}
+
+// task is one scenario at one place, and where its result goes.
+type task struct {
+	bench  bench
+	name   string
+	result *Result
+}
+
+// hand prepares one place after the other, because what prepares them fills
+// the machine by itself, and hands out the scenarios of those that are ready.
+func (h *Host) hand(ctx context.Context, places []Place, scenarios []string, results []Report, tasks chan<- task) error {
+	for i, place := range places {
+		made, err := h.prepare(ctx, place)
 		if ctx.Err() != nil {
-			return report, fmt.Errorf("testing on %s: %w", row.Name, context.Cause(ctx))
+			return context.Cause(ctx)
 		}
-		h.say(result.String())
-		report = append(report, result)
+		if err != nil {
+			results[i] = every(place, scenarios, err)
+			h.say(progress(place.Name(), "-", 0, results[i][0].note()))
+			continue
+		}
+		results[i] = make(Report, len(scenarios))
+		for j, name := range scenarios {
+			select {
+			case tasks <- task{made, name, &results[i][j]}:
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
 	}
-	return report, nil
+	return nil
 }
 
 // check refuses arguments that would make a run pass by testing nothing.
-func (h *Host) check(row Row, packages, scenarios []string) error {
-	if len(packages) == 0 {
-		return errors.New("there is no package to install")
+func (h *Host) check(places []Place, scenarios []string) error {
+	if len(places) == 0 {
+		return errors.New("there is no place to test at")
 	}
 	if len(scenarios) == 0 {
 		return errors.New("there is no scenario to run")
-	}
-	for _, path := range packages {
-		if filepath.Ext(path) != "."+string(row.Format) {
-			return fmt.Errorf("%s is not a %s package", path, row.Format)
-		}
-		if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
-			return fmt.Errorf("%s is not a file", path)
-		}
 	}
 	for _, name := range scenarios {
 		if !rowName.MatchString(name) || !exists(filepath.Join(h.Scenarios, name+".sh")) {
@@ -94,23 +132,25 @@ func (h *Host) check(row Row, packages, scenarios []string) error {
 	return nil
 }
 
-// bench is what a row's scenarios have in common.
+// lanes is how many scenarios run at once. They wait more than they work: for
+// the agent to ask the server again, for systemd, for the disk.
+func (h *Host) lanes() int {
+	if h.Lanes > 0 {
+		return h.Lanes
+	}
+	return 2 * runtime.NumCPU()
+}
+
+// bench is what a place's scenarios have in common.
 type bench struct {
-	row     Row
+	place   Place
 	image   string
 	cgroups string
 	owner   string
 }
 
-// prepare finds out whether the row can run here, and makes its image.
-func (h *Host) prepare(ctx context.Context, row Row) (bench, error) {
-	arch := h.Arch
-	if arch == "" {
-		arch = runtime.GOARCH
-	}
-	if !slices.Contains(row.Architectures, arch) {
-		return bench{}, fmt.Errorf("%w: %s is tested on %s, not on %s", ErrSkip, row.Name, strings.Join(row.Architectures, ", "), arch)
-	}
+// prepare finds out whether the place can be had here, and makes its image.
+func (h *Host) prepare(ctx context.Context, place Place) (bench, error) {
 	if err := reachable(ctx); err != nil {
 		return bench{}, err
 	}
@@ -126,20 +166,23 @@ func (h *Host) prepare(ctx context.Context, row Row) (bench, error) {
 	if err != nil {
 		return bench{}, err
 	}
-	base := root{image: row.Image, arch: arch}
-	return bench{row: row, image: base.tag(), cgroups: cgroups, owner: owner}, base.load(ctx, h, row)
+	image, err := h.image(ctx, place)
+	return bench{place: place, image: image, cgroups: cgroups, owner: owner}, err
 }
 
 // scenario runs one scenario in a container of its own and keeps what it said.
-func (h *Host) scenario(ctx context.Context, b bench, packages []string, name string) Result {
+func (h *Host) scenario(ctx context.Context, b bench, name string) Result {
 	start := time.Now()
-	kept := filepath.Join(h.Reports, b.row.Name, name)
-	said, err := h.attempt(ctx, b, packages, name, kept)
-	result := Result{Row: b.row.Name, Scenario: name, Status: Passed, Checks: said.checks, Logs: kept}
+	kept := filepath.Join(h.Reports, b.place.Name(), name)
+	said, err := h.attempt(ctx, b, name, kept)
+	result := Result{Row: b.place.Name(), Tier: b.place.Tier, Scenario: name, Status: Passed, Checks: said.checks, Logs: kept}
 	if err == nil && said.checks == 0 {
 		err = errors.New("it checked nothing")
 	}
-	if err != nil {
+	switch {
+	case err != nil && said.skip != "" && code(err) == skipCode:
+		result.Status, result.Reason = Skipped, said.skip
+	case err != nil:
 		result.Status, result.Reason = Failed, said.reason(err)
 	}
 	result.Seconds = time.Since(start).Seconds()
@@ -148,18 +191,19 @@ func (h *Host) scenario(ctx context.Context, b bench, packages []string, name st
 
 // attempt boots a container, plays the scenario in it, keeps the evidence if
 // that fails, and removes the container whatever happens.
-func (h *Host) attempt(ctx context.Context, b bench, packages []string, name, kept string) (said *transcript, err error) {
+func (h *Host) attempt(ctx context.Context, b bench, name, kept string) (said *transcript, err error) {
 	said, err = openTranscript(kept)
 	if err != nil {
 		return said, err
 	}
 	defer func() { _ = said.Close() }() // a log that lacks its end is no failure
 	c := container{
-		name:    fmt.Sprintf("spire-packages-%s-%s-%d", b.row.Name, name, os.Getpid()),
+		name:    fmt.Sprintf("spire-packages-%s-%s-%d", b.place.Name(), strings.ReplaceAll(name, "/", "-"), os.Getpid()),
 		image:   b.image,
 		owner:   b.owner,
 		cgroups: b.cgroups,
 		network: h.Network,
+		web:     h.Web,
 	}
 	// The context may be the reason to stop: the removal must not depend on it.
 	defer func() {
@@ -169,35 +213,36 @@ func (h *Host) attempt(ctx context.Context, b bench, packages []string, name, ke
 			err = errors.Join(err, fmt.Errorf("removing the container: %w", gone))
 		}
 	}()
-	if err := h.boot(ctx, c, b.row, packages); err != nil {
+	if err := h.boot(ctx, c, b.place); err != nil {
 		return said, err
 	}
-	err = h.play(ctx, c, b.row, name, said)
+	err = h.play(ctx, c, b.place, name, said)
 	if err != nil && ctx.Err() == nil {
-		err = errors.Join(err, gather(ctx, c, b.row.Format, kept))
+		err = errors.Join(err, gather(ctx, c, b.place.Format, kept))
 	}
 	return said, err
 }
 
-// boot brings the container up with packages and scenarios in it.
-func (h *Host) boot(ctx context.Context, c container, row Row, packages []string) error {
+// boot brings the container up with the scenarios in it.
+func (h *Host) boot(ctx context.Context, c container, place Place) error {
 	step, cancel := context.WithTimeoutCause(ctx, stepTime, fmt.Errorf("no answer from Docker for %s", stepTime))
 	defer cancel()
 	if err := c.create().Run(step); err != nil {
 		return fmt.Errorf("creating the container: %w", err)
 	}
-	if err := deliver(step, c, packages, h.scripts()); err != nil {
-		return fmt.Errorf("copying the packages in: %w", err)
+	if err := deliver(step, c, nil, h.scripts()); err != nil {
+		return fmt.Errorf("copying the scenarios in: %w", err)
 	}
 	if err := c.start().Run(step); err != nil {
 		return fmt.Errorf("starting the container: %w", err)
 	}
-	return h.await(ctx, c, row)
+	return h.await(ctx, c, place)
 }
 
 // scripts are the folders of scripts, by their place inside.
 func (h *Host) scripts() map[string]string {
 	scripts := map[string]string{"scenarios": h.Scenarios}
+	maps.Copy(scripts, h.Folders)
 	if h.Library != "" {
 		scripts["scenarios/lib"] = h.Library
 	}
@@ -205,13 +250,13 @@ func (h *Host) scripts() map[string]string {
 }
 
 // await waits for systemd, and says which units of the root's own failed.
-func (h *Host) await(ctx context.Context, c container, row Row) error {
+func (h *Host) await(ctx context.Context, c container, place Place) error {
 	failed, err := c.booted(ctx)
 	if err != nil {
 		return fmt.Errorf("booting the container: %w", err)
 	}
 	if len(failed) > 0 {
-		h.say(progress(row.Name, "boot", 0, "degraded: "+strings.Join(failed, " ")))
+		h.say(progress(place.Name(), "boot", 0, "degraded: "+strings.Join(failed, " ")))
 	}
 	return nil
 }

@@ -24,7 +24,7 @@ func deliver(ctx context.Context, c container, packages []string, scripts map[st
 	reader, writer := io.Pipe()
 	packed := make(chan error, 1)
 	go func() {
-		err := pack(writer, packages, scripts)
+		err := pack(writer, packages, scripts, c.web != "")
 		writer.CloseWithError(err)
 		packed <- err
 	}()
@@ -41,7 +41,7 @@ func deliver(ctx context.Context, c container, packages []string, scripts map[st
 // pack writes the tar stream. An empty /var/log/journal makes journald keep
 // its journal on disk, over a reboot of the container. Kernel modules are the
 // host's to load: from systemd 257 on, a container's unit for it fails.
-func pack(w io.Writer, packages []string, scripts map[string]string) error {
+func pack(w io.Writer, packages []string, scripts map[string]string, web bool) error {
 	archive := tar.NewWriter(w)
 	names := slices.Sorted(maps.Keys(scripts))
 	dirs := []string{"var/log/journal", inside, path.Join(inside, "packages")}
@@ -53,9 +53,13 @@ func pack(w io.Writer, packages []string, scripts map[string]string) error {
 			return err
 		}
 	}
-	mask := &tar.Header{Typeflag: tar.TypeSymlink, Name: "etc/systemd/system/systemd-modules-load.service", Linkname: "/dev/null"}
-	if err := archive.WriteHeader(mask); err != nil {
+	if err := packLink(archive, "etc/systemd/system/systemd-modules-load.service", "/dev/null"); err != nil {
 		return err
+	}
+	if web {
+		if err := packWeb(archive); err != nil {
+			return err
+		}
 	}
 	for _, file := range packages {
 		if err := packFile(archive, path.Join(inside, "packages", filepath.Base(file)), file); err != nil {
@@ -88,6 +92,19 @@ func packTree(archive *tar.Writer, to, from string) error {
 
 func packDir(archive *tar.Writer, name string) error {
 	return archive.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: name + "/", Mode: 0o755})
+}
+
+func packLink(archive *tar.Writer, name, to string) error {
+	return archive.WriteHeader(&tar.Header{Typeflag: tar.TypeSymlink, Name: name, Linkname: to})
+}
+
+func packText(archive *tar.Writer, name, text string) error {
+	header := &tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o644, Size: int64(len(text))}
+	if err := archive.WriteHeader(header); err != nil {
+		return err
+	}
+	_, err := io.WriteString(archive, text)
+	return err
 }
 
 func packFile(archive *tar.Writer, name, from string) error {

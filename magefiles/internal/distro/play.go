@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 )
@@ -17,39 +18,56 @@ import (
 // scenario uses would do.)
 const rebootCode = 194
 
+// skipCode is what a scenario's script exits with, after a line "SKIP: reason",
+// that cannot run at its place. (It is automake's.)
+const skipCode = 77
+
 // phases is how often a script is called at most.
 const phases = 3
 
 // play runs the scenario's script, over as many reboots as it asks for.
-func (h *Host) play(ctx context.Context, c container, row Row, name string, said *transcript) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, scenarioTime, fmt.Errorf("took longer than %s", scenarioTime))
+func (h *Host) play(ctx context.Context, c container, place Place, name string, said *transcript) error {
+	limit := scenarioTime * time.Duration(place.patience())
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("took longer than %s", limit))
 	defer cancel()
 	for phase := 1; phase <= phases; phase++ {
-		script := script(c, row, name, phase, h.Vars)
+		script := script(c, place, name, phase, h.Vars)
 		script.Stdout, script.Stderr = said, said
 		err := script.Run(ctx)
-		var exit *run.Error
-		if !errors.As(err, &exit) || exit.Code != rebootCode {
+		if code(err) != rebootCode {
 			return err
 		}
 		if err := c.reboot(ctx); err != nil {
 			return fmt.Errorf("rebooting the container: %w", err)
 		}
-		if err := h.await(ctx, c, row); err != nil {
+		if err := h.await(ctx, c, place); err != nil {
 			return err
 		}
 	}
 	return fmt.Errorf("it asked for more than %d reboots", phases-1)
 }
 
-// script is the command of one phase. What a script knows of its row comes as
+// code is the exit code of a command that failed; 0 if that is not what the
+// error is about.
+func code(err error) int {
+	var exit *run.Error
+	if errors.As(err, &exit) {
+		return exit.Code
+	}
+	return 0
+}
+
+// script is the command of one phase. What a script knows of its place comes as
 // variables.
-func script(c container, row Row, name string, phase int, more []string) run.Command {
+func script(c container, place Place, name string, phase int, more []string) run.Command {
 	standIn := ""
-	if row.Image.StandIn {
+	if place.Image.StandIn {
 		standIn = "yes"
 	}
-	vars := append([]string{"FORMAT=" + string(row.Format), "STANDIN=" + standIn, fmt.Sprintf("PHASE=%d", phase)}, more...)
+	vars := append([]string{
+		"FORMAT=" + string(place.Format), "CLIENT=" + place.Client(), "STANDIN=" + standIn,
+		"ARCH=" + place.Arch, fmt.Sprintf("PATIENCE=%d", place.patience()), fmt.Sprintf("PHASE=%d", phase),
+	}, more...)
 	// Both streams as one, joined inside: Docker carries them apart, and on a
 	// busy host the error can come out before what led to it.
 	return c.exec(vars, "/bin/sh", "-c", `exec /bin/sh "$0" 2>&1`, "/"+inside+"/scenarios/"+name+".sh")
@@ -59,7 +77,7 @@ func script(c container, row Row, name string, phase int, more []string) run.Com
 // name and the command whose output it holds.
 var evidence = map[Format]map[string][]string{
 	Deb: {"packages.txt": {"tail", "--lines=+1", "/var/log/dpkg.log", "/var/log/apt/history.log", "/var/log/apt/term.log"}},
-	RPM: {"packages.txt": {"tail", "--lines=+1", "/var/log/dnf.log", "/var/log/dnf.rpm.log"}},
+	RPM: {"packages.txt": {"tail", "--lines=+1", "/var/log/dnf.log", "/var/log/dnf.rpm.log", "/var/log/dnf5.log", "/var/log/zypp/history"}},
 	"": { // whatever the format
 		"journal.txt": {"journalctl", "--no-pager", "--output=short-precise"},
 		"units.txt":   {"systemctl", "status", "--no-pager", "--full", "--lines=0", "spi[rf]*"},
@@ -88,6 +106,7 @@ func gather(ctx context.Context, c container, format Format, dir string) error {
 type transcript struct {
 	checks int    // lines that start with "ok: "
 	fail   string // the last line that starts with "FAIL: "
+	skip   string // the last line that starts with "SKIP: "
 	last   string // the last line that is not empty
 
 	mu      sync.Mutex // standard output and standard error write at once
@@ -130,6 +149,9 @@ func (t *transcript) read(line string) {
 	}
 	if words, found := strings.CutPrefix(line, "FAIL: "); found {
 		t.fail = words
+	}
+	if words, found := strings.CutPrefix(line, "SKIP: "); found {
+		t.skip = words
 	}
 	if strings.TrimSpace(line) != "" {
 		t.last = line

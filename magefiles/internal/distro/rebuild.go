@@ -135,7 +135,7 @@ type Job struct {
 // Rebuild builds the source package in a fresh container without a network. An
 // error that is an ErrSkip says that this machine cannot.
 func (h *Host) Rebuild(ctx context.Context, job Job) error {
-	made, err := h.prepare(ctx, Row{Name: job.Name, Image: job.Image, Architectures: []string{runtime.GOARCH}})
+	made, err := h.prepare(ctx, Place{Row{Name: job.Name, Image: job.Image}, runtime.GOARCH})
 	if err != nil {
 		return err
 	}

@@ -23,7 +23,8 @@ const (
 // Result is one scenario on one row. Every scenario that was asked for has
 // exactly one, also when the row never came up.
 type Result struct {
-	Row      string
+	Row      string // name of the place
+	Tier     Tier
 	Scenario string
 	Status   Status
 	Reason   string // empty when passed
@@ -72,22 +73,22 @@ func (r Report) Err() error {
 	return errors.Join(errs...)
 }
 
-// every gives each scenario the result that the whole row has.
-func every(row Row, scenarios []string, err error) Report {
+// every gives each scenario the result that the whole place has.
+func every(place Place, scenarios []string, err error) Report {
 	status := Failed
 	if errors.Is(err, ErrSkip) {
 		status = Skipped
 	}
 	report := make(Report, len(scenarios))
 	for i, name := range scenarios {
-		report[i] = Result{Row: row.Name, Scenario: name, Status: status, Reason: err.Error()}
+		report[i] = Result{Row: place.Name(), Tier: place.Tier, Scenario: name, Status: status, Reason: err.Error()}
 	}
 	return report
 }
 
 // progress is one line of what happens: row, step, time, and a note if any.
 func progress(row, step string, took time.Duration, note string) string {
-	line := fmt.Sprintf("%-10s %-8s %5.1fs", row, step, took.Seconds())
+	line := fmt.Sprintf("%-15s %-9s %5.1fs", row, step, took.Seconds())
 	if note != "" {
 		line += "  " + note
 	}

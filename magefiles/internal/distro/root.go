@@ -93,10 +93,11 @@ func (r root) provide(ctx context.Context, cache string, log io.Writer) (string,
 	return path, err
 }
 
-// load puts the root into Docker as an image, if it is not there.
-func (r root) load(ctx context.Context, h *Host, row Row) error {
+// image makes the place's image, if it is not there, and gives its name.
+func (h *Host) image(ctx context.Context, place Place) (string, error) {
+	r := root{image: place.Image, arch: place.Arch}
 	if imageExists(r.tag()).Run(ctx) == nil {
-		return nil
+		return r.tag(), nil
 	}
 	start := time.Now()
 	tarball, err := r.provide(ctx, h.Cache, h.Log)
@@ -104,10 +105,10 @@ func (r root) load(ctx context.Context, h *Host, row Row) error {
 		err = importImage(tarball, r.tag()).Run(ctx)
 	}
 	if err != nil {
-		return fmt.Errorf("making the root of %s: %w", row.Name, err)
+		return "", fmt.Errorf("making the root of %s: %w", place.Name(), err)
 	}
-	h.say(progress(row.Name, "root", time.Since(start), ""))
-	return nil
+	h.say(progress(place.Name(), "root", time.Since(start), ""))
+	return r.tag(), nil
 }
 
 func exists(path string) bool {

@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -23,8 +24,11 @@ import (
 
 // Row is one distribution release that the packages are tested on.
 type Row struct {
-	Name          string   `yaml:"name"`
-	Format        Format   `yaml:"format"`
+	Name   string `yaml:"name"`
+	Format Format `yaml:"format"`
+	// Manager is the package manager, where a format has several: dnf (the
+	// default) or zypper.
+	Manager       string   `yaml:"client"`
 	Image         Image    `yaml:"image"`
 	Architectures []string `yaml:"architectures"` // Go's names: amd64, arm64
 	Tier          Tier     `yaml:"tier"`
@@ -128,6 +132,7 @@ var (
 
 var (
 	formats       = []Format{Deb, RPM}
+	clients       = map[Format][]string{Deb: {"apt"}, RPM: {"dnf", "zypper"}}
 	tiers         = []Tier{Blocking, Informing}
 	architectures = []string{"amd64", "arm64"}
 )
@@ -141,6 +146,7 @@ func (r Row) validate() error {
 	}
 	add(!rowName.MatchString(r.Name), "name %q is not of the form debian-12", r.Name)
 	add(!slices.Contains(formats, r.Format), "format %q is not one of %v", r.Format, formats)
+	add(!slices.Contains(clients[r.Format], r.Client()), "client %q is not one of %v", r.Manager, clients[r.Format])
 	add(!suiteName.MatchString(r.Image.Suite), "image: suite %q is not a Debian suite", r.Image.Suite)
 	for _, name := range r.Image.Packages {
 		add(!packageName.MatchString(name), "image: %q is not a package name", name)
@@ -158,6 +164,41 @@ func (r Row) validate() error {
 var suffixes = map[Format]map[string]string{
 	Deb: {"amd64": "_amd64.deb", "arm64": "_arm64.deb"},
 	RPM: {"amd64": ".x86_64.rpm", "arm64": ".aarch64.rpm"},
+}
+
+// Place is a row on one architecture.
+type Place struct {
+	Row
+	Arch string // Go's name
+}
+
+// Name is what reports call the place: the row's, with the architecture where
+// that is not the usual one.
+func (p Place) Name() string {
+	if p.Arch == "amd64" {
+		return p.Row.Name
+	}
+	return p.Row.Name + "-" + p.Arch
+}
+
+// patience is how many times longer than usual everything may take: an
+// emulated processor is slow.
+func (p Place) patience() int {
+	if p.Arch == runtime.GOARCH {
+		return 1
+	}
+	return 8
+}
+
+// Client is the package manager: apt, dnf or zypper.
+func (r Row) Client() string {
+	switch {
+	case r.Manager != "":
+		return r.Manager
+	case r.Format == Deb:
+		return "apt"
+	}
+	return "dnf"
 }
 
 // Select picks from package files those that a row of this format installs on

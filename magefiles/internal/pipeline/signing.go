@@ -233,8 +233,12 @@ func (s signing) records(dir string, infos []info) ([]provenance.Subject, error)
 		record := provenance.DebBuild{
 			Source: s.source.Name, Version: fmt.Sprintf("%s-%d", s.tree.Label(), s.source.Release),
 			Arch: info.Arch, Builder: runtime.GOARCH, Origin: s.source.Vendor,
-			Files: append(debs, filepath.Join(dir, s.name(".dsc"))), Installed: info.Installed,
+			Files: debs, Installed: info.Installed,
 			Env: append(slices.Clone(info.Env), "GOTOOLCHAIN="+info.Toolchain, fmt.Sprintf("SOURCE_DATE_EPOCH=%d", s.tree.Time.Unix())),
+		}
+		source := filepath.Join(dir, s.name(".dsc"))
+		if _, err := os.Stat(source); err == nil { // binary packages alone can be built
+			record.Files = append(record.Files, source)
 		}
 		content, err := record.BuildInfo()
 		if err != nil {

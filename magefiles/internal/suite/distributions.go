@@ -6,60 +6,50 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
+	"slices"
+	"strings"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/distro"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
 )
 
-// distributions installs the packages on every row of tests/distros.yaml, the
-// rows side by side, and counts each scenario.
-func (b built) distributions(ctx context.Context, tally *Tally) error {
-	if err := tool.Need("docker", "mmdebstrap"); err != nil {
+// selection narrows the distributions' part down; what is empty takes all.
+type selection struct{ row, scenario string }
+
+// distributions takes every place of tests/distros.yaml through every scenario,
+// with packages from a signed repository, and counts each.
+func (b built) distributions(ctx context.Context, tally *Tally, only selection) error {
+	if err := tool.Need(slices.Concat(repo.Tools(), []string{"docker", "mmdebstrap", "gpg"})...); err != nil {
 		return err
 	}
-	rows, err := distro.Load(filepath.Join(b.Root, "tests", "distros.yaml"))
+	places, err := b.places(tally, only.row)
 	if err != nil {
 		return err
 	}
-	host, scenarios, err := b.host()
+	stage, err := b.openStage(ctx)
 	if err != nil {
 		return err
 	}
-	reports := make([]distro.Report, len(rows))
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(runtime.NumCPU())
-	for i, row := range rows {
-		packages := row.Select(b.files(string(row.Format)), runtime.GOARCH)
-		if len(packages) == 0 {
-			tally.Count(row.Name, Skip{"no packages for this machine were built"}, 0)
-			continue
-		}
-		group.Go(func() (err error) {
-			reports[i], err = host.Run(ctx, row, packages, scenarios)
-			return err
-		})
+	defer stage.close()
+	host, err := stage.host()
+	if err != nil {
+		return err
 	}
-	err = group.Wait()
-	for _, report := range reports {
-		countReport(tally, report)
+	scenarios, err := distro.Scenarios(host.Scenarios)
+	if err != nil {
+		return err
 	}
+	if only.scenario != "" {
+		scenarios = strings.Split(only.scenario, ",")
+	}
+	report, err := host.Run(ctx, places, scenarios)
+	countReport(tally, report)
 	if err != nil {
 		return err
 	}
 	return errCounted
-}
-
-func (b built) host() (*distro.Host, []string, error) {
-	host, err := b.hostFor("scenarios")
-	if err != nil {
-		return nil, nil, err
-	}
-	scenarios, err := distro.Scenarios(host.Scenarios)
-	return host, scenarios, err
 }
 
 // hostFor is this machine, ready to run the scripts of a folder of tests.

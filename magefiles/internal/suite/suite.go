@@ -54,9 +54,22 @@ func (s Suite) All(ctx context.Context, o pipeline.Options) error {
 		Check{"rpmlint", built.rpmlint},
 		Check{"reproducible", built.reproducible},
 		Check{"rebuild", built.rebuildBlocking},
-		Check{"distributions", built.distributions},
+		Check{"distributions", func(ctx context.Context, t *Tally) error { return built.distributions(ctx, t, selection{}) }},
 		Check{"trust", built.trust},
 	))
+}
+
+// Distributions builds the packages and runs a scenario, or several separated by
+// commas, at one place of tests/distros.yaml; all where they are empty.
+func (s Suite) Distributions(ctx context.Context, o pipeline.Options, row, scenario string) error {
+	result, err := s.Pipeline.Build(ctx, o)
+	if err != nil {
+		return fmt.Errorf("building what is to be tested: %w", err)
+	}
+	built := built{Suite: s, options: o, result: result}
+	return s.runAll(ctx, []Check{{"distributions", func(ctx context.Context, t *Tally) error {
+		return built.distributions(ctx, t, selection{row, scenario})
+	}}})
 }
 
 func (s Suite) runAll(ctx context.Context, checks []Check) error {

@@ -29,7 +29,7 @@ func (b built) trust(ctx context.Context, tally *Tally) error {
 	if err := tool.Need(slices.Concat(repo.Tools(), []string{"docker", "mmdebstrap", "gpg", "cp"})...); err != nil {
 		return err
 	}
-	rows, err := distro.Load(filepath.Join(b.Root, "tests", "distros.yaml"))
+	places, err := b.places(tally, "")
 	if err != nil {
 		return err
 	}
@@ -52,7 +52,7 @@ func (b built) trust(ctx context.Context, tally *Tally) error {
 		return err
 	}
 	go func() { _ = web.ServeOn(ctx, listener, www) }()
-	return rehearsal.run(ctx, tally, rows)
+	return rehearsal.run(ctx, tally, places)
 }
 
 // rehearsal is a set of repositories with keys of their own, each below a
@@ -77,7 +77,7 @@ func (r *rehearsal) close() {
 }
 
 // run plays everything.
-func (r *rehearsal) run(ctx context.Context, tally *Tally, rows []distro.Row) error {
+func (r *rehearsal) run(ctx context.Context, tally *Tally, places []distro.Place) error {
 	page, err := os.ReadFile(filepath.Join(r.www, good, "index.html"))
 	if err != nil {
 		return err
@@ -86,12 +86,12 @@ func (r *rehearsal) run(ctx context.Context, tally *Tally, rows []distro.Row) er
 	if err != nil {
 		return err
 	}
-	if err := r.play(ctx, tally, rows, func(ctx context.Context, row distro.Row, client string) (distro.Report, error) {
-		return r.host(ctx, row, client, pastes["setup-"+client]+"\n"+pastes["install-"+client], client)
+	if err := everyClient(ctx, func(ctx context.Context, client string) error {
+		return r.play(ctx, tally, places, client, pastes["setup-"+client]+"\n"+pastes["install-"+client], client)
 	}); err != nil {
 		return err
 	}
-	if err := r.race(ctx, tally, rows, pastes); err != nil {
+	if err := r.race(ctx, tally, places, pastes); err != nil {
 		return err
 	}
 	for _, check := range []struct {
@@ -113,59 +113,34 @@ func (r *rehearsal) run(ctx context.Context, tally *Tally, rows []distro.Row) er
 	return errCounted
 }
 
-// play has every client of every row do something, the rows side by side.
-func (r *rehearsal) play(ctx context.Context, tally *Tally, rows []distro.Row, do func(context.Context, distro.Row, string) (distro.Report, error)) error {
-	reports := make([]distro.Report, len(rows))
+// everyClient does something for all package managers, side by side.
+func everyClient(ctx context.Context, do func(context.Context, string) error) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(runtime.NumCPU())
-	for i, row := range rows {
-		group.Go(func() error {
-			for _, client := range clients(row) {
-				report, err := do(ctx, row, client)
-				if err != nil {
-					return err
-				}
-				reports[i] = append(reports[i], report...)
-			}
-			return nil
-		})
+	for _, client := range []string{"apt", "dnf", "zypper"} {
+		group.Go(func() error { return do(ctx, client) })
 	}
-	err := group.Wait()
-	for _, report := range reports {
-		countReport(tally, report)
-	}
-	return err
+	return group.Wait()
 }
 
-// host has a client go through a script of tests/trust.
-func (r *rehearsal) host(ctx context.Context, row distro.Row, client, paste, script string) (distro.Report, error) {
+// play has the places with a client go through a script of tests/trust.
+func (r *rehearsal) play(ctx context.Context, tally *Tally, places []distro.Place, client, paste, script string) error {
+	theirs := slices.DeleteFunc(slices.Clone(places), func(p distro.Place) bool { return p.Client() != client || p.Arch != runtime.GOARCH })
+	if len(theirs) == 0 {
+		return nil
+	}
 	host, err := r.hostFor("trust")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	host.Library, host.Network = filepath.Join(r.Root, "tests", "scenarios", "lib"), true
 	host.Reports = filepath.Join(host.Reports, "trust", client)
-	host.Vars = []string{"BASE=" + r.base, "PASTE=" + paste, "CLIENT=" + client, fmt.Sprintf("UPDATES=%d", updates())}
-	packages := row.Select(r.files(string(row.Format)), runtime.GOARCH)
-	report, err := host.Run(ctx, row, packages, []string{script})
+	host.Vars = []string{"BASE=" + r.base, "PASTE=" + paste, fmt.Sprintf("UPDATES=%d", updates())}
+	report, err := host.Run(ctx, theirs, []string{script})
 	for i := range report {
 		report[i].Scenario = "trust " + client + map[bool]string{true: " " + script}[script != client]
 	}
-	return report, err
-}
-
-// clients are the package managers that a row has, by the names of their scripts.
-func clients(row distro.Row) []string {
-	if row.Format == distro.Deb {
-		return []string{"apt"}
-	}
-	var found []string
-	for _, client := range []string{"dnf", "zypper"} {
-		if slices.Contains(row.Image.Packages, client) {
-			found = append(found, client)
-		}
-	}
-	return found
+	countReport(tally, report)
+	return err
 }
 
 // good is the folder of the repository that nobody has broken.

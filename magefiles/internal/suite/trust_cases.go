@@ -208,13 +208,8 @@ func (r *rehearsal) versioned(ctx context.Context, number int) (p pipeline.Pipel
 	root := filepath.Join(r.place, fmt.Sprintf("definitions-%d", number))
 	p = r.Pipeline
 	p.Root = root
-	if err := os.MkdirAll(root, 0o755); err != nil {
+	if err := r.copyDefinitions(ctx, root); err != nil {
 		return p, err
-	}
-	for _, name := range []string{"packages", "units", "srpm"} {
-		if err := r.command(ctx, "cp", "-r", filepath.Join(r.Root, name), root); err != nil {
-			return p, err
-		}
 	}
 	version := []byte("version: " + r.now.AddDate(0, 0, number-5).Format("2006.01.02"))
 	for _, name := range []string{"spire-archive-keyring", "spire-release"} {

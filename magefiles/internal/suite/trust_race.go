@@ -27,7 +27,7 @@ func updates() int {
 
 // race has every client read a repository again and again, while one
 // publication after the other changes it.
-func (r *rehearsal) race(ctx context.Context, tally *Tally, rows []distro.Row, pastes map[string]string) error {
+func (r *rehearsal) race(ctx context.Context, tally *Tally, places []distro.Place, pastes map[string]string) error {
 	if err := r.clone(ctx, good, busy); err != nil {
 		return err
 	}
@@ -43,8 +43,8 @@ func (r *rehearsal) race(ctx context.Context, tally *Tally, rows []distro.Row, p
 		}
 		failed <- err
 	}()
-	err := r.play(ctx, tally, rows, func(ctx context.Context, row distro.Row, client string) (distro.Report, error) {
-		return r.host(ctx, row, client, pastes["setup-"+client], "race")
+	err := everyClient(ctx, func(ctx context.Context, client string) error {
+		return r.play(ctx, tally, places, client, pastes["setup-"+client], "race")
 	})
 	stop()
 	if wrong := <-failed; err == nil && !errors.Is(wrong, context.Canceled) {

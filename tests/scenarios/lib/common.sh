@@ -4,13 +4,23 @@
 #   . "$(dirname "$0")/lib/common.sh"
 #
 # The driver (magefiles/internal/distro) calls a scenario as root in a fresh
-# container, with these variables:
-#   FORMAT   deb or rpm: which vocabulary below is read
-#   STANDIN  not empty: the container is not really of that family
-#   PHASE    1, and one more after each reboot that the scenario asked for
+# container without a network, with these variables:
+#   FORMAT    deb or rpm: which vocabulary below is read
+#   CLIENT    apt, dnf or zypper
+#   STANDIN   not empty: the container is not really of that family
+#   ARCH      amd64, arm64
+#   PATIENCE  how many times longer than usual things may take
+#   PHASE     1, and one more after each reboot that the scenario asked for
+#   URL       where the signed repository is
+#   VERSIONS  what it has, oldest first; the last is the one under test
+# and with these folders in $TOP:
+#   pastes/setup-$CLIENT, pastes/install-$CLIENT   the front page's lines
+#   expected/$FORMAT-$ARCH/NAME                    what the build put into the
+#       package under test: MODE OWNER/GROUP SHA256 PATH, a line a file or folder
 #
 # A scenario prints a line "ok: ..." for each thing checked, and ends at the
-# first thing wrong with one line "FAIL: what, expected ..., got ...".
+# first thing wrong with one line "FAIL: what, expected ..., got ...". One that
+# cannot run at its place says so by `skip`.
 
 exec 2>&1 # one stream, in order
 export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive
@@ -18,6 +28,8 @@ umask 022
 
 TOP=/opt/spire-packages
 LIB=$TOP/scenarios/lib
+LISTS=$TOP/expected/$FORMAT-$ARCH
+VERSION=${VERSIONS##* } # upstream's and the packaging's, as in 1.13.3-1
 
 # The packages under test: names, and per package its units and commands.
 NAMES='spire-server spire-agent spiffe-oidc-discovery-provider'
@@ -40,6 +52,12 @@ ok() { printf 'ok: %s\n' "$*"; }
 fail() {
     printf 'FAIL: %s\n' "$(printf '%s\n' "$*" | paste -sd ' ')"
     exit 1
+}
+
+# skip WORDS...: why this scenario cannot run here.
+skip() {
+    printf 'SKIP: %s\n' "$*"
+    exit 77
 }
 
 # reboot: ends this phase; the scenario is called again with the next one.
@@ -90,7 +108,7 @@ answers() {
 
 # soon SECONDS WHAT CODE TEXT COMMAND...: answers, asked until it is so.
 soon() {
-    end=$(($(date +%s) + $1))
+    end=$(($(date +%s) + $1 * PATIENCE))
     shift
     while :; do
         if got=$(answers "$@"); then

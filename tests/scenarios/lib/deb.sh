@@ -7,22 +7,63 @@
 EXPECTED="directory '(/etc/spire(/[a-z-]+)?|/usr/lib/systemd/system-preset)' not empty so not removed"
 
 # pkg_prepare: what must be there before anything is installed.
-pkg_prepare() { :; }
-
-# pkg_install, pkg_remove, pkg_purge: all three packages, by the distribution's
-# own package manager; output in $OUTPUT, exit code in $CODE.
-pkg_install() {
-    cd "$TOP/packages" || return
-    quietly apt-get install --yes ./*.deb
+pkg_prepare() {
+    # Nothing but ours can be reached here.
+    rm -f /etc/apt/sources.list
+    find /etc/apt/sources.list.d -type f -delete
 }
-pkg_remove() { quietly apt-get remove --yes $NAMES; }
-pkg_purge() { quietly apt-get purge --yes $NAMES; }
+
+# pkg_repository: adds ours, by the front page's own lines.
+pkg_repository() {
+    pkg_prepare
+    quietly sh -e "$TOP/pastes/setup-$CLIENT"
+    unwarned "the front page's lines that add the repository"
+}
+
+# What follows is done by the distribution's own package manager, with all its
+# checks on; output in $OUTPUT, exit code in $CODE.
+
+# pkg_install [VERSION [NAME...]]: all three packages, as the front page says,
+# or the ones named in a certain version.
+pkg_install() {
+    if [ $# -eq 0 ]; then
+        quietly sh -e "$TOP/pastes/install-$CLIENT"
+    else
+        # shellcheck disable=SC2046
+        quietly apt-get install --yes $(versioned "$@")
+    fi
+}
+
+# versioned VERSION [NAME...]: as apt wants it.
+versioned() {
+    version=$1
+    shift
+    for name in ${*:-$NAMES}; do printf '%s=%s\n' "$name" "$version"; done
+}
+
+# pkg_upgrade VERSION [NAME...]: as unattended upgrades do it, where the admin's
+# own configuration stays.
+pkg_upgrade() {
+    # shellcheck disable=SC2046
+    quietly apt-get install --yes -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold $(versioned "$@")
+}
+
+# pkg_downgrade VERSION [NAME...]
+pkg_downgrade() {
+    # shellcheck disable=SC2046
+    quietly apt-get install --yes --allow-downgrades -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold $(versioned "$@")
+}
+
+# pkg_remove [NAME...], pkg_purge [NAME...]: all three unless named.
+pkg_remove() { quietly apt-get remove --yes ${*:-$NAMES}; }
+pkg_purge() { quietly apt-get purge --yes ${*:-$NAMES}; }
 
 # pkg_reinstall: the same version again, over itself.
-pkg_reinstall() {
-    cd "$TOP/packages" || return
-    quietly apt-get install --yes --reinstall ./*.deb
-}
+pkg_reinstall() { quietly apt-get install --yes --reinstall $NAMES; }
+
+# pkg_installed NAME: its version with the packaging's release; nothing if it is
+# not installed.
+pkg_installed() { dpkg-query --show --showformat '${db:Status-Status} ${Version}\n' "$1" 2>/dev/null | sed -n 's/^installed //p'; }
 
 # pkg_verify NAME: prints what differs from the package.
 pkg_verify() { dpkg --verify "$1"; }
@@ -33,13 +74,9 @@ pkg_version() { dpkg-query --show --showformat '${source:Upstream-Version}' "$1"
 # pkg_paths NAME: all paths of the installed package.
 pkg_paths() { dpkg-query --listfiles "$1"; }
 
-# pkg_listing NAME: of the package file, "mode owner/group path" for each file
-# and directory.
-pkg_listing() {
-    dpkg-deb --fsys-tarfile "$TOP/packages/$1"_*.deb |
-        tar --list --verbose |
-        awk '$1 !~ /^l/ { path = substr($6, 2); if (path != "/") sub("/$", "", path); print $1, $2, path }'
-}
+# pkg_new_default FILE: where the package manager put a changed default, beside
+# a configuration that its admin changed.
+pkg_new_default() { printf '%s.dpkg-dist\n' "$1"; }
 
 # pkg_config_kept FILE DIGEST: a removal leaves the configuration as it was.
 pkg_config_kept() { same "$1 after remove" "$2" "$(digest "$1")"; }

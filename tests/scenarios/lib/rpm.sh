@@ -3,15 +3,22 @@
 # what they mean; an rpm has no purge.
 
 # rpm says where it put a configuration that was changed.
-EXPECTED='warning: (/etc/spire/.*) saved as \1\.rpmsave$'
+EXPECTED='warning: (/etc/spire/.*) (saved as \1\.rpmsave|created as \1\.rpmnew)$'
+# A stand-in is no release of anything, which zypper wants to know of itself.
+if [ -n "$STANDIN" ]; then
+    export ZYPP_REPO_RELEASEVER=9
+    EXPECTED="$EXPECTED|Enforced setting: [$]releasever"
+fi
 
 pkg_prepare() {
     [ -n "$STANDIN" ] || return 0
+    # As in Fedora, where dnf is the fifth.
+    command -v dnf >/dev/null || ! command -v dnf5 >/dev/null || ln -s dnf5 /usr/bin/dnf
     quietly rpmbuild -bb --quiet --define "_topdir $TOP/standin" "$LIB/standin.spec"
     [ "$CODE" -eq 0 ] || fail "building the stand-in, expected exit code 0, got $CODE: $(brief)"
     quietly rpm --install "$TOP"/standin/RPMS/noarch/distro-standin-*.rpm
     unwarned 'installing the stand-in'
-    # It is no release of anything, which dnf wants to know of itself.
+    # It is no release of anything, which dnf and zypper want to know of itself.
     mkdir -p /etc/dnf/vars
     echo 9 >/etc/dnf/vars/releasever
     # As Fedora and EL have it: a repository that cannot be read is an error.
@@ -21,22 +28,62 @@ pkg_prepare() {
     [ ! -e /etc/dnf/plugins/local.conf ] || printf '[main]\nenabled = 0\n' >/etc/dnf/plugins/local.conf
 }
 
-# There is no repository to ask: whatever is missing must fail the install.
-dnf_offline() { quietly dnf --assumeyes --disablerepo='*' "$@"; }
+pkg_repository() {
+    pkg_prepare
+    quietly sh -e "$TOP/pastes/setup-$CLIENT"
+    unwarned "the front page's lines that add the repository"
+}
 
-pkg_install() { dnf_offline install "$TOP"/packages/*.rpm; }
-pkg_remove() { dnf_offline remove $NAMES; }
-pkg_reinstall() { dnf_offline reinstall "$TOP"/packages/*.rpm; }
+# versioned VERSION [NAME...]: as the client wants it.
+versioned() {
+    version=$1
+    shift
+    for name in ${*:-$NAMES}; do
+        case $CLIENT in
+        dnf) printf '%s-%s\n' "$name" "$version" ;;
+        zypper) printf '%s=%s\n' "$name" "$version" ;;
+        esac
+    done
+}
+
+# client COMMAND...: by dnf's names.
+client() {
+    command=$1
+    shift
+    case $CLIENT-$command in
+    dnf-*) quietly dnf --assumeyes "$command" "$@" ;;
+    zypper-upgrade) quietly zypper --non-interactive update "$@" ;;
+    zypper-downgrade) quietly zypper --non-interactive install --oldpackage "$@" ;;
+    zypper-reinstall) quietly zypper --non-interactive install --force "$@" ;;
+    zypper-*) quietly zypper --non-interactive "$command" "$@" ;;
+    esac
+}
+
+pkg_install() {
+    if [ $# -eq 0 ]; then
+        quietly sh -e "$TOP/pastes/install-$CLIENT"
+    else
+        # shellcheck disable=SC2046
+        client install $(versioned "$@")
+    fi
+}
+pkg_upgrade() {
+    # shellcheck disable=SC2046
+    client upgrade $(versioned "$@")
+}
+pkg_downgrade() {
+    # shellcheck disable=SC2046
+    client downgrade $(versioned "$@")
+}
+pkg_remove() { client remove ${*:-$NAMES}; }
+pkg_reinstall() { client reinstall $NAMES; }
+pkg_installed() { rpm --query --queryformat '%{VERSION}-%{RELEASE}\n' "$1" 2>/dev/null | grep -v 'not installed' || :; }
 
 pkg_verify() { rpm --verify "$1"; }
 pkg_version() { rpm --query --queryformat '%{VERSION}' "$1"; }
 pkg_paths() { rpm --query --list "$1"; }
 
-pkg_listing() {
-    rpm --query --package --queryformat '[%{FILEMODES:perms} %{FILEUSERNAME}/%{FILEGROUPNAME} %{FILENAMES} %{FILEFLAGS:fflags}\n]' \
-        "$TOP/packages/$1"-[0-9]*.rpm |
-        awk '$1 !~ /^l/ && $4 !~ /g/ { print $1, $2, $3 }' # g: ghost, not installed
-}
+pkg_new_default() { printf '%s.rpmnew\n' "$1"; }
 
 # rpm renames a configuration that was changed, and removes one that was not.
 pkg_config_kept() {

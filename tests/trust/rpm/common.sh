@@ -5,12 +5,6 @@
 # BASE is the address of a folder with one repository a case; PASTE is what the
 # front page says to paste.
 
-# A stand-in is no release of anything, which zypper wants to know of itself.
-if [ -n "$STANDIN" ]; then
-    export ZYPP_REPO_RELEASEVER=9
-    EXPECTED="$EXPECTED|Enforced setting: [$]releasever"
-fi
-
 SMALL=spiffe-oidc-discovery-provider
 METADATA_CASES='repomd-tampered repomd-signature-tampered repomd-unsigned repomd-foreign'
 PACKAGE_CASES='payload-tampered rpm-unsigned rpm-foreign'

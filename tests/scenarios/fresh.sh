@@ -4,7 +4,7 @@ set -eu
 # shellcheck source=lib/common.sh
 . "$(dirname "$0")/lib/common.sh"
 
-pkg_prepare
+pkg_repository
 pkg_install
 unwarned 'installing'
 
@@ -12,12 +12,11 @@ for name in $NAMES; do
     same "$name verified against its package" '' "$(pkg_verify "$name" 2>&1 || :)"
 done
 
-# Each file has the mode it was packaged with, root owns it, and nobody else
-# may write to it.
+# Each file is there as the build made it, root owns it, and nobody else may
+# write to it; and there is no other.
 for name in $NAMES; do
-    listing=$(pkg_listing "$name")
-    [ -n "$listing" ] || fail "files of $name, expected some, got none"
-    while read -r mode owner path; do
+    [ -s "$LISTS/$name" ] || fail "the list of $name, expected some files, got none"
+    while read -r mode owner sum path; do
         got=$(stat --format '%A %U/%G' "$path" 2>&1) || fail "$path of $name, expected it to be there, got nothing"
         [ "$got" = "$mode $owner" ] || fail "$path of $name, expected '$mode $owner', got '$got'"
         [ "$owner" = root/root ] || fail "$path of $name, expected owner root/root, got $owner"
@@ -25,11 +24,13 @@ for name in $NAMES; do
         *[sStT]*) fail "$path of $name, expected no setuid, setgid or sticky bit, got $mode" ;;
         ????????w?) fail "$path of $name, expected it closed to others, got $mode" ;;
         esac
-        printf '%s %s %s\n' "$mode" "$owner" "$path"
-    done <<LISTING
-$listing
-LISTING
-    ok "$name: modes and owners of its $(printf '%s\n' "$listing" | wc -l) files and directories"
+        [ "$sum" = - ] || [ "$(digest "$path")" = "$sum" ] || fail "$path of $name, expected sha256 $sum, got $(digest "$path")"
+    done <"$LISTS/$name"
+    for path in $(pkg_paths "$name"); do
+        [ "$path" = /. ] || [ -L "$path" ] || [ ! -e "$path" ] || grep -q " $path\$" "$LISTS/$name" ||
+            fail "$path of $name, expected no such path, got $(ls -ld "$path")"
+    done
+    ok "$name: its $(wc -l <"$LISTS/$name") files and folders are as they were built"
 done
 
 users_are_there

@@ -80,7 +80,7 @@ purge_of_an_unused_install_leaves_nothing() {
     same 'what that purge leaves' '' "$(leftovers)"
 }
 
-pkg_prepare
+pkg_repository
 pkg_install
 unwarned 'installing'
 bring_up

@@ -1,0 +1,300 @@
+package suite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-version"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/distro"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/frontpage"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/manifest"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/web"
+)
+
+// stage is what the scenarios play on: a repository as a user meets it, signed
+// by a key made for the purpose, with the version under test and those that it
+// is upgraded from.
+type stage struct {
+	built
+	place    string // folder with everything
+	key      *testKey
+	now      time.Time
+	versions []string // with the packaging's release, the one under test last
+}
+
+// openStage makes the repository and serves it until ctx ends. The stage's
+// folder is the caller's to remove, by close.
+func (b built) openStage(ctx context.Context) (s *stage, err error) {
+	s = &stage{built: b, now: time.Now().UTC().Truncate(time.Second)}
+	if s.place, err = os.MkdirTemp("", "spire-packages-stage-"); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
+	if s.key, err = newTestKey(ctx, "SPIRE packages rehearsal <rehearsal@example.org>", s.now); err != nil {
+		return nil, err
+	}
+	if err := s.publish(ctx); err != nil {
+		return nil, fmt.Errorf("publishing what the distributions install: %w", err)
+	}
+	if err := s.expect(ctx); err != nil {
+		return nil, fmt.Errorf("listing what the packages have: %w", err)
+	}
+	return s, s.serve(ctx)
+}
+
+func (s *stage) close() {
+	if s.key != nil {
+		_ = s.key.close() // what is left is in the system's folder for such things
+	}
+	_ = os.RemoveAll(s.place)
+}
+
+// folder is a place of the stage's, which is made if need be.
+func (s *stage) folder(name string) string { return filepath.Join(s.place, name) }
+
+// publish signs all versions and publishes them at once.
+func (s *stage) publish(ctx context.Context) error {
+	signed, err := s.Pipeline.Sign(ctx, s.options, s.key.signer, pipeline.Builder{}, s.folder("signed"))
+	if err != nil {
+		return err
+	}
+	files := signed.Paths()
+	source, err := pkgdef.LoadSource(s.Root, pipeline.SourceName)
+	if err != nil {
+		return err
+	}
+	for i, earlier := range earlier(source, s.result.Tree.Version) {
+		made, err := s.earlier(ctx, earlier, i == 0)
+		if err != nil {
+			return fmt.Errorf("building %s, to upgrade from: %w", earlier, err)
+		}
+		files = append(files, made...)
+		s.versions = append(s.versions, fmt.Sprintf("%s-%d", earlier, source.Release))
+	}
+	s.versions = append(s.versions, fmt.Sprintf("%s-%d", s.result.Tree.Label(), source.Release))
+	_, err = s.Pipeline.Publish(ctx, pipeline.Archive{
+		Dir: s.folder("www"), URL: distro.WebURL, Signer: s.key.signer, Now: s.now, Refresh: true,
+	}, files)
+	return err
+}
+
+// earlier builds a version to upgrade from: binary packages only, beside what
+// is built for its own sake, and kept like it. The first one's configurations
+// are not quite those of today, as it happens over the years.
+func (s *stage) earlier(ctx context.Context, number string, first bool) ([]string, error) {
+	p := s.Pipeline
+	p.Dist = artifact.Dist(filepath.Join(string(p.Dist), ".earlier"))
+	if first {
+		p.Root = s.folder("definitions")
+		if err := s.olderDefinitions(ctx, p.Root); err != nil {
+			return nil, err
+		}
+	}
+	options := s.options
+	options.Version, options.Formats = number, []string{string(distro.Deb), string(distro.RPM)}
+	signed, err := p.Sign(ctx, options, s.key.signer, pipeline.Builder{}, s.folder("signed"))
+	return signed.Paths(), err
+}
+
+// olderDefinitions makes definitions with one more line in each configuration.
+func (s *stage) olderDefinitions(ctx context.Context, root string) error {
+	if err := s.copyDefinitions(ctx, root); err != nil {
+		return err
+	}
+	files, err := filepath.Glob(filepath.Join(root, "packages", "*", "*.conf"))
+	if err != nil || len(files) == 0 {
+		return errors.Join(err, errors.New("the packages have no configuration"))
+	}
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		if err := artifact.WriteBytes(file, 0o644, append(content, "# The default of an earlier version.\n"...)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// copyDefinitions copies what says how packages are made.
+func (b built) copyDefinitions(ctx context.Context, root string) error {
+	if err := os.MkdirAll(root, 0o755); err != nil {
+		return err
+	}
+	for _, name := range []string{"packages", "units", "srpm"} {
+		if err := b.command(ctx, "cp", "-r", filepath.Join(b.Root, name), root); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// earlier are the known versions that lead to the one under test, oldest first:
+// the newest patch of the minor before it, and the oldest known of its own.
+// SPIRE is upgraded one minor at a time.
+func earlier(source pkgdef.Source, under string) []string {
+	current, err := version.NewVersion(under)
+	if err != nil {
+		return nil
+	}
+	known := map[int][]*version.Version{} // of the same major, by minor
+	for number := range source.Releases {
+		v, err := version.NewVersion(number)
+		if err == nil && v.LessThan(current) && v.Segments()[0] == current.Segments()[0] {
+			known[v.Segments()[1]] = append(known[v.Segments()[1]], v)
+		}
+	}
+	var chain []string
+	compare := func(a, b *version.Version) int { return a.Compare(b) }
+	minor := current.Segments()[1]
+	if before := known[minor-1]; len(before) > 0 {
+		chain = append(chain, slices.MaxFunc(before, compare).String())
+	}
+	if same := known[minor]; len(same) > 0 {
+		chain = append(chain, slices.MinFunc(same, compare).String())
+	}
+	return chain
+}
+
+// expect writes for each package what it has, as the build made it: a line a
+// file or folder, "MODE OWNER/GROUP SHA256 PATH".
+func (s *stage) expect(ctx context.Context) error {
+	for _, format := range []distro.Format{distro.Deb, distro.RPM} {
+		for _, arch := range s.options.Arches {
+			folder := filepath.Join(s.folder("expected"), fmt.Sprintf("%s-%s", format, arch))
+			if err := os.MkdirAll(folder, 0o755); err != nil {
+				return err
+			}
+			for _, file := range (distro.Row{Format: format}).Select(s.files(string(format)), arch) {
+				m, err := manifest.Read(ctx, file)
+				if err != nil {
+					return err
+				}
+				name := m["field Package"] + m["field NAME"] // a deb's, an rpm's
+				if err := artifact.WriteBytes(filepath.Join(folder, name), 0o644, []byte(listing(m))); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// listing is what a package installs. Ghosts are not, and a link has no mode.
+func listing(m manifest.Manifest) string {
+	var lines []string
+	for item, value := range m {
+		path, isFile := strings.CutPrefix(item, "file ")
+		words := strings.Fields(value)
+		if !isFile || path == "/" || strings.HasPrefix(strings.ToLower(words[0]), "l") || ghost(words) {
+			continue
+		}
+		sum := m["content "+path]
+		if sum == "" {
+			sum = "-"
+		}
+		lines = append(lines, fmt.Sprintf("%s %s %s %s\n", words[0], strings.Replace(words[1], ":", "/", 1), sum, path))
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "")
+}
+
+// ghost says whether rpm's flags of a file say that it is only spoken of.
+func ghost(words []string) bool {
+	return slices.ContainsFunc(words, func(word string) bool {
+		flags, ok := strings.CutPrefix(word, "flags=")
+		return ok && strings.Contains(flags, "g")
+	})
+}
+
+// serve answers on a socket that the containers get, until ctx ends.
+func (s *stage) serve(ctx context.Context) error {
+	folder := s.folder("web")
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return err
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "unix", filepath.Join(folder, distro.WebSocket))
+	if err != nil {
+		return fmt.Errorf("serving the repository: %w", err)
+	}
+	go func() { _ = web.ServeOn(ctx, listener, s.folder("www")) }()
+	return s.pastes()
+}
+
+// pastes are the front page's lines, a file each.
+func (s *stage) pastes() error {
+	page, err := os.ReadFile(filepath.Join(s.folder("www"), "index.html"))
+	if err != nil {
+		return err
+	}
+	pastes, err := frontpage.Pastes(page)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(s.folder("pastes"), 0o755); err != nil {
+		return err
+	}
+	for id, lines := range pastes {
+		if err := os.WriteFile(filepath.Join(s.folder("pastes"), id), []byte(lines+"\n"), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// host is this machine, ready to play the scenarios on the stage.
+func (s *stage) host() (*distro.Host, error) {
+	host, err := s.hostFor("scenarios")
+	if err != nil {
+		return nil, err
+	}
+	host.Web = s.folder("web")
+	host.Folders = map[string]string{}
+	for _, name := range []string{"expected", "pastes"} {
+		host.Folders[name] = s.folder(name)
+	}
+	host.Vars = []string{"VERSIONS=" + strings.Join(s.versions, " "), "URL=" + distro.WebURL}
+	return host, nil
+}
+
+// places are the rows, or the one of that name, on the architectures that
+// packages were built for. Where none were, that is counted.
+func (b built) places(tally *Tally, only string) ([]distro.Place, error) {
+	rows, err := distro.Load(filepath.Join(b.Root, "tests", "distros.yaml"))
+	if err != nil {
+		return nil, err
+	}
+	var places []distro.Place
+	for _, row := range rows {
+		for _, arch := range row.Architectures {
+			place := distro.Place{Row: row, Arch: arch}
+			switch {
+			case only != "" && only != place.Name():
+			case slices.Contains(b.options.Arches, arch):
+				places = append(places, place)
+			default:
+				tally.Count(place.Name(), Skip{"no packages for " + arch + " were built (-arch=amd64,arm64 builds them)"}, 0)
+			}
+		}
+	}
+	if only != "" && len(places) == 0 {
+		return nil, fmt.Errorf("tests/distros.yaml has no row %s for %s", only, strings.Join(b.options.Arches, ", "))
+	}
+	return places, nil
+}
