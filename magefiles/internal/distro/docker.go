@@ -22,6 +22,8 @@ type container struct {
 	cgroups string
 	// network is whether it has this machine's.
 	network bool
+	// emulated is whether its programs are another architecture's.
+	emulated bool
 	// web is this machine's folder with a socket to serve inside; see web.go.
 	web string
 }
@@ -53,7 +55,8 @@ func (c container) create() run.Command {
 	if c.web != "" {
 		args = append(args, "--volume", c.web+":/"+webInside)
 	}
-	return run.New("docker", append(args, c.image, "/lib/systemd/systemd")...)
+	// As the entry point, it is started also where the image has another.
+	return run.New("docker", append(args, "--entrypoint", "/lib/systemd/systemd", c.image)...)
 }
 
 // put unpacks a tar stream from standard input into the container's root.
@@ -74,6 +77,32 @@ func (c container) remove(ctx context.Context) error {
 	return err
 }
 
+// discard removes the container also when the context is the reason to stop.
+func (c container) discard(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stepTime)
+	defer cancel()
+	if err := c.remove(ctx); err != nil {
+		return fmt.Errorf("removing the container: %w", err)
+	}
+	return nil
+}
+
+// prepare runs a shell script with arguments in a container of this machine's
+// network, without systemd and without more rights than Docker gives.
+func (c container) prepare(script string, args []string) run.Command {
+	words := []string{
+		"run", "--name", c.name, "--label", ownerLabel + "=" + c.owner,
+		"--network", "host", "--entrypoint", "/bin/sh", c.image, "-ec", script, "sh",
+	}
+	return run.New("docker", append(words, args...)...)
+}
+
+// commit keeps the container's files as an image. Without its label, which would
+// make every container of the image one of ours.
+func (c container) commit(tag string) run.Command {
+	return run.New("docker", "commit", "--change", "LABEL "+ownerLabel+"=", c.name, tag)
+}
+
 // exec runs a program inside, with the given KEY=value variables.
 func (c container) exec(vars []string, args ...string) run.Command {
 	words := []string{"exec"}
@@ -89,6 +118,10 @@ func imageExists(tag string) run.Command {
 
 func importImage(tarball, tag string) run.Command {
 	return run.New("docker", "import", tarball, tag)
+}
+
+func pullImage(reference, arch string) run.Command {
+	return run.New("docker", "pull", "--quiet", "--platform", "linux/"+arch, reference)
 }
 
 // listOwned lists our containers, running or not: name, tab, owner.
@@ -146,14 +179,15 @@ func (c container) reboot(ctx context.Context) error {
 	return c.start().Run(ctx)
 }
 
-// bootTime is how long systemd may take. It needs a second or two, emulated
-// ten times that.
+// bootTime is how long systemd may take. It needs a second or two, on a busy
+// machine ten times that.
 const bootTime = 60 * time.Second
 
 // booted waits until systemd has started all there is to start. Failed units
 // do not stop a boot: it gives their names.
-func (c container) booted(ctx context.Context) (failed []string, err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, bootTime, fmt.Errorf("systemd was not up after %s", bootTime))
+func (c container) booted(ctx context.Context, patience int) (failed []string, err error) {
+	limit := bootTime * time.Duration(patience)
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("systemd was not up after %s", limit))
 	defer cancel()
 	last := ""
 	for {
@@ -164,6 +198,9 @@ func (c container) booted(ctx context.Context) (failed []string, err error) {
 		case "degraded":
 			return c.failedUnits(ctx)
 		}
+		if err != nil && strings.HasSuffix(lastLine(err), " is not running") {
+			return nil, c.ended(ctx)
+		}
 		if ctx.Err() == nil { // else err only says that it was interrupted
 			last = strings.TrimSpace(state + " " + lastLine(err))
 		}
@@ -173,6 +210,15 @@ func (c container) booted(ctx context.Context) (failed []string, err error) {
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
+}
+
+// ended is what a container said last that did not stay up.
+func (c container) ended(ctx context.Context) error {
+	said, err := run.New("docker", "logs", "--tail", "5", c.name).Combined(ctx)
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("systemd ended at once: %s", strings.Join(strings.Fields(said), " "))
 }
 
 func (c container) failedUnits(ctx context.Context) ([]string, error) {

@@ -27,15 +27,14 @@ func cacheDir(t *testing.T) string {
 	return filepath.Join(dir, "spire-packages", "roots")
 }
 
-// debian is a root small enough for a test, and the same as the real row's, so
-// that it is made once.
-func debian(t *testing.T) Row {
+// row is a row of the real file.
+func row(t *testing.T, name string) Row {
 	t.Helper()
 	rows, err := Load("../../../tests/distros.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return rows[slices.IndexFunc(rows, func(r Row) bool { return r.Name == "debian-12" })]
+	return rows[slices.IndexFunc(rows, func(r Row) bool { return r.Name == name })]
 }
 
 // driver is a Host whose scenarios are the given scripts, with a file for them
@@ -45,7 +44,8 @@ func driver(t *testing.T, scripts map[string]string) (*Host, Place, *strings.Bui
 	if testing.Short() {
 		t.Skip("boots a container")
 	}
-	row := debian(t)
+	// A root small enough for a test, and the real row's, so that it is made once.
+	row := row(t, "debian-12")
 	if err := reachable(t.Context()); err != nil {
 		t.Skip(err)
 	}
@@ -196,6 +196,29 @@ func TestCancelled(t *testing.T) {
 		t.Errorf("it took %s to stop", took)
 	}
 	noContainers(t)
+}
+
+// TestEndsAtOnce: what cannot come up is not waited for, and its word is passed on.
+func TestEndsAtOnce(t *testing.T) {
+	h, place, _ := driver(t, nil)
+	image, err := h.image(t.Context(), place)
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken := temporary(t, image)
+	tag := "spire-packages-root:broken"
+	t.Cleanup(func() { _ = run.New("docker", "rmi", "--force", tag).Run(context.Background()) })
+	c := container{name: broken.name + "-up", image: tag, owner: broken.owner, cgroups: t.TempDir()}
+	t.Cleanup(func() { _ = c.discard(context.Background()) })
+	spoil := "printf '#!/bin/sh\necho no such luck\nexit 1\n' >/lib/systemd/systemd"
+	for _, command := range []run.Command{broken.prepare(spoil, nil), broken.commit(tag), c.create(), c.start()} {
+		if err := command.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := c.booted(t.Context(), 1); err == nil || err.Error() != "systemd ended at once: no such luck" {
+		t.Errorf("got %v", err)
+	}
 }
 
 // TestClear plays the run after one that was killed.

@@ -41,8 +41,9 @@ type Host struct {
 	// Log gets one line for each step that ended; nil means none.
 	Log io.Writer
 
-	mu      sync.Mutex // guards Log
-	cleared sync.Once  // containers of killed runs are looked for once
+	mu        sync.Mutex // guards Log
+	cleared   sync.Once  // containers of killed runs are looked for once
+	unreached error      // why no image came from the registry; see pulled.pull
 }
 
 // stepTime bounds what only Docker does: create, copy, start, remove.
@@ -175,7 +176,7 @@ func (h *Host) scenario(ctx context.Context, b bench, name string) Result {
 	start := time.Now()
 	kept := filepath.Join(h.Reports, b.place.Name(), name)
 	said, err := h.attempt(ctx, b, name, kept)
-	result := Result{Row: b.place.Name(), Tier: b.place.Tier, Scenario: name, Status: Passed, Checks: said.checks, Logs: kept}
+	result := Result{Row: b.place.Name(), Arch: b.place.Arch, Tier: b.place.Tier, Scenario: name, Status: Passed, Checks: said.checks, Logs: kept}
 	if err == nil && said.checks == 0 {
 		err = errors.New("it checked nothing")
 	}
@@ -198,21 +199,15 @@ func (h *Host) attempt(ctx context.Context, b bench, name, kept string) (said *t
 	}
 	defer func() { _ = said.Close() }() // a log that lacks its end is no failure
 	c := container{
-		name:    fmt.Sprintf("spire-packages-%s-%s-%d", b.place.Name(), strings.ReplaceAll(name, "/", "-"), os.Getpid()),
-		image:   b.image,
-		owner:   b.owner,
-		cgroups: b.cgroups,
-		network: h.Network,
-		web:     h.Web,
+		name:     fmt.Sprintf("spire-packages-%s-%s-%d", b.place.Name(), strings.ReplaceAll(name, "/", "-"), os.Getpid()),
+		image:    b.image,
+		owner:    b.owner,
+		cgroups:  b.cgroups,
+		network:  h.Network,
+		web:      h.Web,
+		emulated: b.place.Arch != runtime.GOARCH,
 	}
-	// The context may be the reason to stop: the removal must not depend on it.
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stepTime)
-		defer cancel()
-		if gone := c.remove(ctx); gone != nil {
-			err = errors.Join(err, fmt.Errorf("removing the container: %w", gone))
-		}
-	}()
+	defer func() { err = errors.Join(err, c.discard(ctx)) }()
 	if err := h.boot(ctx, c, b.place); err != nil {
 		return said, err
 	}
@@ -251,7 +246,7 @@ func (h *Host) scripts() map[string]string {
 
 // await waits for systemd, and says which units of the root's own failed.
 func (h *Host) await(ctx context.Context, c container, place Place) error {
-	failed, err := c.booted(ctx)
+	failed, err := c.booted(ctx, place.patience())
 	if err != nil {
 		return fmt.Errorf("booting the container: %w", err)
 	}

@@ -28,12 +28,22 @@ func TestCommands(t *testing.T) {
 			` --label spire-packages.owner=7.9 --network none --cap-add ALL --cap-drop SYS_RESOURCE` +
 			` --security-opt seccomp=unconfined --security-opt apparmor=unconfined --cgroupns host` +
 			` --volume /sys/fs/cgroup/unified:/sys/fs/cgroup:rw --tmpfs /run --tmpfs /run/lock --tmpfs /tmp:exec` +
-			` --stop-signal SIGRTMIN+3 --env container=docker image:1 /lib/systemd/systemd`},
+			` --stop-signal SIGRTMIN+3 --env container=docker --entrypoint /lib/systemd/systemd image:1`},
 		{container{network: true, web: "/w"}.create(), `docker create --name '' --hostname spire-packages` +
 			` --label spire-packages.owner= --network host --cap-add ALL --cap-drop SYS_RESOURCE` +
 			` --security-opt seccomp=unconfined --security-opt apparmor=unconfined --cgroupns host` +
 			` --volume :/sys/fs/cgroup:rw --tmpfs /run --tmpfs /run/lock --tmpfs /tmp:exec` +
-			` --stop-signal SIGRTMIN+3 --env container=docker --volume /w:/opt/spire-packages/web '' /lib/systemd/systemd`},
+			` --stop-signal SIGRTMIN+3 --env container=docker --volume /w:/opt/spire-packages/web --entrypoint /lib/systemd/systemd ''`},
+		// A host with cgroup v2 alone.
+		{container{name: "x", cgroups: "/sys/fs/cgroup", image: "image:1"}.create(), `docker create --name x --hostname spire-packages` +
+			` --label spire-packages.owner= --network none --cap-add ALL --cap-drop SYS_RESOURCE` +
+			` --security-opt seccomp=unconfined --security-opt apparmor=unconfined --cgroupns host` +
+			` --volume /sys/fs/cgroup:/sys/fs/cgroup:rw --tmpfs /run --tmpfs /run/lock --tmpfs /tmp:exec` +
+			` --stop-signal SIGRTMIN+3 --env container=docker --entrypoint /lib/systemd/systemd image:1`},
+		{pullImage("127.0.0.1:5000/x:1", "arm64"), `docker pull --quiet --platform linux/arm64 127.0.0.1:5000/x:1`},
+		{c.prepare("true", []string{"curl", "gpg"}), `docker run --name spire-packages-x --label spire-packages.owner=7.9` +
+			` --network host --entrypoint /bin/sh image:1 -ec true sh curl gpg`},
+		{c.commit("x:1"), `docker commit --change 'LABEL spire-packages.owner=' spire-packages-x x:1`},
 		{c.put(), `docker cp --quiet - spire-packages-x:/`},
 		{c.start(), `docker start spire-packages-x`},
 		{c.stop(), `docker stop spire-packages-x`},
@@ -44,6 +54,10 @@ func TestCommands(t *testing.T) {
 		{importImage("/c/x.tar", "image:1"), `docker import /c/x.tar image:1`},
 		{root{Image{Suite: "bookworm", Packages: []string{"curl", "apt", "curl"}}, "arm64"}.command(),
 			`mmdebstrap --variant=minbase --format=tar --architectures=arm64 --include=apt,curl bookworm -`},
+		// That any age is taken must not stay in the root.
+		{root{Image{Suite: "sid", Packages: []string{"curl"}, AnyAge: true}, "amd64"}.command(),
+			`mmdebstrap --variant=minbase --format=tar --architectures=amd64 --include=curl` +
+				` '--aptopt=Acquire::Check-Valid-Until "false"' '--customize-hook=rm "$1"/etc/apt/apt.conf.d/99mmdebstrap' sid -`},
 	} {
 		if got := test.command.String(); got != test.want {
 			t.Errorf("got  %s\nwant %s", got, test.want)
@@ -72,24 +86,24 @@ func TestRecipeHash(t *testing.T) {
 	}
 }
 
-// TestProvide runs a stand-in for mmdebstrap, by its name in PATH.
-func TestProvide(t *testing.T) {
+// TestTarball runs a stand-in for mmdebstrap, by its name in PATH.
+func TestTarball(t *testing.T) {
 	r := root{Image{Suite: "bookworm", Packages: []string{"curl"}}, "amd64"}
 	programs := t.TempDir()
 	t.Setenv("PATH", programs)
 	cache := filepath.Join(t.TempDir(), "cache")
 
-	if _, err := r.provide(t.Context(), cache, io.Discard); !errors.Is(err, ErrSkip) {
+	if _, err := r.tarball(t.Context(), cache, io.Discard); !errors.Is(err, ErrSkip) {
 		t.Errorf("without mmdebstrap: %v, want ErrSkip", err)
 	}
 	program(t, programs, "mmdebstrap", "echo half; exit 3")
-	if _, err := r.provide(t.Context(), cache, io.Discard); err == nil || exists(filepath.Join(cache, r.file())) {
+	if _, err := r.tarball(t.Context(), cache, io.Discard); err == nil || exists(filepath.Join(cache, r.file())) {
 		t.Errorf("a root that failed half way: %v, and it is kept: %t", err, exists(filepath.Join(cache, r.file())))
 	}
 	left := filepath.Join(cache, "root-x.tar.tmp-1")
 	write(t, left, "of a killed run")
 	program(t, programs, "mmdebstrap", "echo whole")
-	path, err := r.provide(t.Context(), cache, io.Discard)
+	path, err := r.tarball(t.Context(), cache, io.Discard)
 	if text, _ := os.ReadFile(path); err != nil || string(text) != "whole\n" {
 		t.Errorf("made %q, %v", text, err)
 	}
@@ -97,7 +111,7 @@ func TestProvide(t *testing.T) {
 		t.Error("what a killed run left is still there")
 	}
 	program(t, programs, "mmdebstrap", "exit 3")
-	if _, err := r.provide(t.Context(), cache, io.Discard); err != nil {
+	if _, err := r.tarball(t.Context(), cache, io.Discard); err != nil {
 		t.Errorf("a root that is there is made again: %v", err)
 	}
 }
@@ -282,7 +296,7 @@ func TestPack(t *testing.T) {
 	deb := filepath.Join(t.TempDir(), "a.deb")
 	write(t, deb, "deb")
 	var stream bytes.Buffer
-	if err := pack(&stream, []string{deb}, h.scripts(), true); err != nil {
+	if err := pack(&stream, []string{deb}, h.scripts(), container{web: "/w", emulated: true}.units()...); err != nil {
 		t.Fatal(err)
 	}
 	var got []string
@@ -308,7 +322,10 @@ drwxr-xr-x opt/spire-packages/scenarios/lib/
 L--------- etc/systemd/system/systemd-modules-load.service
 -rw-r--r-- etc/systemd/system/test-web.socket
 -rw-r--r-- etc/systemd/system/test-web.service
-L--------- etc/systemd/system/sockets.target.wants/test-web.socket
+-rw-r--r-- etc/systemd/system/sockets.target.d/test-web.conf
+-rw-r--r-- etc/systemd/system/systemd-sysusers.service.d/emulated.conf
+-rw-r--r-- etc/systemd/system/systemd-tmpfiles-setup.service.d/emulated.conf
+-rw-r--r-- etc/systemd/system/systemd-tmpfiles-setup-dev.service.d/emulated.conf
 -rw-r--r-- opt/spire-packages/packages/a.deb
 -rw-r--r-- opt/spire-packages/expected/a.files
 -rw-r--r-- opt/spire-packages/scenarios/a.sh

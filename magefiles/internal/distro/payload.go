@@ -24,7 +24,7 @@ func deliver(ctx context.Context, c container, packages []string, scripts map[st
 	reader, writer := io.Pipe()
 	packed := make(chan error, 1)
 	go func() {
-		err := pack(writer, packages, scripts, c.web != "")
+		err := pack(writer, packages, scripts, c.units()...)
 		writer.CloseWithError(err)
 		packed <- err
 	}()
@@ -38,10 +38,38 @@ func deliver(ctx context.Context, c container, packages []string, scripts map[st
 	return err
 }
 
+// unitDir is where a machine's own units are.
+const unitDir = "etc/systemd/system"
+
+// unit is a file for systemd.
+type unit struct{ name, text string }
+
+// units are those that a container needs for what it is given.
+func (c container) units() []unit {
+	var units []unit
+	if c.web != "" {
+		units = append(units, webUnits()...)
+	}
+	if c.emulated {
+		units = append(units, uncredited()...)
+	}
+	return units
+}
+
+// uncredited are drop-ins for units that need what an emulator does not have:
+// without them a container boots without most of what tmpfiles.d asks for.
+func uncredited() []unit {
+	var units []unit
+	for _, name := range []string{"systemd-sysusers", "systemd-tmpfiles-setup", "systemd-tmpfiles-setup-dev"} {
+		units = append(units, unit{name + ".service.d/emulated.conf", "[Service]\nLoadCredential=\nSetCredential=\n"})
+	}
+	return units
+}
+
 // pack writes the tar stream. An empty /var/log/journal makes journald keep
 // its journal on disk, over a reboot of the container. Kernel modules are the
 // host's to load: from systemd 257 on, a container's unit for it fails.
-func pack(w io.Writer, packages []string, scripts map[string]string, web bool) error {
+func pack(w io.Writer, packages []string, scripts map[string]string, units ...unit) error {
 	archive := tar.NewWriter(w)
 	names := slices.Sorted(maps.Keys(scripts))
 	dirs := []string{"var/log/journal", inside, path.Join(inside, "packages")}
@@ -53,11 +81,11 @@ func pack(w io.Writer, packages []string, scripts map[string]string, web bool) e
 			return err
 		}
 	}
-	if err := packLink(archive, "etc/systemd/system/systemd-modules-load.service", "/dev/null"); err != nil {
+	if err := packLink(archive, path.Join(unitDir, "systemd-modules-load.service"), "/dev/null"); err != nil {
 		return err
 	}
-	if web {
-		if err := packWeb(archive); err != nil {
+	for _, u := range units {
+		if err := packText(archive, path.Join(unitDir, u.name), u.text); err != nil {
 			return err
 		}
 	}

@@ -147,10 +147,8 @@ func (h *Host) Rebuild(ctx context.Context, job Job) error {
 	defer func() { _ = said.Close() }()
 	c := container{name: fmt.Sprintf("spire-packages-rebuild-%s-%d", job.Name, os.Getpid()), image: made.image, owner: made.owner}
 	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stepTime)
-		defer cancel()
-		if err := c.remove(ctx); err != nil {
-			h.say("removing container " + c.name + ": " + err.Error())
+		if err := c.discard(ctx); err != nil {
+			h.say(c.name + ": " + err.Error())
 		}
 	}()
 	if err := h.work(ctx, c, job, said); err != nil {

@@ -24,6 +24,7 @@ const (
 // exactly one, also when the row never came up.
 type Result struct {
 	Row      string // name of the place
+	Arch     string
 	Tier     Tier
 	Scenario string
 	Status   Status
@@ -81,7 +82,7 @@ func every(place Place, scenarios []string, err error) Report {
 	}
 	report := make(Report, len(scenarios))
 	for i, name := range scenarios {
-		report[i] = Result{Row: place.Name(), Tier: place.Tier, Scenario: name, Status: status, Reason: err.Error()}
+		report[i] = Result{Row: place.Name(), Arch: place.Arch, Tier: place.Tier, Scenario: name, Status: status, Reason: err.Error()}
 	}
 	return report
 }

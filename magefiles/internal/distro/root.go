@@ -10,9 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
-	"time"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
@@ -32,17 +30,12 @@ func (r root) command() run.Command {
 		"--variant=minbase",
 		"--format=tar",
 		"--architectures=" + r.arch,
-		"--include=" + strings.Join(r.packages(), ","),
+		"--include=" + strings.Join(r.image.packages(), ","),
 	}
 	if r.image.AnyAge {
-		args = append(args, `--aptopt=Acquire::Check-Valid-Until "false"`)
+		args = append(args, `--aptopt=Acquire::Check-Valid-Until "false"`, `--customize-hook=rm "$1"/etc/apt/apt.conf.d/99mmdebstrap`)
 	}
 	return run.New("mmdebstrap", append(args, r.image.Suite, "-")...)
-}
-
-// packages is sorted, so that the order in the file does not matter.
-func (r root) packages() []string {
-	return slices.Compact(slices.Sorted(slices.Values(r.image.Packages)))
 }
 
 // hash is over all that decides what is in the root. A stand-in's own package
@@ -62,9 +55,18 @@ func (r root) tag() string {
 	return fmt.Sprintf("spire-packages-root:%s-%s-%s", r.image.Suite, r.arch, r.hash())
 }
 
-// provide gives the path of the root's tarball in the cache, which it fills
+// provide makes an image of the root's tarball.
+func (r root) provide(ctx context.Context, h *Host) error {
+	tarball, err := r.tarball(ctx, h.Cache, h.Log)
+	if err != nil {
+		return err
+	}
+	return importImage(tarball, r.tag()).Run(ctx)
+}
+
+// tarball gives the path of the root's tarball in the cache, which it fills
 // when needed. The tarball gets its name when it is whole.
-func (r root) provide(ctx context.Context, cache string, log io.Writer) (string, error) {
+func (r root) tarball(ctx context.Context, cache string, log io.Writer) (string, error) {
 	path := filepath.Join(cache, r.file())
 	if exists(path) {
 		return path, nil
@@ -91,24 +93,6 @@ func (r root) provide(ctx context.Context, cache string, log io.Writer) (string,
 		return command.Run(ctx)
 	})
 	return path, err
-}
-
-// image makes the place's image, if it is not there, and gives its name.
-func (h *Host) image(ctx context.Context, place Place) (string, error) {
-	r := root{image: place.Image, arch: place.Arch}
-	if imageExists(r.tag()).Run(ctx) == nil {
-		return r.tag(), nil
-	}
-	start := time.Now()
-	tarball, err := r.provide(ctx, h.Cache, h.Log)
-	if err == nil {
-		err = importImage(tarball, r.tag()).Run(ctx)
-	}
-	if err != nil {
-		return "", fmt.Errorf("making the root of %s: %w", place.Name(), err)
-	}
-	h.say(progress(place.Name(), "root", time.Since(start), ""))
-	return r.tag(), nil
 }
 
 func exists(path string) bool {

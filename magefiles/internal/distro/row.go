@@ -8,13 +8,13 @@ package distro
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -35,16 +35,20 @@ type Row struct {
 	EndOfLife     Date     `yaml:"end-of-life"`
 }
 
-// Image is the recipe of a row's root file system.
+// Image is the recipe of a row's root file system: one that mmdebstrap makes of
+// a suite, or one that a registry has.
 type Image struct {
-	Suite    string   `yaml:"suite"`    // Debian suite for mmdebstrap
-	Packages []string `yaml:"packages"` // installed on top of the minimal base
+	Suite string `yaml:"suite"` // Debian suite for mmdebstrap
+	// Reference is name:tag, as in Docker's default registry.
+	Reference string   `yaml:"reference"`
+	Packages  []string `yaml:"packages"` // installed on top of the minimal base
 	// StandIn says that the root is a Debian with another family's package
 	// manager: its package database is empty, and the scenarios install a
 	// package that provides what such a distribution would.
 	StandIn bool `yaml:"stand-in"`
 	// AnyAge takes package lists whose date has passed, as a mirror that lags
-	// has them of a moving suite. The setting stays in the root.
+	// has them of a moving suite. The setting does not stay in the root, where a
+	// repository of ours that has expired must be refused.
 	AnyAge bool `yaml:"any-age"`
 }
 
@@ -66,14 +70,21 @@ const (
 	Informing Tier = "informing"
 )
 
-// Date is a day, written 2006-01-02.
+// Date is a day, written 2006-01-02, or as rolling: one that never comes.
 type Date struct{ time.Time }
+
+// rolling is the end of life of what is not released but moves on.
+var rolling = time.Date(9999, time.December, 31, 0, 0, 0, 0, time.UTC)
 
 // UnmarshalYAML reads the day.
 func (d *Date) UnmarshalYAML(node *yaml.Node) error {
+	if node.Value == "rolling" {
+		d.Time = rolling
+		return nil
+	}
 	day, err := time.Parse(time.DateOnly, node.Value)
 	if err != nil {
-		return fmt.Errorf("line %d: %q is not a day of the form 2006-01-02", node.Line, node.Value)
+		return fmt.Errorf("line %d: %q is neither a day of the form 2006-01-02 nor rolling", node.Line, node.Value)
 	}
 	d.Time = day
 	return nil
@@ -123,8 +134,11 @@ func decode(data []byte, value any) error {
 	return nil
 }
 
-// The forms of what ends up in command lines, file names and container names.
+// The forms of what ends up in command lines, file names and container names. A
+// reference has no host: its first part would hold a dot or a colon, or be
+// localhost.
 var (
+	reference   = regexp.MustCompile(`^([a-z0-9]+([_-][a-z0-9]+)*/)?[a-z0-9]+([._-][a-z0-9]+)*:[A-Za-z0-9_][A-Za-z0-9_.-]*$`)
 	rowName     = regexp.MustCompile(`^[a-z0-9]+([.-][a-z0-9]+)*$`)
 	suiteName   = regexp.MustCompile(`^[a-z]+$`)
 	packageName = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]+$`)
@@ -147,9 +161,8 @@ func (r Row) validate() error {
 	add(!rowName.MatchString(r.Name), "name %q is not of the form debian-12", r.Name)
 	add(!slices.Contains(formats, r.Format), "format %q is not one of %v", r.Format, formats)
 	add(!slices.Contains(clients[r.Format], r.Client()), "client %q is not one of %v", r.Manager, clients[r.Format])
-	add(!suiteName.MatchString(r.Image.Suite), "image: suite %q is not a Debian suite", r.Image.Suite)
-	for _, name := range r.Image.Packages {
-		add(!packageName.MatchString(name), "image: %q is not a package name", name)
+	if err := r.Image.validate(); err != nil {
+		errs = append(errs, fmt.Errorf("image: %w", err))
 	}
 	add(len(r.Architectures) == 0, "there is no architecture")
 	for _, arch := range r.Architectures {
@@ -158,6 +171,30 @@ func (r Row) validate() error {
 	add(!slices.Contains(tiers, r.Tier), "tier %q is not one of %v", r.Tier, tiers)
 	add(r.EndOfLife.IsZero(), "there is no end-of-life")
 	return errors.Join(errs...)
+}
+
+func (i Image) validate() error {
+	switch {
+	case (i.Suite == "") == (i.Reference == ""):
+		return errors.New("it needs a suite or a reference, and not both")
+	case i.Suite != "" && !suiteName.MatchString(i.Suite):
+		return fmt.Errorf("suite %q is not a Debian suite", i.Suite)
+	case i.Reference != "" && (!reference.MatchString(i.Reference) || strings.HasPrefix(i.Reference, "localhost/")):
+		return fmt.Errorf("reference %q is not of the form fedora:44 or owner/name:tag, without a registry's host", i.Reference)
+	case i.Reference != "" && (i.StandIn || i.AnyAge):
+		return errors.New("stand-in and any-age belong to a suite")
+	}
+	for _, name := range i.Packages {
+		if !packageName.MatchString(name) {
+			return fmt.Errorf("%q is not a package name", name)
+		}
+	}
+	return nil
+}
+
+// packages is sorted, so that the order in the file does not matter.
+func (i Image) packages() []string {
+	return slices.Compact(slices.Sorted(slices.Values(i.Packages)))
 }
 
 // suffixes is how each format's file names end, by Go's architecture name.
@@ -181,14 +218,7 @@ func (p Place) Name() string {
 	return p.Row.Name + "-" + p.Arch
 }
 
-// patience is how many times longer than usual everything may take: an
-// emulated processor is slow.
-func (p Place) patience() int {
-	if p.Arch == runtime.GOARCH {
-		return 1
-	}
-	return 8
-}
+func (p Place) patience() int { return patience(p.Arch) }
 
 // Client is the package manager: apt, dnf or zypper.
 func (r Row) Client() string {
@@ -228,4 +258,40 @@ func Scenarios(dir string) ([]string, error) {
 		names[i] = strings.TrimSuffix(filepath.Base(script), ".sh")
 	}
 	return names, nil
+}
+
+// Ended names each row whose last day of support has passed.
+func Ended(rows []Row, now time.Time) error {
+	var errs []error
+	for _, row := range rows {
+		if !now.Before(row.EndOfLife.AddDate(0, 0, 1)) {
+			errs = append(errs, fmt.Errorf("row %s: support ended on %s: take the row out, or correct its end-of-life",
+				row.Name, row.EndOfLife.Format(time.DateOnly)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// runners are the hosted machines of each architecture, on which nothing is
+// emulated.
+var runners = map[string]string{"amd64": "ubuntu-24.04", "arm64": "ubuntu-24.04-arm"}
+
+// Matrix is the places of the rows as JSON for a workflow's strategy.matrix. A
+// row there is what -row= takes.
+func Matrix(rows []Row) ([]byte, error) {
+	type job struct {
+		Row    string `json:"row"`
+		Arch   string `json:"arch"`
+		Runner string `json:"runner"`
+		Tier   Tier   `json:"tier"`
+	}
+	var matrix struct {
+		Include []job `json:"include"`
+	}
+	for _, row := range rows {
+		for _, arch := range row.Architectures {
+			matrix.Include = append(matrix.Include, job{Place{row, arch}.Name(), arch, runners[arch], row.Tier})
+		}
+	}
+	return json.Marshal(matrix)
 }

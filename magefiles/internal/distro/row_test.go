@@ -7,6 +7,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/golden"
 )
 
 const good = `
@@ -47,7 +51,17 @@ func TestParseRefuses(t *testing.T) {
 		"name with a slash": {replace("debian-12", "../x"), `name "../x"`},
 		"name with a space": {replace("debian-12", "a b"), `name "a b"`},
 		"format":            {replace("deb\n", "apk\n"), `format "apk"`},
-		"no suite":          {replace("suite: bookworm, ", ""), `suite "" is not`},
+		"no suite":          {replace("suite: bookworm, ", ""), "a suite or a reference"},
+		"suite and another": {replace("suite: bookworm", "suite: bookworm, reference: debian:12"), "a suite or a reference"},
+		"reference's host":  {replace("suite: bookworm", "reference: registry.example/debian:12"), "without a registry's host"},
+		"local host":        {replace("suite: bookworm", "reference: localhost/debian:12"), "without a registry's host"},
+		"host and port":     {replace("suite: bookworm", "reference: 'mirror:5000/debian:12'"), "without a registry's host"},
+		"scheme":            {replace("suite: bookworm", "reference: 'docker://debian:12'"), "without a registry's host"},
+		"no tag":            {replace("suite: bookworm", "reference: debian"), `reference "debian" is not`},
+		"digest":            {replace("suite: bookworm", "reference: 'debian@sha256:12'"), `reference "debian@sha256:12" is not`},
+		"reference, option": {replace("suite: bookworm", "reference: '--x:1'"), `reference "--x:1" is not`},
+		"pulled stand-in":   {replace("suite: bookworm", "reference: debian:12, stand-in: true"), "belong to a suite"},
+		"pulled of any age": {replace("suite: bookworm", "reference: debian:12, any-age: true"), "belong to a suite"},
 		"suite as option":   {replace("bookworm", "--x"), `suite "--x"`},
 		"package as option": {replace("systemd", "--hook=x"), `"--hook=x" is not a package`},
 		"two in one":        {replace("systemd", `"a,b"`), `"a,b" is not a package`},
@@ -55,7 +69,7 @@ func TestParseRefuses(t *testing.T) {
 		"architecture":      {replace("amd64", "x86_64"), `architecture "x86_64"`},
 		"tier":              {replace("blocking", "maybe"), `tier "maybe"`},
 		"no end of life":    {replace("  end-of-life: 2028-06-30\n", ""), "no end-of-life"},
-		"end of life":       {replace("2028-06-30", "soon"), `"soon" is not a day`},
+		"end of life":       {replace("2028-06-30", "soon"), `"soon" is neither a day`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := parse([]byte(test.text)); err == nil || !strings.Contains(err.Error(), test.want) {
@@ -76,6 +90,50 @@ func TestRows(t *testing.T) {
 			t.Errorf("%s: an rpm row made from a Debian suite is a stand-in", row.Name)
 		}
 	}
+}
+
+func TestEnded(t *testing.T) {
+	var rows []Row
+	for name, day := range map[string]string{"a": "2026-11-24", "b": "2026-11-25", "c": "rolling"} {
+		row := Row{Name: name}
+		if err := yaml.Unmarshal([]byte(day), &row.EndOfLife); err != nil {
+			t.Fatal(err)
+		}
+		rows = append(rows, row)
+	}
+	slices.SortFunc(rows, func(a, b Row) int { return strings.Compare(a.Name, b.Name) })
+	for now, want := range map[string]string{
+		"2026-11-24T23:59:59Z": "",
+		"2026-11-25T00:00:00Z": "row a: support ended on 2026-11-24",
+		"2026-11-25T23:59:59Z": "row a: support ended on 2026-11-24",
+		"2026-11-26T00:00:00Z": "row b: support ended on 2026-11-25",
+		"2099-01-01T00:00:00Z": "row a: support ended on 2026-11-24",
+	} {
+		at, err := time.Parse(time.RFC3339, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = Ended(rows, at)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("on %s: %v, want %q", now, err, want)
+		}
+		if err != nil && strings.Contains(err.Error(), "row c") {
+			t.Errorf("on %s: %v, but c goes on", now, err)
+		}
+	}
+}
+
+// TestMatrix shows every place of the real file.
+func TestMatrix(t *testing.T) {
+	rows, err := Load("../../../tests/distros.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	matrix, err := Matrix(rows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden.Check(t, "matrix.golden", strings.ReplaceAll(string(matrix), "},", "},\n")+"\n")
 }
 
 func TestLoadNamesTheFile(t *testing.T) {

@@ -1,7 +1,5 @@
 package distro
 
-import "archive/tar"
-
 // Containers have no network, so that rows can run side by side with SPIRE's
 // ports in use, and what fetches something from elsewhere fails. What they are
 // to reach comes as a Unix socket in a folder, which systemd's own proxy serves
@@ -16,16 +14,11 @@ const (
 	webInside  = inside + "/web"
 )
 
-// packWeb adds the proxy's units.
-func packWeb(archive *tar.Writer) error {
-	const units = "etc/systemd/system/"
-	socket := "[Socket]\nListenStream=" + webAddress + "\n"
-	if err := packText(archive, units+"test-web.socket", socket); err != nil {
-		return err
+// webUnits are the proxy's. Its socket is for all who want sockets.
+func webUnits() []unit {
+	return []unit{
+		{"test-web.socket", "[Socket]\nListenStream=" + webAddress + "\n"},
+		{"test-web.service", "[Service]\nExecStart=/usr/lib/systemd/systemd-socket-proxyd /" + webInside + "/" + WebSocket + "\n"},
+		{"sockets.target.d/test-web.conf", "[Unit]\nWants=test-web.socket\n"},
 	}
-	proxy := "[Service]\nExecStart=/usr/lib/systemd/systemd-socket-proxyd /" + webInside + "/" + WebSocket + "\n"
-	if err := packText(archive, units+"test-web.service", proxy); err != nil {
-		return err
-	}
-	return packLink(archive, units+"sockets.target.wants/test-web.socket", "../test-web.socket")
 }

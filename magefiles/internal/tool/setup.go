@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -57,7 +58,25 @@ func (i Installer) Install(ctx context.Context, arches []string) error {
 		}
 	}
 	i.daemon(ctx)
+	for _, arch := range arches {
+		i.emulate(ctx, arch)
+	}
 	return nil
+}
+
+// emulate has the kernel run another architecture's programs, also in
+// containers. Without it the tests there are skipped, with the reason.
+func (i Installer) emulate(ctx context.Context, arch string) {
+	const place = "/proc/sys/fs/binfmt_misc"
+	name := strings.TrimSuffix(architectures[arch].emulators[0], "-static")
+	if _, err := os.Stat(filepath.Join(place, name)); err == nil || !run.Have("update-binfmts") {
+		return
+	}
+	enable := asRoot(manager{name: "sh"}, []string{"-c", "mountpoint -q " + place + " || mount -t binfmt_misc binfmt_misc " + place + "; update-binfmts --enable " + name})
+	fmt.Fprintf(i.Log, "setup: %s\n", enable)
+	if err := i.run(ctx, enable, nil); err != nil {
+		fmt.Fprintf(i.Log, "setup: programs for %s cannot be run here: %v\n", arch, err)
+	}
 }
 
 // packages lists the system's packages that have what is missing.
@@ -84,6 +103,9 @@ func (i Installer) packages(arches []string) ([]string, error) {
 	return slices.Compact(packages), err
 }
 
+// emulation is Debian's package of the emulators for programs.
+const emulation = "qemu-user-static"
+
 func crossPackages(system manager, arches []string) (packages []string, err error) {
 	for _, arch := range arches {
 		if system.name != "apt-get" {
@@ -93,7 +115,7 @@ func crossPackages(system manager, arches []string) (packages []string, err erro
 			packages = append(packages, architectures[arch].deb)
 		}
 		if _, ok := Emulator(arch); !ok {
-			packages = append(packages, "qemu-user-static")
+			packages = append(append(packages, emulation), companions[emulation]...)
 		}
 	}
 	return packages, nil

@@ -43,6 +43,8 @@ var needs = map[string]need{
 	"apt-ftparchive":  {"makes the apt repository", map[string]string{"apt-get": "apt-utils", "dnf": "apt"}},
 	"createrepo_c":    {"makes the rpm repositories", map[string]string{"apt-get": "createrepo-c", "dnf": "createrepo_c", "zypper": "createrepo_c"}},
 	"chromium":        {"looks at the repository's front page", everywhere("chromium")},
+	"cmark-gfm":       {"reads the summary of the tests", map[string]string{"apt-get": "cmark-gfm", "dnf": "cmark-gfm"}},
+	"xmllint":         {"checks the tests' report", map[string]string{"apt-get": "libxml2-utils", "dnf": "libxml2", "zypper": "libxml2-tools"}},
 	"shellcheck":      {"checks the scriptlets", map[string]string{"apt-get": "shellcheck", "dnf": "ShellCheck", "zypper": "ShellCheck"}},
 	"dash":            {"runs the scriptlets as Debian does", everywhere("dash")},
 	"systemd-analyze": {"checks the units", everywhere("systemd")},
@@ -58,6 +60,8 @@ var needs = map[string]need{
 var companions = map[string][]string{
 	"docker.io": {"containerd", "runc", "iptables"},
 	"gpg":       {"gpg-agent"},
+	// For roots of another architecture.
+	emulation: {"arch-test", "binfmt-support"},
 }
 
 // Missing is the error for programs that are not in PATH.

@@ -269,8 +269,8 @@ func TestCrossPackages(t *testing.T) {
 		have []string
 		want []string
 	}{
-		"nothing":           {nil, []string{known.deb, "qemu-user-static"}},
-		"compiler":          {[]string{known.gnu + "-gcc"}, []string{"qemu-user-static"}},
+		"nothing":           {nil, []string{known.deb, "qemu-user-static", "arch-test", "binfmt-support"}},
+		"compiler":          {[]string{known.gnu + "-gcc"}, []string{"qemu-user-static", "arch-test", "binfmt-support"}},
 		"emulator":          {[]string{known.emulators[0]}, []string{known.deb}},
 		"the other of both": {[]string{known.gnu + "-gcc", known.emulators[1]}, nil},
 	} {

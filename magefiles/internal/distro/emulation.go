@@ -1,0 +1,52 @@
+package distro
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+)
+
+// binfmt is where the kernel lists who runs foreign programs.
+const binfmt = "/proc/sys/fs/binfmt_misc"
+
+// emulators are the kernel's names for QEMU, by Go's name of the architecture.
+var emulators = map[string]string{"amd64": "qemu-x86_64", "arm64": "qemu-aarch64"}
+
+// emulated says why programs of the architecture do not run in containers
+// here, if so. The emulator is this machine's and not in the container: the
+// kernel must have opened it beforehand, which is flag F.
+func emulated(binfmt, arch string) error {
+	if arch == runtime.GOARCH {
+		return nil
+	}
+	entry, err := os.ReadFile(filepath.Join(binfmt, emulators[arch]))
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: the kernel has no emulator for %s (`setup -arch=%s` adds it)", ErrSkip, arch, arch)
+	case !strings.HasPrefix(string(entry), "enabled\n"):
+		return fmt.Errorf("%w: the emulator for %s is switched off (update-binfmts --enable %s)", ErrSkip, arch, emulators[arch])
+	case !hasFlag(string(entry), "F"):
+		return fmt.Errorf("%w: the emulator for %s is not seen from containers: register it with flag F, as qemu-user-static does", ErrSkip, arch)
+	}
+	return nil
+}
+
+func hasFlag(entry, flag string) bool {
+	for line := range strings.Lines(entry) {
+		if flags, found := strings.CutPrefix(line, "flags: "); found {
+			return strings.Contains(flags, flag)
+		}
+	}
+	return false
+}
+
+// patience is how many times longer than usual everything may take on the
+// architecture: an emulated processor is slow.
+func patience(arch string) int {
+	if arch == runtime.GOARCH {
+		return 1
+	}
+	return 8
+}
