@@ -63,7 +63,7 @@ var formats = map[string]row{
 	}},
 	pkgdef.RPM: {dress: dressRPM, found: foundRPM, mend: mendRPM, scriptlets: rpmScriptlets, types: map[pkgdef.Kind]string{
 		pkgdef.File: files.TypeFile, pkgdef.Conf: files.TypeConfigNoReplace, pkgdef.Dir: files.TypeDir,
-		pkgdef.Doc: files.TypeRPMDoc, pkgdef.License: files.TypeRPMLicense,
+		pkgdef.Doc: files.TypeRPMDoc, pkgdef.License: files.TypeRPMLicense, pkgdef.Ghost: files.TypeRPMGhost,
 	}},
 }
 

@@ -29,7 +29,7 @@ func TestSourceRPM(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if file, err = file.WithSourceRPM(name); err != nil {
+		if file, err = file.Mended(name); err != nil {
 			t.Fatal(err)
 		}
 		return file.Bytes()

@@ -75,13 +75,13 @@ func SourceRPM(item Item) string {
 }
 
 // mendRPM names the source package, for which nfpm only knows the binary
-// package's own name.
+// package's own name, and makes ghosts configuration, for which it has no word.
 func mendRPM(content []byte, item Item) ([]byte, error) {
 	file, err := rpmfile.Read(content)
 	if err != nil {
 		return nil, err
 	}
-	file, err = file.WithSourceRPM(SourceRPM(item))
+	file, err = file.Mended(SourceRPM(item))
 	return file.Bytes(), err
 }
 

@@ -34,6 +34,10 @@ type Package struct {
 	Recommends []string
 	// Succeeds names packages of other packagers whose place this one takes.
 	Succeeds []string
+	// Adopts are configuration files that came with those packages and stay,
+	// for this one reads them too. An rpm has to say so of each, or it goes with
+	// the package that brought it.
+	Adopts []string
 	// Purge are state folders that a deb's purge removes, Keep those that it
 	// leaves in place, and says so. An rpm has no purge: it removes neither.
 	Purge []string
@@ -81,6 +85,7 @@ const (
 	Conf    Kind = "config"  // kept when changed by the admin
 	Doc     Kind = "doc"     // may be left out on request
 	License Kind = "license" // is always installed
+	Ghost   Kind = "ghost"   // configuration that is not brought, but kept
 	Dir     Kind = "dir"
 )
 
@@ -89,7 +94,7 @@ type Entry struct {
 	Path string // absolute, slash-separated
 	Kind Kind
 	Mode fs.FileMode
-	From string // file that holds the content; empty for a Dir
+	From string // file that holds the content; empty for a Dir or a Ghost
 }
 
 // Load reads all packages of programs below root, in order of name.
@@ -184,6 +189,9 @@ func (p Package) check(dir string) error {
 	errs = append(errs, checkSummary(p.Summary))
 	for _, config := range p.Config {
 		errs = append(errs, checkInstalled(config.Path, "/etc/"), checkFile(dir, config.File))
+	}
+	for _, place := range p.Adopts {
+		errs = append(errs, checkInstalled(place, "/etc/"))
 	}
 	for _, place := range slices.Concat(p.Purge, p.Keep) {
 		errs = append(errs, checkInstalled(place, "/var/lib/", "/var/log/", "/run/"))

@@ -57,6 +57,11 @@ func (p Package) Payload(format, binary string, docs Docs) []Entry {
 		entries = append(entries, Entry{Path: "/usr/share/lintian/overrides/" + p.Name, Kind: File, Mode: 0o644, From: p.Lintian})
 	}
 	entries = append(entries, ownDirs(entries)...)
+	if format == RPM {
+		for _, file := range p.Adopts {
+			entries = append(entries, Entry{Path: file, Kind: Ghost, Mode: 0o644})
+		}
+	}
 	slices.SortFunc(entries, func(a, b Entry) int { return strings.Compare(a.Path, b.Path) })
 	return entries
 }

@@ -34,6 +34,7 @@ const (
 	tagPGP5     = 1006 // signature over header and payload
 	tagReserved = 1008 // room for signatures
 
+	tagFileFlags     = 1037
 	tagSourceRPM     = 1044
 	tagPayloadDigest = 5092 // of the payload, in hexadecimal
 	tagPayloadAlgo   = 5093 // OpenPGP's number of its algorithm
@@ -107,10 +108,18 @@ func same(what string, content, digest []byte) error {
 	return nil
 }
 
-// WithSourceRPM is the file with another name of its source package, and with
-// digest and size of the header as they are then. A signed rpm is an error: its
+// Flags of files, in tagFileFlags.
+const (
+	flagConfig    = 1 << 0
+	flagNoReplace = 1 << 4
+	flagGhost     = 1 << 6
+)
+
+// Mended is the file with another name of its source package, with its ghosts
+// as configuration, which rpm never removes, and with digest and size of the
+// header as they are then. A signed rpm is an error: its
 // signature would not hold any more.
-func (f File) WithSourceRPM(name string) (File, error) {
+func (f File) Mended(name string) (File, error) {
 	signature, main, err := f.headers()
 	if err != nil {
 		return File{}, err
@@ -121,6 +130,7 @@ func (f File) WithSourceRPM(name string) (File, error) {
 	if main, err = main.with(tagSourceRPM, text(name)); err != nil {
 		return File{}, err
 	}
+	main = main.keepingGhosts()
 	f.main = main.bytes()
 	sum := sha256.Sum256(f.main)
 	if signature, err = signature.with(tagSHA256, text(hex.EncodeToString(sum[:]))); err != nil {
@@ -132,6 +142,23 @@ func (f File) WithSourceRPM(name string) (File, error) {
 	}
 	f.signature = signature.bytes()
 	return f, nil
+}
+
+// keepingGhosts is the header with %ghost as %ghost %config(noreplace).
+func (h header) keepingGhosts() header {
+	h = slices.Clone(h)
+	i := h.find(tagFileFlags)
+	if i < 0 {
+		return h // no files
+	}
+	flags := bytes.Clone(h[i].value)
+	for at := 0; at+4 <= len(flags); at += 4 {
+		if file := binary.BigEndian.Uint32(flags[at:]); file&flagGhost != 0 {
+			binary.BigEndian.PutUint32(flags[at:], file|flagConfig|flagNoReplace)
+		}
+	}
+	h[i].value = flags
+	return h
 }
 
 // headers are both headers, of which rpm itself would write the same bytes.

@@ -271,7 +271,7 @@ func TestOtherSignatures(t *testing.T) {
 			if string(file.Signature()) != "signature" {
 				t.Errorf("tag %d: it is signed, and has signature %q", tag, file.Signature())
 			}
-			if _, err := file.WithSourceRPM("x"); err == nil || !strings.Contains(err.Error(), "is signed") {
+			if _, err := file.Mended("x"); err == nil || !strings.Contains(err.Error(), "is signed") {
 				t.Errorf("tag %d: a change of the header of a signed rpm: error %v", tag, err)
 			}
 			if back, err := file.Unsigned(); err != nil || !bytes.Equal(back.Bytes(), content) {

@@ -110,7 +110,7 @@ func (s Source) packagingFolder() folder {
 	files := folder{}
 	for _, p := range s.Packages {
 		for _, entry := range p.Forms[pkgdef.RPM].Payload {
-			if entry.Kind != pkgdef.Dir && entry.Path != "/usr/bin/"+p.Binary() {
+			if entry.Kind != pkgdef.Dir && entry.Kind != pkgdef.Ghost && entry.Path != "/usr/bin/"+p.Binary() {
 				name := "payload/" + p.Name + strings.TrimSuffix(entry.Path, pkgdef.Zipped)
 				files[name] = leaf{from: strings.TrimSuffix(entry.From, pkgdef.Zipped), mode: entry.Mode}
 			}

@@ -477,12 +477,12 @@ var rpmForms = []struct {
 	{"pre", "1", rpmUsers, rpmUsers},
 	{"pre", "2", rpmUsers, rpmUsers},
 	{"post", "1", rpmPreset, rpmPreset},
-	{"post", "2", rpmPreset[:1], rpmPreset[:1]},
+	{"post", "2", slices.Concat(rpmPreset[:1], rpmAgain), rpmPreset[:1]},
 	{"preun", "0", rpmStop, rpmOff},
 	{"preun", "1", nil, nil},
 	{"postun", "0", rpmAgain[:1], nil},
-	{"postun", "1", rpmAgain, nil},
-	{"postun", "2", rpmAgain, nil},
+	{"postun", "1", rpmAgain[:1], nil},
+	{"postun", "2", rpmAgain[:1], nil},
 }
 
 func TestRPMForms(t *testing.T) {
@@ -541,7 +541,7 @@ func TestRPMMakesTheMissingUser(t *testing.T) {
 }
 
 func TestRPMNoRestartOnSUSE(t *testing.T) {
-	script := rendered(t, "rpm", everything())["postun"]
+	script := rendered(t, "rpm", everything())["post"]
 	onEachShell(t, func(t *testing.T, h *host) {
 		h.dir("run/systemd/system")
 		for config, restart := range map[string]bool{
@@ -552,7 +552,7 @@ func TestRPMNoRestartOnSUSE(t *testing.T) {
 			"if broken; then\n":                   true,
 		} {
 			h.file("etc/sysconfig/services", config)
-			calls, said, status := h.run(script, "1")
+			calls, said, status := h.run(script, "2")
 			if got := strings.Contains(calls, "try-restart"); got != restart || status != 0 {
 				t.Errorf("%q: restart %t, want %t; status %d, said %q", config, got, restart, status, said)
 			}
