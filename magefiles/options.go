@@ -45,6 +45,7 @@ func options(version, arch, source *string, unchecked *bool) pipeline.Options {
 		Dir:       flag(source, "SPIRE_SOURCE"),
 		Unchecked: isUnchecked(unchecked),
 		Arches:    arches(arch),
+		Prebuilt:  os.Getenv("SPIRE_PREBUILT"),
 	}
 }
 

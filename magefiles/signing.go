@@ -39,14 +39,11 @@ var settings = sync.OnceValue(func() sign.Settings {
 // builder names the workflow that runs the build, where one does: these are
 // the variables that GitHub's runners set.
 func builder() pipeline.Builder {
-	server, repository := os.Getenv("GITHUB_SERVER_URL"), os.Getenv("GITHUB_REPOSITORY")
 	if os.Getenv("GITHUB_ACTIONS") != "true" {
 		return pipeline.Builder{}
 	}
-	return pipeline.Builder{
-		ID:         server + "/" + os.Getenv("GITHUB_WORKFLOW_REF"),
-		Invocation: fmt.Sprintf("%s/%s/actions/runs/%s/attempts/%s", server, repository, os.Getenv("GITHUB_RUN_ID"), os.Getenv("GITHUB_RUN_ATTEMPT")),
-	}
+	// Not the run: the same version signed by another run is the same files.
+	return pipeline.Builder{ID: os.Getenv("GITHUB_SERVER_URL") + "/" + os.Getenv("GITHUB_WORKFLOW_REF")}
 }
 
 func signed(ctx context.Context, o pipeline.Options) error {

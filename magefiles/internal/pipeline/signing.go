@@ -20,8 +20,8 @@ import (
 // Builder says who builds, for the provenance.
 type Builder struct {
 	// ID is the address that names what runs the build; empty means a machine of
-	// the caller's own. Invocation is its own name for the run.
-	ID, Invocation string
+	// the caller's own.
+	ID string
 }
 
 // Sign builds, and makes of it the folder with all files to ship: packages and
@@ -258,7 +258,7 @@ func (s signing) statement(infos []info, packaging string) provenance.Build {
 	made := provenance.Build{
 		Tree: s.tree, Repository: s.source.Repository, Release: s.source.Release,
 		Toolchain: infos[0].Toolchain, Packaging: packaging,
-		Builder: s.by.ID, Invocation: s.by.Invocation,
+		Builder: s.by.ID,
 	}
 	if made.Builder == "" {
 		made.Builder = provenance.LocalBuilder

@@ -78,8 +78,6 @@ type Build struct {
 	// Builder is the address that names what ran the build: LocalBuilder, or a
 	// workflow's.
 	Builder string
-	// Invocation is the builder's own name for the run; empty if there is none.
-	Invocation string
 }
 
 // Compile is how one architecture's programs were compiled.
@@ -177,9 +175,6 @@ func (b Build) predicate() (*structpb.Struct, error) {
 		return nil, err
 	}
 	provenance := &slsa.Provenance{BuildDefinition: definition, RunDetails: &slsa.RunDetails{Builder: &slsa.Builder{Id: b.Builder}}}
-	if b.Invocation != "" {
-		provenance.RunDetails.Metadata = &slsa.BuildMetadata{InvocationId: b.Invocation}
-	}
 	if err := provenance.Validate(); err != nil {
 		return nil, err
 	}

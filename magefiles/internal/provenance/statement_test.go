@@ -19,7 +19,7 @@ func build() Build {
 			{Arch: "arm64", Flags: []string{"-trimpath"}, Env: []string{"GOARCH=arm64"}, CC: "aarch64-linux-gnu-gcc 12.2.0", Musl: "1.2.3-1"},
 			{Arch: "amd64", Flags: []string{"-trimpath", "-ldflags=-s -w"}, Env: []string{"GOARCH=amd64", "CC=musl-gcc"}, CC: "gcc <12.2.0> & co", Musl: "1.2.3-1"},
 		},
-		Packaging: strings.Repeat("d1", 20), Builder: LocalBuilder, Invocation: "https://example.org/runs/7/1",
+		Packaging: strings.Repeat("d1", 20), Builder: LocalBuilder,
 	}
 }
 
@@ -72,7 +72,7 @@ func TestStatementRefuses(t *testing.T) {
 // What is not known is left out, and reads as not known.
 func TestStatementOfALocalSource(t *testing.T) {
 	b := build()
-	b.Tree.Verified, b.Tree.Sum, b.Tree.Commit, b.Packaging, b.Invocation = false, "", "", "", ""
+	b.Tree.Verified, b.Tree.Sum, b.Tree.Commit, b.Packaging = false, "", "", ""
 	text := must(t)(b.Statement(subjects()))
 	for _, absent := range []string{"pkg:golang", "gitCommit", "metadata", `"packaging"`} {
 		if bytes.Contains(text, []byte(absent)) {
