@@ -1,0 +1,81 @@
+package release
+
+import (
+	"bytes"
+	_ "embed"
+	"fmt"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/template"
+	"unicode/utf8"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+)
+
+// Notes are what the text of a release says of its files, beside their names.
+type Notes struct {
+	Tree      artifact.Tree // what the files were made from
+	Upstream  string        // upstream's repository, as an https address
+	Key       string        // fingerprint of the key that signed the files
+	Changelog string        // upstream's, whole; empty if there is none
+	Results   string        // Markdown of the tests on distributions; empty if there is none
+}
+
+// Bounds, in characters: GitHub refuses notes that are longer than notesLimit.
+const (
+	notesLimit   = 125_000
+	changesLimit = 30_000
+	resultsLimit = 60_000
+)
+
+// ours is in the notes of every release that is made here, and so tells a draft
+// of an earlier run from one that a person writes.
+const ours = "upstream-commit: "
+
+//go:embed notes.md.tmpl
+var notesText string
+
+var notesTemplate = template.Must(template.New("notes").Parse(notesText))
+
+// page is what the template of the notes sees.
+type page struct {
+	Notes
+	Number   int    // of the packaging
+	Project  string // the repository that is released in, as an https address
+	Folder   string // that git makes of it
+	Download string // the address that all files are below
+	Commit   string // of the repository
+	Packages []artifact.File
+	Changes  string // what changed upstream, as harmless Markdown
+	Cut      bool   // there is more in the changelog
+	Long     bool   // there are results, but too long
+}
+
+// packages are the ends of the names of what people install and rebuild.
+var packages = []string{".deb", ".rpm", ".dsc"}
+
+// notes is the text of the release, as Markdown.
+func (r Release) notes(files []artifact.File) (string, error) {
+	p := page{Notes: r.Notes, Number: r.Number, Project: r.Hub.URL(), Folder: path.Base(r.Hub.Name()), Commit: r.Commit}
+	p.Download = p.Project + "/releases/download/" + r.tag()
+	for _, file := range files {
+		if slices.Contains(packages, path.Ext(file.Name())) {
+			p.Packages = append(p.Packages, file)
+		}
+	}
+	p.Changes, p.Cut = changes(r.Notes.Changelog, r.Notes.Tree.Version, r.Notes.Upstream)
+	p.Results = strings.TrimSpace(p.Results)
+	if utf8.RuneCountInString(p.Results) > resultsLimit {
+		p.Results, p.Long = "", true
+	}
+	var text bytes.Buffer
+	if err := notesTemplate.Execute(&text, p); err != nil {
+		return "", fmt.Errorf("writing the notes of %s: %w", r.tag(), err)
+	}
+	if n := utf8.RuneCount(text.Bytes()); n > notesLimit {
+		return "", fmt.Errorf("the notes of %s have %d characters, and GitHub takes %d: are %d packages in %s right?", r.tag(), n, notesLimit, len(p.Packages), filepath.Clean(r.Dir))
+	}
+	return text.String(), nil
+}

@@ -1,0 +1,92 @@
+//go:build mage
+
+package main
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/golden"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub/hubtest"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
+)
+
+// plannable is a server with two versions of upstream, of which the checkout
+// pins one, and the environment of a workflow's step.
+func plannable(t *testing.T, commit string) (output string) {
+	t.Helper()
+	s := hubtest.New(t)
+	s.Repository("o/r")
+	s.SetTag("spiffe/spire", "v1.13.3", commit)
+	s.SetTag("spiffe/spire", "v1.12.9", strings.Repeat("a", 40))
+	output = filepath.Join(t.TempDir(), "output")
+	for _, line := range append(s.Environ(), "GITHUB_OUTPUT="+output, "GITHUB_REPOSITORY=o/r", "GOPROXY=off", "GOMODCACHE="+t.TempDir(),
+		"SPIRE_UPSTREAM="+s.URL()+"/spiffe/spire", "SPIRE_FLOOR=", "SPIRE_ARCH=amd64") {
+		name, value, _ := strings.Cut(line, "=")
+		t.Setenv(name, value)
+	}
+	t.Chdir("..")
+	return output
+}
+
+func TestPlan(t *testing.T) {
+	const pinned = "191c76b489656502ff946afb486b47b83a376e81"
+	for name, c := range map[string]struct {
+		commit, want string
+		alarm        bool
+	}{
+		"all is well":      {pinned, `versions=["1.13.3","1.12.9"]`, false},
+		"a tag that moved": {strings.Repeat("b", 40), `versions=["1.12.9"]`, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			output := plannable(t, c.commit)
+			err := Plan(context.Background(), nil, nil, nil, nil, nil, nil)
+			if (err != nil) != c.alarm || (c.alarm && (!strings.Contains(err.Error(), c.commit) || !strings.Contains(err.Error(), pinned))) {
+				t.Errorf("error %v", err)
+			}
+			got, err := os.ReadFile(output)
+			if err != nil || !strings.Contains(string(got), c.want+"\n") || !strings.HasPrefix(string(got), `build={"include":[`) {
+				t.Errorf("the step's outputs are %s (%v), not %s", got, err, c.want)
+			}
+		})
+	}
+}
+
+func TestPlanFlags(t *testing.T) {
+	plannable(t, strings.Repeat("a", 40))
+	none, floor, name := 0, "1.x", "no repository"
+	for want, plan := range map[string]func() error{
+		"-minors=0":            func() error { return Plan(t.Context(), nil, &none, nil, nil, nil, nil) },
+		"-floor":               func() error { return Plan(t.Context(), nil, nil, &floor, nil, nil, nil) },
+		"owner/name":           func() error { return Plan(t.Context(), nil, nil, nil, nil, &name, nil) },
+		"no repository":        func() error { return Plan(t.Context(), nil, nil, nil, nil, &name, nil) },
+		"address of a reposit": func() error { return Plan(t.Context(), nil, nil, nil, nil, nil, &name) },
+	} {
+		if err := plan(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("the error lacks %q: %v", want, err)
+		}
+	}
+}
+
+// The names are those of a signed build, of another version and number too.
+func TestShipped(t *testing.T) {
+	t.Chdir("..")
+	source, err := pkgdef.LoadSource(".", "spire")
+	if err != nil {
+		t.Fatal(err)
+	}
+	expected, err := shipped(source, []string{"amd64", "arm64"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir("magefiles")
+	golden.Check(t, "shipped.golden", strings.Join(expected("1.13.33", 2), "\n")+"\n")
+	if diff := cmp.Diff(len(expected("1.15.1", 1)), len(expected("1.13.33", 2))); diff != "" {
+		t.Error(diff)
+	}
+}

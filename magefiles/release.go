@@ -1,0 +1,107 @@
+//go:build mage
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/release"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
+)
+
+// Release builds, signs, and publishes the files of a version as a release on GitHub.
+//
+// Flags: those of sign; -repository=owner/name (GITHUB_REPOSITORY); -results=FILE,
+// with Markdown of the tests for the notes; -dryrun, to say what would be done and
+// change nothing there. The token in GITHUB_TOKEN or GH_TOKEN needs contents: write.
+// Running it again finishes what was cut, and changes nothing that is done.
+func Release(ctx context.Context, version, arch, repository, results *string, dryRun *bool) error {
+	dry := dryRun != nil && *dryRun
+	to, err := destination(flag(repository, "GITHUB_REPOSITORY"), dry)
+	if err != nil {
+		return err
+	}
+	commit, err := release.Commit(ctx, checkout().Root)
+	if err != nil {
+		return err
+	}
+	r := release.Release{Hub: to, Commit: commit, Locks: checkout().Dist, Log: os.Stderr, DryRun: dry}
+	if results != nil {
+		if r.Notes.Results, err = text(*results); err != nil {
+			return err
+		}
+	}
+	return signedRelease(ctx, r, options(version, arch, nil, nil))
+}
+
+// destination is the repository to release in. The token then leaves the
+// environment, which every program that is run would get.
+func destination(repository string, dry bool) (*hub.Repository, error) {
+	settings := hub.FromEnvironment(os.Stderr)
+	for _, variable := range []string{"GITHUB_TOKEN", "GH_TOKEN"} {
+		_ = os.Unsetenv(variable) // fails for a name that is none
+	}
+	if settings.Token == "" && !dry {
+		return nil, errors.New("nothing can be released without a token: set GITHUB_TOKEN to one with contents: write, or look with -dryrun")
+	}
+	return hub.Open(settings, repository)
+}
+
+func signedRelease(ctx context.Context, r release.Release, o pipeline.Options) error {
+	result, err := toShip(ctx, o)
+	if err != nil {
+		return err
+	}
+	if r, err = about(r, result); err != nil {
+		return err
+	}
+	report, err := r.Publish(ctx)
+	if err == nil {
+		report.Print(os.Stdout)
+	}
+	return err
+}
+
+// toShip makes the signed folder. The key is given up again before anybody is
+// spoken to.
+func toShip(ctx context.Context, o pipeline.Options) (result pipeline.Result, err error) {
+	err = withSigner(ctx, func(signer *sign.Signer) (err error) {
+		result, err = checkout().Sign(ctx, o, signer, builder(), "")
+		return err
+	})
+	if err == nil {
+		result.Print(os.Stdout)
+	}
+	return result, err
+}
+
+// about fills in what a signed folder says of its release.
+func about(r release.Release, result pipeline.Result) (release.Release, error) {
+	source, err := pkgdef.LoadSource(checkout().Root, pipeline.SourceName)
+	if err != nil {
+		return r, err
+	}
+	r.Number, r.Dir = source.Release, result.Dir
+	r.Notes.Tree, r.Notes.Upstream, r.Notes.Key = result.Tree, source.Repository, result.Signed
+	r.Notes.Changelog, err = text(filepath.Join(result.Tree.Dir, "CHANGELOG.md"))
+	if errors.Is(err, fs.ErrNotExist) { // upstream need not have one
+		err = nil
+	}
+	return r, err
+}
+
+func text(path string) (string, error) {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("reading what the notes shall say: %w", err)
+	}
+	return string(content), nil
+}
