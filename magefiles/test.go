@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"os"
 
 	"github.com/magefile/mage/mg"
 )
@@ -31,6 +32,24 @@ func (Test) Rebuild(ctx context.Context, version, arch *string) error {
 // than all that tests/distros.yaml and tests/scenarios have.
 func (Test) Distros(ctx context.Context, version, arch, row, scenario *string) error {
 	return tests().Distributions(ctx, options(version, arch, nil, nil), flag(row, "SPIRE_TEST_ROW"), flag(scenario, "SPIRE_TEST_SCENARIO"))
+}
+
+// Matrix prints the places of tests/distros.yaml, as a workflow's matrix.
+func (Test) Matrix() error {
+	return tests().Matrix(os.Stdout)
+}
+
+// Self tests the tests: it plants faults in packages, which they must find.
+func (Test) Self(ctx context.Context, version *string) error {
+	return tests().Self(ctx, options(version, nil, nil, nil))
+}
+
+// Vm installs the packages on a whole machine in QEMU, and uses them there.
+//
+// With a kernel, a network card, a TPM and a reboot of its own. Takes two
+// minutes by software; KVM is used where it works.
+func (Test) Vm(ctx context.Context, version *string) error { //nolint:revive // VM would be test:vM
+	return tests().Machine(ctx, options(version, nil, nil, nil))
 }
 
 // All builds the packages and runs every test there is.

@@ -12,6 +12,15 @@ for name in $NAMES; do
     same "$name verified against its package" '' "$(pkg_verify "$name" 2>&1 || :)"
 done
 
+# No library of the system, of whatever version, is part of a program of ours.
+for name in $NAMES; do
+    quietly ldd "/usr/bin/$name"
+    case $OUTPUT in
+    *'not a dynamic executable'* | *'statically linked'*) ok "$name is a static program" ;;
+    *) fail "$name, expected a static program, got one with $(printf '%s\n' "$OUTPUT" | head -n 1)" ;;
+    esac
+done
+
 # Each file is there as the build made it, root owns it, and nobody else may
 # write to it; and there is no other.
 for name in $NAMES; do

@@ -10,18 +10,29 @@ set -eu
 
 # Like the agent's bundle, no package's file.
 ADMIN_FILE=/etc/spire/server/admins-own.conf
+# The paths before the first install.
+BEFORE=$TOP/before
 
-# leftovers: every path of ours, but for what this test brought and the logs.
-leftovers() {
-    find / -xdev \( -path /proc -o -path "$TOP" -o -path /var/log -o -path /var/cache \) -prune \
-        -o \( -name '*spire*' -o -name '*spiffe*' \) -print | sort
-    find /run \( -name '*spire*' -o -name '*spiffe*' \) -print | sort
+# paths: every path but what changes by itself, what this test brought, and what
+# the package manager and the making of users keep for themselves, unless it is
+# called after us.
+paths() {
+    find / -xdev \( -path "$TOP" -o -path /tmp -o -path /var/log -o -path /var/cache \) -prune \
+        -o \( -name '*spire*' -o -name '*spiffe*' -o -path '/etc/*' ! -path '/etc/*-' ! -name .pwd.lock -o -path '/usr/*' \
+        -o -path '/var/*' ! -path '/var/lib/dpkg/*' ! -path '/var/lib/apt/*' ! -path '/var/lib/rpm/*' ! -path '/var/lib/dnf/*' ! -path '/var/lib/zypp/*' \) -print
+    find /run \( -name '*spire*' -o -name '*spiffe*' \) -print
 }
+
+# leftovers: what was not there before the first install.
+leftovers() { paths | sort | comm -13 "$BEFORE" -; }
 
 # no_links: what enabled a unit.
 no_links() {
-    same 'links to units of ours' '' "$(find /etc/systemd -lname '*spi[rf]*' -o -name '*spi[rf]*')"
+    same 'links to units of ours' '' "$(find /etc/systemd /run/systemd \( -lname '*spi[rf]*' -o -name '*spi[rf]*' \) ! -path '/run/systemd/units/*')"
 }
+
+# no_sockets: a removal leaves at most the folders that they were in.
+no_sockets() { same 'what a removal leaves in /run' '' "$(find /run ! -type d \( -path '*spire*' -o -path '*spiffe*' \))"; }
 
 packages_are_gone() {
     for name in $NAMES; do gone "/usr/bin/$name"; done
@@ -36,10 +47,23 @@ remove_keeps_what_is_the_admins() {
     pkg_remove
     unwarned 'removing'
     packages_are_gone
+    no_sockets
     [ "$FORMAT" = deb ] || no_links # dpkg keeps them for the next install, until the purge
     pkg_config_kept "$AGENT_CONF" "$edited"
     there "$ADMIN_FILE" "$BUNDLE" /var/lib/spire/server /var/lib/spire/agent
     same 'CA keys after a removal' "$ca" "$(digest /var/lib/spire/server/keys.json)"
+}
+
+# An erase takes what the unit files and the package brought: what is left is the
+# admin's, or made by the services.
+erase_leaves_what_the_rule_names() {
+    same 'what an erase leaves' "$(find /etc/spire /var/lib/spire | sort)" "$(leftovers)"
+    same 'what an erase leaves in /etc/spire' "$AGENT_CONF.rpmsave
+$BUNDLE
+$ADMIN_FILE" "$(find /etc/spire ! -type d | sort)"
+    same 'what an erase leaves in /var/lib/spire' '/var/lib/spire/agent
+/var/lib/spire/oidc-discovery-provider
+/var/lib/spire/server' "$(find /var/lib/spire -mindepth 1 -maxdepth 1 | sort)"
 }
 
 installing_again_finds_it() {
@@ -63,8 +87,7 @@ purge_leaves_what_the_rule_names() {
     esac
     packages_are_gone
     same 'CA keys after a purge' "$ca" "$(digest /var/lib/spire/server/keys.json)"
-    same 'what a purge leaves' '/etc/spire
-/var/lib/spire' "$(leftovers)"
+    same 'what a purge leaves' "$(find /etc/spire /var/lib/spire | sort)" "$(leftovers)"
     same 'what a purge leaves in /etc/spire' "$BUNDLE
 $ADMIN_FILE" "$(find /etc/spire ! -type d | sort)"
     same 'what a purge leaves in /var/lib/spire' /var/lib/spire/server "$(find /var/lib/spire -mindepth 1 -maxdepth 1)"
@@ -81,6 +104,7 @@ purge_of_an_unused_install_leaves_nothing() {
 }
 
 pkg_repository
+paths | sort >"$BEFORE"
 pkg_install
 unwarned 'installing'
 bring_up
@@ -90,6 +114,7 @@ systemctl enable --now spiffe-oidc-discovery-provider
 echo '# not from any package' >"$ADMIN_FILE"
 
 remove_keeps_what_is_the_admins
+[ "$FORMAT" = deb ] || erase_leaves_what_the_rule_names
 installing_again_finds_it
 if [ "$FORMAT" = deb ]; then
     purge_leaves_what_the_rule_names

@@ -21,6 +21,17 @@ type built struct {
 	Suite
 	options pipeline.Options
 	result  pipeline.Result
+	shared  *theStage
+}
+
+// build builds what is to be tested.
+func (s Suite) build(ctx context.Context, o pipeline.Options) (built, error) {
+	result, err := s.Pipeline.Build(ctx, o)
+	if err != nil {
+		return built{}, fmt.Errorf("building what is to be tested: %w", err)
+	}
+	result.Print(s.Log)
+	return built{Suite: s, options: o, result: result, shared: new(theStage)}, nil
 }
 
 // files are the paths of the files with the given extension. A src.rpm is no

@@ -4,15 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/distro"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/report"
 )
 
 // selection narrows the distributions' part down; what is empty takes all.
@@ -21,19 +20,20 @@ type selection struct{ row, scenario string }
 // distributions takes every place of tests/distros.yaml through every scenario,
 // with packages from a signed repository, and counts each.
 func (b built) distributions(ctx context.Context, tally *Tally, only selection) error {
-	if err := tool.Need(slices.Concat(repo.Tools(), []string{"docker", "mmdebstrap", "gpg"})...); err != nil {
+	if err := stageTools(); err != nil {
 		return err
 	}
 	places, err := b.places(tally, only.row)
 	if err != nil {
 		return err
 	}
-	stage, err := b.openStage(ctx)
+	stage, err := b.stage(ctx)
 	if err != nil {
 		return err
 	}
-	defer stage.close()
-	host, err := stage.host()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	host, err := stage.hostOf(ctx, mainRepository)
 	if err != nil {
 		return err
 	}
@@ -44,12 +44,36 @@ func (b built) distributions(ctx context.Context, tally *Tally, only selection) 
 	if only.scenario != "" {
 		scenarios = strings.Split(only.scenario, ",")
 	}
-	report, err := host.Run(ctx, places, scenarios)
-	countReport(tally, report)
+	start := time.Now()
+	results, err := host.Run(ctx, places, scenarios)
+	countReport(tally, results)
 	if err != nil {
 		return err
 	}
+	if err := b.report(host.Reports, stage, start, results); err != nil {
+		return err
+	}
 	return errCounted
+}
+
+// report writes what was found out in every form, and says it as a table.
+func (b built) report(dir string, s *stage, start time.Time, results distro.Report) error {
+	run := report.Run{Version: s.versions[len(s.versions)-1], Start: start, Took: time.Since(start)}
+	for _, r := range results {
+		result := report.Result{
+			Place: r.Row, Arch: r.Arch, Tier: string(r.Tier), Scenario: r.Scenario, Status: report.Status(r.Status),
+			Reason: r.Reason, Checks: r.Checks, Took: time.Duration(r.Seconds * float64(time.Second)),
+		}
+		if log, err := filepath.Rel(dir, r.Logs); err == nil && r.Logs != "" {
+			result.Log = filepath.ToSlash(log) + "/output.txt"
+		}
+		run.Results = append(run.Results, result)
+	}
+	if err := report.Write(dir, run); err != nil {
+		return fmt.Errorf("reporting what the distributions said: %w", err)
+	}
+	fmt.Fprintf(b.Log, "the report is in %s\n", filepath.Join(dir, report.Page))
+	return report.Table(b.Log, run)
 }
 
 // hostFor is this machine, ready to run the scripts of a folder of tests.
@@ -73,7 +97,23 @@ func countReport(tally *Tally, report distro.Report) {
 			err = Skip{result.Reason}
 		case distro.Failed:
 			err = errors.New(result.Reason + " (see " + result.Logs + ")")
+			if result.Tier == distro.Informing {
+				err = Skip{"this row only informs, and it says: " + err.Error()}
+			}
 		}
 		tally.Count(result.Row+" "+result.Scenario, err, time.Duration(result.Seconds*float64(time.Second)))
 	}
+}
+
+// Matrix writes the places of tests/distros.yaml as JSON for a workflow.
+func (s Suite) Matrix(w io.Writer) error {
+	rows, err := distro.Load(filepath.Join(s.Root, "tests", "distros.yaml"))
+	if err != nil {
+		return err
+	}
+	matrix, err := distro.Matrix(rows)
+	if err == nil {
+		_, err = fmt.Fprintf(w, "%s\n", matrix)
+	}
+	return err
 }

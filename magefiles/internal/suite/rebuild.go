@@ -23,12 +23,10 @@ import (
 // Rebuild builds, and then builds the packages once more from their source
 // packages at every place of tests/rebuild.yaml, each with nothing of another's.
 func (s Suite) Rebuild(ctx context.Context, o pipeline.Options) error {
-	result, err := s.Pipeline.Build(ctx, o)
+	built, err := s.build(ctx, o)
 	if err != nil {
-		return fmt.Errorf("building what is to be rebuilt: %w", err)
+		return err
 	}
-	result.Print(s.Log)
-	built := built{Suite: s, options: o, result: result}
 	return s.runAll(ctx, []Check{{"rebuild", func(ctx context.Context, tally *Tally) error {
 		return built.rebuild(ctx, tally, "", func(distro.Rebuild) bool { return true })
 	}}})
@@ -48,20 +46,28 @@ func (s Suite) RebuildShipped(ctx context.Context, dir string) error {
 	if len(built.sources(distro.Deb)) == 0 || len(built.sources(distro.RPM)) == 0 {
 		return fmt.Errorf("%s has no source packages (.dsc with its archives, .src.rpm) to build again from: put the release's there", dir)
 	}
-	return s.runAll(ctx, []Check{{"rebuild", built.rebuildBlocking}})
+	return s.runAll(ctx, []Check{{"rebuild", func(ctx context.Context, tally *Tally) error {
+		return built.rebuild(ctx, tally, "", blocking)
+	}}})
 }
 
-// rebuildBlocking rebuilds where a difference stops a release. The places begin
-// with one empty build cache and share it: what is compared is the same, and a
-// second cold compilation would say nothing new.
+// rebuildBlocking rebuilds where a difference stops a release. The places share
+// a build cache that only rebuilds write to, and that later runs find again: a
+// second cold compilation of the same would say nothing new. `test:rebuild` has
+// none.
 func (b built) rebuildBlocking(ctx context.Context, tally *Tally) error {
-	cache, err := os.MkdirTemp("", "spire-packages-gocache-")
+	caches, err := os.UserCacheDir()
 	if err != nil {
+		return fmt.Errorf("finding a place for the rebuilds' build cache: %w", err)
+	}
+	cache := filepath.Join(caches, "spire-packages", "rebuilds")
+	if err := os.MkdirAll(cache, 0o755); err != nil {
 		return err
 	}
-	defer os.RemoveAll(cache)
-	return b.rebuild(ctx, tally, cache, func(place distro.Rebuild) bool { return place.Tier == distro.Blocking })
+	return b.rebuild(ctx, tally, cache, blocking)
 }
+
+func blocking(place distro.Rebuild) bool { return place.Tier == distro.Blocking }
 
 // rebuild rebuilds at the places that are taken.
 func (b built) rebuild(ctx context.Context, tally *Tally, cache string, take func(distro.Rebuild) bool) error {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/go-version"
@@ -19,6 +20,8 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/manifest"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/web"
 )
 
@@ -31,10 +34,37 @@ type stage struct {
 	key      *testKey
 	now      time.Time
 	versions []string // with the packaging's release, the one under test last
+	// published are the signed files of all versions; those of the version under
+	// test are in the folder signed.
+	published []string
+	signed    string
 }
 
-// openStage makes the repository and serves it until ctx ends. The stage's
-// folder is the caller's to remove, by close.
+// mainRepository is the folder of the repository that nobody has broken.
+const mainRepository = "www"
+
+// theStage is the stage that all checks of a run share, which is made for the
+// first of them.
+type theStage struct {
+	once sync.Once
+	made *stage
+	err  error
+}
+
+// stage is the run's, and open until closeStage.
+func (b built) stage(ctx context.Context) (*stage, error) {
+	b.shared.once.Do(func() { b.shared.made, b.shared.err = b.openStage(ctx) })
+	return b.shared.made, b.shared.err
+}
+
+// closeStage gives the stage up, if there is one.
+func (b built) closeStage() {
+	if b.shared.made != nil {
+		b.shared.made.close()
+	}
+}
+
+// openStage makes the repository.
 func (b built) openStage(ctx context.Context) (s *stage, err error) {
 	s = &stage{built: b, now: time.Now().UTC().Truncate(time.Second)}
 	if s.place, err = os.MkdirTemp("", "spire-packages-stage-"); err != nil {
@@ -54,7 +84,12 @@ func (b built) openStage(ctx context.Context) (s *stage, err error) {
 	if err := s.expect(ctx); err != nil {
 		return nil, fmt.Errorf("listing what the packages have: %w", err)
 	}
-	return s, s.serve(ctx)
+	return s, nil
+}
+
+// stageTools says which tools are missing for a stage.
+func stageTools() error {
+	return tool.Need(slices.Concat(repo.Tools(), []string{"docker", "mmdebstrap", "gpg", "cp"})...)
 }
 
 func (s *stage) close() {
@@ -73,7 +108,7 @@ func (s *stage) publish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	files := signed.Paths()
+	s.published, s.signed = signed.Paths(), signed.Dir
 	source, err := pkgdef.LoadSource(s.Root, pipeline.SourceName)
 	if err != nil {
 		return err
@@ -83,12 +118,17 @@ func (s *stage) publish(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("building %s, to upgrade from: %w", earlier, err)
 		}
-		files = append(files, made...)
+		s.published = append(s.published, made...)
 		s.versions = append(s.versions, fmt.Sprintf("%s-%d", earlier, source.Release))
 	}
 	s.versions = append(s.versions, fmt.Sprintf("%s-%d", s.result.Tree.Label(), source.Release))
-	_, err = s.Pipeline.Publish(ctx, pipeline.Archive{
-		Dir: s.folder("www"), URL: distro.WebURL, Signer: s.key.signer, Now: s.now, Refresh: true,
+	return s.publishIn(ctx, mainRepository, s.published)
+}
+
+// publishIn publishes files in a repository of the stage.
+func (s *stage) publishIn(ctx context.Context, name string, files []string) error {
+	_, err := s.Pipeline.Publish(ctx, pipeline.Archive{
+		Dir: s.folder(name), URL: distro.WebURL, Signer: s.key.signer, Now: s.now,
 	}, files)
 	return err
 }
@@ -173,7 +213,8 @@ func earlier(source pkgdef.Source, under string) []string {
 }
 
 // expect writes for each package what it has, as the build made it: a line a
-// file or folder, "MODE OWNER/GROUP SHA256 PATH".
+// file or folder, "MODE OWNER/GROUP SHA256 PATH". What the source packages are is
+// beside that.
 func (s *stage) expect(ctx context.Context) error {
 	for _, format := range []distro.Format{distro.Deb, distro.RPM} {
 		for _, arch := range s.options.Arches {
@@ -193,7 +234,7 @@ func (s *stage) expect(ctx context.Context) error {
 			}
 		}
 	}
-	return nil
+	return s.expectSources(filepath.Join(s.folder("expected"), "sources"))
 }
 
 // listing is what a package installs. Ghosts are not, and a link has no mode.
@@ -223,54 +264,62 @@ func ghost(words []string) bool {
 	})
 }
 
-// serve answers on a socket that the containers get, until ctx ends.
-func (s *stage) serve(ctx context.Context) error {
-	folder := s.folder("web")
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return err
-	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "unix", filepath.Join(folder, distro.WebSocket))
-	if err != nil {
-		return fmt.Errorf("serving the repository: %w", err)
-	}
-	go func() { _ = web.ServeOn(ctx, listener, s.folder("www")) }()
-	return s.pastes()
-}
-
-// pastes are the front page's lines, a file each.
-func (s *stage) pastes() error {
-	page, err := os.ReadFile(filepath.Join(s.folder("www"), "index.html"))
-	if err != nil {
-		return err
-	}
-	pastes, err := frontpage.Pastes(page)
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(s.folder("pastes"), 0o755); err != nil {
-		return err
-	}
-	for id, lines := range pastes {
-		if err := os.WriteFile(filepath.Join(s.folder("pastes"), id), []byte(lines+"\n"), 0o644); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// host is this machine, ready to play the scenarios on the stage.
-func (s *stage) host() (*distro.Host, error) {
+// hostOf is this machine, ready to play the scenarios with one of the stage's
+// repositories, which is served until ctx ends.
+func (s *stage) hostOf(ctx context.Context, repository string) (*distro.Host, error) {
 	host, err := s.hostFor("scenarios")
 	if err != nil {
 		return nil, err
 	}
-	host.Web = s.folder("web")
-	host.Folders = map[string]string{}
-	for _, name := range []string{"expected", "pastes"} {
-		host.Folders[name] = s.folder(name)
+	own, err := os.MkdirTemp(s.place, "host-")
+	if err != nil {
+		return nil, err
 	}
+	if err := os.Chmod(own, 0o755); err != nil { // who is not root inside reaches the socket too
+		return nil, err
+	}
+	host.Web = filepath.Join(own, "web")
+	pastes := filepath.Join(own, "pastes")
+	host.Folders = map[string]string{"expected": s.folder("expected"), "pastes": pastes}
 	host.Vars = []string{"VERSIONS=" + strings.Join(s.versions, " "), "URL=" + distro.WebURL}
-	return host, nil
+	if err := writePastes(filepath.Join(s.folder(repository), "index.html"), pastes); err != nil {
+		return nil, fmt.Errorf("reading the front page: %w", err)
+	}
+	return host, s.serve(ctx, s.folder(repository), host.Web)
+}
+
+// serve answers on a socket that the containers get, until ctx ends.
+func (s *stage) serve(ctx context.Context, dir, socket string) error {
+	if err := os.MkdirAll(socket, 0o755); err != nil {
+		return err
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "unix", filepath.Join(socket, distro.WebSocket))
+	if err != nil {
+		return fmt.Errorf("serving the repository: %w", err)
+	}
+	go func() { _ = web.ServeOn(ctx, listener, dir) }()
+	return nil
+}
+
+// writePastes writes the lines that a front page says to paste, a file each.
+func writePastes(page, dir string) error {
+	content, err := os.ReadFile(page)
+	if err != nil {
+		return err
+	}
+	pastes, err := frontpage.Pastes(content)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	for id, lines := range pastes {
+		if err := artifact.WriteBytes(filepath.Join(dir, id), 0o644, []byte(lines+"\n")); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // places are the rows, or the one of that name, on the architectures that

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"time"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/distro"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
@@ -40,33 +42,38 @@ func (s Suite) Unit(ctx context.Context) error {
 // All builds the packages and runs everything. What is tested is what was
 // built; a build that fails ends the suite.
 func (s Suite) All(ctx context.Context, o pipeline.Options) error {
-	result, err := s.Pipeline.Build(ctx, o)
+	built, err := s.build(ctx, o)
 	if err != nil {
-		return fmt.Errorf("building what is to be tested: %w", err)
+		return err
 	}
-	result.Print(s.Log)
-	built := built{Suite: s, options: o, result: result}
-	return s.runAll(ctx, append(s.static(),
+	defer built.closeStage()
+	// Few checks fill the machine by themselves: the rest wait, or work on one
+	// core. The longest begin first.
+	tally := &Tally{Log: s.Log, Lanes: 2}
+	tally.Run(ctx, append(s.static(),
 		Check{"unit", built.unit},
 		Check{"configurations", built.configurations},
-		Check{"lintian", built.lintian},
-		Check{"rpm", built.rpm},
-		Check{"rpmlint", built.rpmlint},
-		Check{"reproducible", built.reproducible},
 		Check{"rebuild", built.rebuildBlocking},
 		Check{"distributions", func(ctx context.Context, t *Tally) error { return built.distributions(ctx, t, selection{}) }},
+		Check{"lintian", built.lintian},
+		Check{"reproducible", built.reproducible},
+		Check{"self", built.self},
+		Check{"machine", built.machine},
 		Check{"trust", built.trust},
-	))
+		Check{"rpm", built.rpm},
+		Check{"rpmlint", built.rpmlint},
+	)...)
+	return tally.Close()
 }
 
 // Distributions builds the packages and runs a scenario, or several separated by
 // commas, at one place of tests/distros.yaml; all where they are empty.
 func (s Suite) Distributions(ctx context.Context, o pipeline.Options, row, scenario string) error {
-	result, err := s.Pipeline.Build(ctx, o)
+	built, err := s.build(ctx, o)
 	if err != nil {
-		return fmt.Errorf("building what is to be tested: %w", err)
+		return err
 	}
-	built := built{Suite: s, options: o, result: result}
+	defer built.closeStage()
 	return s.runAll(ctx, []Check{{"distributions", func(ctx context.Context, t *Tally) error {
 		return built.distributions(ctx, t, selection{row, scenario})
 	}}})
@@ -88,8 +95,14 @@ func (s Suite) definitions(context.Context, *Tally) error {
 			return fmt.Errorf("packages/%s: %w", p.Name, err)
 		}
 	}
-	_, err = pkgdef.LoadKeyrings(s.Root)
-	return err
+	if _, err := pkgdef.LoadKeyrings(s.Root); err != nil {
+		return err
+	}
+	rows, err := distro.Load(filepath.Join(s.Root, "tests", "distros.yaml"))
+	if err != nil {
+		return err
+	}
+	return distro.Ended(rows, time.Now())
 }
 
 // scripts has shellcheck read what runs inside the containers.

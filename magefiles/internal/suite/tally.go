@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
 )
 
@@ -35,25 +37,38 @@ var errCounted = errors.New("counted")
 // Tally counts and says results.
 type Tally struct {
 	Log io.Writer
+	// Lanes is how many checks run at once; 0 means one.
+	Lanes int
 
 	mu                      sync.Mutex
 	passed, failed, skipped int
 	notes                   []string // failures and skips, for the end
 }
 
-// Run runs the checks one after the other: most fill the machine by
-// themselves, and their words stay in order.
+// Run runs the checks, which begin in their order.
 func (t *Tally) Run(ctx context.Context, checks ...Check) {
+	var group errgroup.Group
+	group.SetLimit(max(1, t.Lanes))
 	for _, check := range checks {
-		if ctx.Err() != nil {
-			t.Count(check.Name, context.Cause(ctx), 0)
-			return
-		}
-		start := time.Now()
-		fmt.Fprintf(t.Log, "=== %s\n", check.Name)
-		if err := check.Run(ctx, t); !errors.Is(err, errCounted) {
-			t.Count(check.Name, err, time.Since(start))
-		}
+		group.Go(func() error {
+			t.run(ctx, check)
+			return nil
+		})
+	}
+	_ = group.Wait() // what goes wrong is counted
+}
+
+func (t *Tally) run(ctx context.Context, check Check) {
+	if ctx.Err() != nil {
+		t.Count(check.Name, context.Cause(ctx), 0)
+		return
+	}
+	start := time.Now()
+	t.mu.Lock()
+	fmt.Fprintf(t.Log, "=== %s\n", check.Name)
+	t.mu.Unlock()
+	if err := check.Run(ctx, t); !errors.Is(err, errCounted) {
+		t.Count(check.Name, err, time.Since(start))
 	}
 }
 

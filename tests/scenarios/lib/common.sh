@@ -1,4 +1,4 @@
-# shellcheck shell=sh disable=SC2034 # the lists are for the scenarios
+# shellcheck shell=sh disable=SC2034,SC2153 # the lists are for the scenarios
 # What every scenario begins with:
 #
 #   . "$(dirname "$0")/lib/common.sh"
@@ -154,6 +154,15 @@ unit_unknown() {
 no_process() {
     running=$(readlink /proc/[0-9]*/exe | grep -E '^/usr/bin/spi(re|ffe)' || :)
     same 'processes of ours' '' "$running"
+}
+
+# runs UNIT USER: its main process belongs to that user and runs the program that
+# is installed now. Of a replaced one the kernel says "(deleted)", in the memory
+# map also where an emulator runs another architecture's programs.
+runs() {
+    pid=$(systemctl show --property=MainPID --value "$1")
+    same "$1's user" "$2" "$(stat --format %U "/proc/$pid")"
+    same "$1's program" "/usr/bin/${1%%[@.]*}" "$(sed -n 's|.* \(/usr/bin/spi.*\)|\1|p' "/proc/$pid/maps" | sort -u)"
 }
 
 # users_are_there: also after a removal, or files would fall to a later user

@@ -1,10 +1,12 @@
-# shellcheck shell=sh disable=SC2034,SC2086 # lists of names are split on purpose
+# shellcheck shell=sh disable=SC2034,SC2048,SC2086 # lists of names are split on purpose
 # The vocabulary of Debian and its family. lib/rpm.sh has the same words.
 
 # EXPECTED: complaints that are no fault, as a pattern. dpkg says of a folder
 # with the admin's own files that it stays, and on Debian 12, where systemd's
-# files are still recorded under /lib, the same of the folder of presets.
+# files are still recorded under /lib, the same of the folder of presets. And it
+# calls a downgrade what it is.
 EXPECTED="directory '(/etc/spire(/[a-z-]+)?|/usr/lib/systemd/system-preset)' not empty so not removed"
+EXPECTED="$EXPECTED|^dpkg: warning: downgrading "
 
 # pkg_prepare: what must be there before anything is installed.
 pkg_prepare() {
@@ -84,3 +86,15 @@ pkg_config_kept() { same "$1 after remove" "$2" "$(digest "$1")"; }
 # pkg_restore_config FILE: what the admin does to get it back after installing
 # again: nothing.
 pkg_restore_config() { :; }
+
+# pkg_download FOLDER VERSION [NAME...]: the package files, from the repository.
+pkg_download() {
+    folder=$1
+    shift
+    install -d -o _apt "$folder" # who downloads
+    # shellcheck disable=SC2016,SC2046 # for the other shell
+    quietly sh -c 'cd "$0" && exec apt-get download "$@"' "$folder" $(versioned "$@")
+}
+
+# pkg_file FOLDER VERSION NAME: where pkg_download put it.
+pkg_file() { printf '%s\n' "$1/$3_$2_$ARCH.deb"; }

@@ -1,4 +1,4 @@
-# shellcheck shell=sh disable=SC2034,SC2086 # lists of names are split on purpose
+# shellcheck shell=sh disable=SC2034,SC2048,SC2086 # lists of names are split on purpose
 # The vocabulary of the rpm family. lib/deb.sh has the same words, and says
 # what they mean; an rpm has no purge.
 
@@ -25,7 +25,9 @@ pkg_prepare() {
     sed -i '/^skip_if_unavailable/d' /etc/dnf/dnf.conf
     echo skip_if_unavailable=False >>/etc/dnf/dnf.conf
     # Debian's plugin for packages of the machine's own, of which there are none.
-    [ ! -e /etc/dnf/plugins/local.conf ] || printf '[main]\nenabled = 0\n' >/etc/dnf/plugins/local.conf
+    for file in /etc/dnf/plugins/local.conf /etc/dnf/libdnf5-plugins/local.conf; do
+        [ ! -e "$file" ] || printf '[main]\nname = local\nenabled = 0\n' >"$file"
+    done
 }
 
 pkg_repository() {
@@ -91,3 +93,14 @@ pkg_config_kept() {
     same "$1.rpmsave after erase" "$2" "$(digest "$1.rpmsave")"
 }
 pkg_restore_config() { mv "$1.rpmsave" "$1"; }
+
+pkg_download() {
+    folder=$1
+    shift
+    # shellcheck disable=SC2046
+    case $CLIENT in
+    dnf) quietly dnf --assumeyes download --destdir "$folder" $(versioned "$@") ;;
+    zypper) quietly zypper --non-interactive --pkg-cache-dir "$folder" install --download-only --force --oldpackage $(versioned "$@") ;;
+    esac
+}
+pkg_file() { find "$1" -name "$3-$2.*.rpm"; }

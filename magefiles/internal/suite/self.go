@@ -1,0 +1,352 @@
+package suite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/distro"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
+)
+
+// A fault is planted in the package of the OIDC provider, the smallest. The
+// test of the tests passes if the scenario fails at the place, with the words.
+type fault struct {
+	name, place, scenario string
+	words                 string // a regular expression for the reason
+	// One of these plants it: in an unpacked deb; in the definitions that an rpm
+	// is made from; in a published repository.
+	deb         func(root string) error
+	definitions func(root string) error
+	repository  func(ctx context.Context, s *stage, www string) error
+}
+
+// The places at which faults are planted: one for each format.
+const (
+	debPlace = "debian-12"
+	rpmPlace = "rpm-4.18"
+)
+
+const (
+	planted     = "spiffe-oidc-discovery-provider"
+	plantedDocs = "examples/nginx/README.md"
+	plantedConf = "oidc-discovery-provider.conf"
+	plantedUnit = planted + ".service"
+)
+
+// faults are what the scenarios must find.
+var faults = []fault{
+	{
+		name: "missing file", place: debPlace, scenario: "fresh", words: `nginx/README\.md of ` + planted + `, expected it to be there`,
+		deb: func(root string) error { return os.Remove(filepath.Join(root, "usr/share/doc", planted, plantedDocs)) },
+	},
+	{
+		name: "missing file", place: rpmPlace, scenario: "fresh", words: `nginx/README\.md of ` + planted + `, expected it to be there`,
+		definitions: func(root string) error { return os.Remove(filepath.Join(root, "packages", planted, plantedDocs)) },
+	},
+	{
+		name: "unit that does not start", place: debPlace, scenario: "works", words: `OIDC keys`,
+		deb: func(root string) error { return alter(unitIn(root), `(?m)^ExecStart=.*`, "ExecStart=/bin/false") },
+	},
+	{
+		name: "unit that does not start", place: rpmPlace, scenario: "works", words: `OIDC keys`,
+		definitions: func(root string) error {
+			return alter(filepath.Join(root, "units", planted, plantedUnit), `(?m)^ExecStart=.*`, "ExecStart=/bin/false")
+		},
+	},
+	{
+		name: "scriptlet that fails on upgrade", place: debPlace, scenario: "upgrade", words: `upgrading.*exit code`,
+		deb: func(root string) error {
+			return alter(filepath.Join(root, "DEBIAN/postinst"), `(?m)^set -e$`, "set -e\n[ -z \"$2\" ] || exit 1")
+		},
+	},
+	{
+		name: "unit enabled by default", place: debPlace, scenario: "fresh", words: plantedUnit + ` enabled, expected 'disabled'`,
+		deb: func(root string) error {
+			wants := filepath.Join(root, "etc/systemd/system/multi-user.target.wants")
+			if err := os.MkdirAll(wants, 0o755); err != nil {
+				return err
+			}
+			return os.Symlink("/usr/lib/systemd/system/"+plantedUnit, filepath.Join(wants, plantedUnit))
+		},
+	},
+	{
+		name: "changed configuration", place: debPlace, scenario: "fresh", words: plantedConf + ` of ` + planted + `, expected sha256`,
+		deb: func(root string) error {
+			return alter(filepath.Join(root, "etc/spire/oidc-discovery-provider", plantedConf), `"info"`, `"debug"`)
+		},
+	},
+	{
+		name: "changed configuration", place: rpmPlace, scenario: "fresh", words: plantedConf + ` of ` + planted + `, expected sha256`,
+		definitions: func(root string) error {
+			return alter(filepath.Join(root, "packages", planted, plantedConf), `"info"`, `"debug"`)
+		},
+	},
+	{
+		name: "dynamic program", place: debPlace, scenario: "fresh", words: planted + `, expected a static program`,
+		deb: func(root string) error {
+			program, err := os.ReadFile("/bin/sh")
+			if err != nil {
+				return err
+			}
+			return os.WriteFile(filepath.Join(root, "usr/bin", planted), program, 0o755)
+		},
+	},
+	{
+		name: "folder that everybody may write to", place: debPlace, scenario: "fresh", words: `/etc/spire/oidc-discovery-provider of ` + planted + `, expected .*, got 'drwxrwxrwx`,
+		deb: func(root string) error {
+			return os.Chmod(filepath.Join(root, "etc/spire/oidc-discovery-provider"), 0o777)
+		},
+	},
+	{
+		name: "unsigned file", place: rpmPlace, scenario: "fresh", words: `[Ss]igned|GPG|signature`,
+		repository: func(ctx context.Context, s *stage, www string) error { return s.unsign(ctx, www) },
+	},
+}
+
+func unitIn(root string) string { return filepath.Join(root, "usr/lib/systemd/system", plantedUnit) }
+
+// alter replaces what the pattern matches, which must be there: a fault that is
+// not planted would not be found.
+func alter(path, pattern, with string) error {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	changed := regexp.MustCompile(pattern).ReplaceAllString(string(content), with)
+	if changed == string(content) {
+		return fmt.Errorf("%s has nothing that matches %q", path, pattern)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	return artifact.WriteBytes(path, info.Mode().Perm(), []byte(changed))
+}
+
+// self plants the faults, one in each repository, and has the scenarios find
+// them.
+func (b built) self(ctx context.Context, tally *Tally) error {
+	if err := stageTools(); err != nil {
+		return err
+	}
+	if !slices.Contains(b.options.Arches, runtime.GOARCH) {
+		return Skip{"no packages for this machine were built"}
+	}
+	stage, err := b.stage(ctx)
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(runtime.NumCPU())
+	for i, fault := range faults {
+		group.Go(func() error {
+			start := time.Now()
+			err := stage.finds(ctx, fault, fmt.Sprintf("fault-%d", i))
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			tally.Count(fmt.Sprintf("self %s %s: %s", fault.place, fault.scenario, fault.name), err, time.Since(start))
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return errCounted
+}
+
+// finds plants a fault in a repository of its own and plays the scenario there.
+func (s *stage) finds(ctx context.Context, f fault, name string) error {
+	place, err := s.placeNamed(f.place)
+	if err != nil {
+		return err
+	}
+	if err := s.plant(ctx, f, place, name); err != nil {
+		return fmt.Errorf("planting the fault: %w", err)
+	}
+	host, err := s.hostOf(ctx, name)
+	if err != nil {
+		return err
+	}
+	host.Reports, host.Log = filepath.Join(host.Reports, "self", name), nil
+	report, err := host.Run(ctx, []distro.Place{place}, []string{f.scenario})
+	if err != nil {
+		return err
+	}
+	switch result := report[0]; {
+	case result.Status == distro.Skipped:
+		return Skip{result.Reason}
+	case result.Status == distro.Passed:
+		return errors.New("the scenario passed")
+	case !regexp.MustCompile(f.words).MatchString(result.Reason):
+		return fmt.Errorf("the scenario failed with other words than /%s/: %s", f.words, result.Reason)
+	default:
+		fmt.Fprintf(s.Log, "%s %s: %s: found by: %s\n", f.place, f.scenario, f.name, result.Reason)
+		return nil
+	}
+}
+
+// placeNamed is a row on this machine's own architecture.
+func (s *stage) placeNamed(name string) (distro.Place, error) {
+	rows, err := distro.Load(filepath.Join(s.Root, "tests", "distros.yaml"))
+	if err != nil {
+		return distro.Place{}, err
+	}
+	i := slices.IndexFunc(rows, func(r distro.Row) bool { return r.Name == name })
+	if i < 0 {
+		return distro.Place{}, fmt.Errorf("tests/distros.yaml has no row %s", name)
+	}
+	return distro.Place{Row: rows[i], Arch: runtime.GOARCH}, nil
+}
+
+// plant publishes everything with the package in which the fault is.
+func (s *stage) plant(ctx context.Context, f fault, place distro.Place, name string) error {
+	if f.repository != nil {
+		if err := s.command(ctx, "cp", "-al", s.folder(mainRepository), s.folder(name)); err != nil {
+			return err
+		}
+		return f.repository(ctx, s, s.folder(name))
+	}
+	good := s.plantedIn(place)
+	if len(good) != 1 {
+		return fmt.Errorf("the version under test has %d packages of %s for %s", len(good), planted, place.Name())
+	}
+	bad := filepath.Join(s.folder(name+"-package"), filepath.Base(good[0]))
+	if err := os.MkdirAll(filepath.Dir(bad), 0o755); err != nil {
+		return err
+	}
+	var err error
+	if f.deb != nil {
+		err = s.repack(ctx, good[0], bad, f.deb)
+	} else {
+		err = s.remake(ctx, bad, name, f.definitions)
+	}
+	if err != nil {
+		return err
+	}
+	return s.publishPlanted(ctx, name, bad)
+}
+
+// publishPlanted publishes all versions, with the bad package in the place of
+// the good one, and checksums that say so.
+func (s *stage) publishPlanted(ctx context.Context, name, bad string) error {
+	var files []string
+	for _, path := range s.published {
+		if filepath.Dir(path) != s.signed {
+			files = append(files, path)
+			continue
+		}
+		if filepath.Base(path) == filepath.Base(bad) || strings.HasPrefix(filepath.Base(path), artifact.SumsName) {
+			continue
+		}
+		if err := os.Link(path, filepath.Join(filepath.Dir(bad), filepath.Base(path))); err != nil {
+			return err
+		}
+	}
+	all, err := artifact.Describe(filepath.Dir(bad))
+	if err != nil {
+		return err
+	}
+	sums := filepath.Join(filepath.Dir(bad), artifact.SumsName)
+	if err := artifact.WriteSums(filepath.Dir(bad), all); err != nil {
+		return err
+	}
+	if err := s.key.signer.File(ctx, sums, sums+".asc"); err != nil {
+		return err
+	}
+	for _, file := range all {
+		files = append(files, file.Path)
+	}
+	return s.publishIn(ctx, name, append(files, sums, sums+".asc"))
+}
+
+// plantedIn is the package as it was built.
+func (s *stage) plantedIn(place distro.Place) []string {
+	return slices.DeleteFunc(place.Select(s.files(string(place.Format)), place.Arch), func(path string) bool {
+		return !strings.HasPrefix(filepath.Base(path), planted)
+	})
+}
+
+// repack changes what is in a deb.
+func (s *stage) repack(ctx context.Context, good, bad string, change func(string) error) error {
+	root := s.folder(filepath.Base(filepath.Dir(bad)) + "-root")
+	if err := s.command(ctx, "dpkg-deb", "--raw-extract", good, root); err != nil {
+		return err
+	}
+	if err := change(root); err != nil {
+		return err
+	}
+	return s.command(ctx, "dpkg-deb", "--root-owner-group", "--build", root, bad)
+}
+
+// remake makes the rpm from changed definitions and the same binaries, and signs
+// it.
+func (s *stage) remake(ctx context.Context, bad, name string, change func(string) error) error {
+	p := s.Pipeline
+	p.Root, p.Dist = s.folder(name+"-definitions"), artifact.Dist(s.folder(name+"-dist"))
+	if err := s.copyDefinitions(ctx, p.Root); err != nil {
+		return err
+	}
+	if err := change(p.Root); err != nil {
+		return err
+	}
+	// Shared until a file is replaced.
+	for _, part := range []string{s.result.Dir, s.Pipeline.Dist.Work(s.result.Tree.Label())} {
+		to := filepath.Join(string(p.Dist), strings.TrimPrefix(part, string(s.Pipeline.Dist)))
+		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+			return err
+		}
+		if err := s.command(ctx, "cp", "-al", part, to); err != nil {
+			return err
+		}
+	}
+	options := s.options
+	options.Formats, options.Arches = []string{string(distro.RPM)}, []string{runtime.GOARCH}
+	made, err := p.Build(ctx, options)
+	if err != nil {
+		return err
+	}
+	for _, file := range made.Files {
+		if file.Name() == filepath.Base(bad) {
+			return s.key.signer.At(made.Tree.Time).RPM(ctx, file.Path, bad)
+		}
+	}
+	return errors.New("the package was not made: " + filepath.Base(bad))
+}
+
+// unsign puts the package as it was built in the place of the signed one, and
+// signs the index that names it.
+func (s *stage) unsign(ctx context.Context, www string) error {
+	place := distro.Place{Row: distro.Row{Format: distro.RPM}, Arch: runtime.GOARCH}
+	for _, file := range s.plantedIn(place) {
+		published := filepath.Join(www, "rpm/x86_64", filepath.Base(file))
+		if err := os.Remove(published); err != nil { // it is shared with the repository that nobody has broken
+			return err
+		}
+		if err := s.command(ctx, "cp", file, published); err != nil {
+			return err
+		}
+	}
+	return s.reindex(ctx, s.key, www)
+}
+
+// Self plants faults in packages, and has the scenarios find them.
+func (s Suite) Self(ctx context.Context, o pipeline.Options) error {
+	built, err := s.build(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer built.closeStage()
+	return s.runAll(ctx, []Check{{"self", built.self}})
+}

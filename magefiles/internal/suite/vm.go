@@ -1,0 +1,98 @@
+package suite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"slices"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/distro"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/vm"
+)
+
+// machineScenarios are played on one machine in this order: the second goes on
+// where the first ends.
+var machineScenarios = []string{"service", "tpm"}
+
+// Machine builds the packages and uses them on a whole machine.
+func (s Suite) Machine(ctx context.Context, o pipeline.Options) error {
+	built, err := s.build(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer built.closeStage()
+	return s.runAll(ctx, []Check{{"machine", built.machine}})
+}
+
+// machine installs the packages from a signed repository on a whole machine,
+// and counts each of its scenarios.
+func (b built) machine(ctx context.Context, tally *Tally) error {
+	if err := stageTools(); err != nil {
+		return err
+	}
+	if runtime.GOARCH != "amd64" || !slices.Contains(b.options.Arches, "amd64") {
+		return Skip{"the machine is an amd64 one, and so must be the packages and what runs this"}
+	}
+	stage, err := b.stage(ctx)
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	machine, err := stage.machine(ctx)
+	if errors.Is(err, distro.ErrSkip) {
+		return Skip{err.Error()}
+	}
+	if err != nil {
+		return err
+	}
+	results, err := machine.Run(ctx, machineScenarios)
+	if err != nil {
+		return err
+	}
+	countMachine(tally, machine.Reports, results)
+	return errCounted
+}
+
+func countMachine(tally *Tally, kept string, results []vm.Result) {
+	for _, result := range results {
+		var err error
+		switch result.Status {
+		case vm.Skipped:
+			err = Skip{result.Reason}
+		case vm.Failed:
+			err = fmt.Errorf("%s (see %s)", result.Reason, kept)
+		}
+		tally.Count("machine "+result.Scenario, err, result.Took)
+	}
+}
+
+// machine is a machine that has the stage's repository, made of roots as the
+// distributions' are.
+func (s *stage) machine(ctx context.Context) (vm.Machine, error) {
+	host, err := s.hostOf(ctx, mainRepository)
+	if err != nil {
+		return vm.Machine{}, err
+	}
+	owner, err := host.Claim(ctx)
+	if err != nil {
+		return vm.Machine{}, err
+	}
+	tools, err := host.Image(ctx, "machine-tools", distro.Image{Suite: vm.Suite, Packages: vm.ToolPackages()})
+	if err != nil {
+		return vm.Machine{}, err
+	}
+	root, err := host.Tarball(ctx, distro.Image{Suite: vm.Suite, Packages: vm.RootPackages()})
+	if err != nil {
+		return vm.Machine{}, fmt.Errorf("making the root of the machine: %w", err)
+	}
+	reports, err := filepath.Abs(filepath.Join(host.Reports, "vm"))
+	return vm.Machine{
+		Tools: tools, Root: root, Owner: owner, Cache: host.Cache, Reports: reports,
+		Driver: filepath.Join(s.Root, "tests", "vm", "driver"), Scenarios: filepath.Join(s.Root, "tests", "vm"),
+		Library: host.Scenarios + "/lib", Folders: host.Folders, Web: host.Web, Vars: host.Vars, Log: s.Log,
+	}, err
+}

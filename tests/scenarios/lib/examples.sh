@@ -1,0 +1,56 @@
+# shellcheck shell=sh
+# Packages in the shape of those of spiffe/spire-examples: their names, paths,
+# units that run as root, configurations and environment files (which are in
+# lib/examples, a folder a package), around the programs of an earlier version
+# of ours. Theirs are rpms, and debs made of those by alien: without scripts, and
+# with every file in /etc a conffile.
+
+EXAMPLES='spire-common spire-server spire-agent'
+EXAMPLES_VERSION=1.12.0 # older than any that it is replaced by
+EXAMPLES_TREE=$TOP/examples/tree
+
+# examples_install: builds and installs them.
+examples_install() {
+    pkg_download "$TOP/examples" "${VERSIONS%% *}" spire-server spire-agent
+    [ "$CODE" -eq 0 ] || fail "downloading ${VERSIONS%% *}, expected exit code 0, got $CODE: $(brief)"
+    cp -r "$LIB/examples" "$EXAMPLES_TREE"
+    for name in server agent; do
+        programs=$EXAMPLES_TREE/spire-$name/usr/libexec/spire/$name
+        mkdir "$TOP/examples/$name"
+        "examples_unpack_$FORMAT" "$(pkg_file "$TOP/examples" "${VERSIONS%% *}" "spire-$name")" "$TOP/examples/$name"
+        mv "$TOP/examples/$name/usr/bin/spire-$name" "$programs"
+        chmod 0755 "$programs"/* "$EXAMPLES_TREE/spire-$name"/bin/*
+    done
+    "examples_$FORMAT"
+    rm -r "$TOP/examples"
+    for name in $EXAMPLES; do
+        same "$name of spire-examples" "$EXAMPLES_VERSION-1" "$(pkg_installed "$name")"
+    done
+}
+
+# examples_unpack_FORMAT FILE FOLDER
+examples_unpack_deb() { dpkg-deb --extract "$1" "$2"; }
+examples_unpack_rpm() {
+    rpm2archive - <"$1" >"$2.tgz"
+    tar --extract --file "$2.tgz" --directory "$2"
+}
+
+examples_deb() {
+    for name in $EXAMPLES; do
+        mkdir "$EXAMPLES_TREE/$name/DEBIAN"
+        printf '%s\n' "Package: $name" "Version: $EXAMPLES_VERSION-1" "Architecture: $ARCH" \
+            'Maintainer: nobody <nobody@example.org>' "Description: $name, in the shape of spire-examples" \
+            >"$EXAMPLES_TREE/$name/DEBIAN/control"
+        (cd "$EXAMPLES_TREE/$name" && find etc -type f | sed 's|^|/|') >"$EXAMPLES_TREE/$name/DEBIAN/conffiles"
+        quietly dpkg-deb --root-owner-group -Znone --build "$EXAMPLES_TREE/$name" "$TOP/examples"
+    done
+    quietly dpkg --install "$TOP"/examples/*_"$EXAMPLES_VERSION"-1_*.deb
+    unwarned 'installing those of spire-examples'
+}
+examples_rpm() {
+    quietly rpmbuild -bb --quiet --define "_topdir $TOP/examples/build" \
+        --define "tree $EXAMPLES_TREE" --define "theirs $EXAMPLES_VERSION" "$LIB/examples.spec"
+    [ "$CODE" -eq 0 ] || fail "building those of spire-examples, expected exit code 0, got $CODE: $(brief)"
+    quietly rpm --install --nosignature "$TOP"/examples/build/RPMS/*/*.rpm
+    unwarned 'installing those of spire-examples'
+}

@@ -1,0 +1,69 @@
+#!/bin/sh
+# Runs a machine in QEMU, with a TPM by swtpm, until it powers off. The driver
+# (magefiles/internal/vm) calls it as PID 1 of a container that has:
+#   /machine   kernel and disk.img: the machine, which stays as it is
+#   /payload   what is unpacked over the machine's root at each boot
+#   /web/http  a socket that answers HTTP: all that the machine can reach
+#   /out       console.txt and journal.txt, for when it fails
+# and SECONDS_TO_LIVE, after which it is over whatever happens.
+# Standard output is the machine's second serial port. When standard input
+# ends, so does this: nobody waits for the machine any more.
+set -eu
+export LC_ALL=C.UTF-8
+GUEST=/tmp/payload/opt/spire-packages
+CA=/var/lib/swtpm-localca
+
+# As PID 1 it must ask for signals. The kernel ends all that it leaves behind.
+trap 'exit 130' INT TERM
+exec 3<&0 </dev/null
+(
+    cat <&3 >/dev/null
+    kill -TERM 1
+) &
+
+cp -r /payload /tmp/payload
+mkdir /tmp/tpm
+swtpm_setup --tpm2 --tpmstate /tmp/tpm --create-ek-cert --lock-nvram --pcr-banks sha256 >/tmp/tpm.txt 2>&1 || {
+    cat /tmp/tpm.txt >&2
+    exit 1
+}
+cat "$CA/issuercert.pem" "$CA/swtpm-localca-rootca-cert.pem" >"$GUEST/tpm-endorsement-ca.crt"
+swtpm socket --tpm2 --tpmstate dir=/tmp/tpm --ctrl type=unixio,path=/tmp/tpm.sock --daemon
+tar -C /tmp/payload --owner=root:0 --group=root:0 --mode=u=rwX,go=rX -cf /tmp/payload.tar .
+
+# kvm_works: some hosts have the device, and a processor that fails in the
+# guest's first instructions. A kernel without a disk panics, which ends QEMU.
+kvm_works() {
+    [ -w /dev/kvm ] || return 1
+    timeout 20 qemu-system-x86_64 -accel kvm -cpu host -m 256 -nodefaults -display none -no-reboot \
+        -kernel /machine/kernel -append 'panic=-1' >/tmp/kvm.txt 2>&1 &
+    probe=$!
+    while kill -0 $probe 2>/dev/null; do
+        ! grep -q 'KVM internal error' /tmp/kvm.txt || kill -TERM $probe
+        sleep 0.1
+    done
+    wait $probe
+}
+
+# Nehalem is what the kernel boots on most quickly by software; "max" hangs.
+processor='-accel tcg,thread=multi -cpu Nehalem,+sha-ni,+aes,+pclmulqdq'
+if kvm_works; then processor='-accel kvm -cpu host'; fi
+
+# The disk is NVMe because the kernel has that built in: it needs no initrd,
+# which takes longer to unpack and run by software than all the rest of a boot.
+# It is forgotten at the end. The unit comes by firmware, as systemd takes it.
+unit=$(base64 --wrap=0 "$GUEST/driver/guest.service")
+# shellcheck disable=SC2086 # lists of options
+timeout --kill-after=5 "$SECONDS_TO_LIVE" qemu-system-x86_64 $processor \
+    -smp 2 -m 1024 -nodefaults -display none \
+    -kernel /machine/kernel \
+    -append 'root=/dev/nvme0n1 rw rootwait console=ttyS0 panic=2 mitigations=off systemd.wants=guest.service systemd.hostname=machine systemd.firstboot=no systemd.condition_needs_update=no systemd.show_status=no' \
+    -drive file=/machine/disk.img,if=none,id=root,format=raw,snapshot=on,cache=unsafe -device nvme,drive=root,serial=root \
+    -drive file=/tmp/payload.tar,if=virtio,format=raw,readonly=on \
+    -serial file:/out/console.txt -serial file:/dev/stdout \
+    -device virtio-serial-pci -chardev file,id=journal,path=/out/journal.txt -device virtserialport,chardev=journal,name=journal \
+    -device virtio-rng-pci \
+    -netdev 'user,id=net,restrict=on,guestfwd=tcp:10.0.2.100:8000-cmd:socat - UNIX-CONNECT:/web/http' -device virtio-net-pci,netdev=net \
+    -chardev socket,id=tpm,path=/tmp/tpm.sock -tpmdev emulator,id=tpm,chardev=tpm -device tpm-crb,tpmdev=tpm \
+    -smbios "type=11,value=io.systemd.credential.binary:systemd.extra-unit.guest.service=$unit" &
+wait $!
