@@ -73,7 +73,26 @@ func (b built) report(dir string, s *stage, start time.Time, results distro.Repo
 		return fmt.Errorf("reporting what the distributions said: %w", err)
 	}
 	fmt.Fprintf(b.Log, "the report is in %s\n", filepath.Join(dir, report.Page))
-	return report.Table(b.Log, run)
+	return errors.Join(report.Table(b.Log, run), onJobPage(filepath.Join(dir, report.Summary)))
+}
+
+// onJobPage adds the summary to the page of the workflow's job, if there is one:
+// GitHub's runners name its file.
+func onJobPage(summary string) error {
+	page := os.Getenv("GITHUB_STEP_SUMMARY")
+	if page == "" {
+		return nil
+	}
+	content, err := os.ReadFile(summary)
+	if err != nil {
+		return err
+	}
+	file, err := os.OpenFile(page, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return fmt.Errorf("adding to the job's page: %w", err)
+	}
+	_, err = file.Write(content)
+	return errors.Join(err, file.Close())
 }
 
 // hostFor is this machine, ready to run the scripts of a folder of tests.
