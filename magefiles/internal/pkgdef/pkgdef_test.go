@@ -64,14 +64,17 @@ func checkPayload(t *testing.T, name string, entries []Entry) {
 			t.Errorf("%s: %s is there twice", name, entry.Path)
 		}
 		kinds[entry.Path] = entry.Kind
-		if (entry.Kind == Dir) != (entry.From == "") {
+		if (entry.Kind == Dir || entry.Kind == Ghost) != (entry.From == "") {
 			t.Errorf("%s: %s is a %s from %q", name, entry.Path, entry.Kind, entry.From)
 		}
 		if entry.Mode&0o022 != 0 {
 			t.Errorf("%s: others than root may write to %s (%o)", name, entry.Path, entry.Mode)
 		}
 	}
-	for path := range kinds {
+	for path, kind := range kinds {
+		if kind == Ghost {
+			continue // it is not brought, and neither is its folder
+		}
 		if parent := filepath.Dir(path); !shared[parent] && kinds[parent] != Dir {
 			t.Errorf("%s: %s is not listed, so it would get any owner and mode", name, parent)
 		}
@@ -96,7 +99,7 @@ func TestNoCommonFiles(t *testing.T) {
 		owner := map[string]string{}
 		take := func(name string, entries []Entry) {
 			for _, entry := range entries {
-				if other := owner[entry.Path]; other != "" && entry.Kind != Dir {
+				if other := owner[entry.Path]; other != "" && entry.Kind != Dir && entry.Kind != Ghost {
 					t.Errorf("%s: %s is in %s and %s", format, entry.Path, other, name)
 				}
 				owner[entry.Path] = name

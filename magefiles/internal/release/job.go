@@ -278,6 +278,9 @@ func (j *job) upload(ctx context.Context, release hub.Release, p plan) error {
 	j.sent = 0
 	var group errgroup.Group
 	group.SetLimit(width)
+	if j.DryRun {
+		group.SetLimit(1) // what is only said is said in order
+	}
 	errs := make([]error, len(p.upload))
 	for i, file := range p.upload {
 		group.Go(func() error {

@@ -15,7 +15,11 @@ import (
 )
 
 // selection narrows the distributions' part down; what is empty takes all.
-type selection struct{ row, scenario string }
+type selection struct {
+	row, scenario string
+	// blocking leaves out the rows that only inform.
+	blocking bool
+}
 
 // distributions takes every place of tests/distros.yaml through every scenario,
 // with packages from a signed repository, and counts each.
@@ -23,7 +27,7 @@ func (b built) distributions(ctx context.Context, tally *Tally, only selection) 
 	if err := stageTools(); err != nil {
 		return err
 	}
-	places, err := b.places(tally, only.row)
+	places, err := b.places(tally, only)
 	if err != nil {
 		return err
 	}

@@ -49,7 +49,8 @@ type event struct {
 // and counts each one that has no parts, or each part.
 func (s Suite) unit(ctx context.Context, tally *Tally, env ...string) error {
 	reader, writer := io.Pipe()
-	command := run.New("go", "test", "-json", "-tags=mage", "./...").In(s.Root).WithEnv(env...)
+	// Some make roots and boot containers, while others do the same.
+	command := run.New("go", "test", "-json", "-timeout=30m", "-tags=mage", "./...").In(s.Root).WithEnv(env...)
 	command.Stdout = writer
 	ended := make(chan error, 1)
 	go func() {

@@ -322,9 +322,9 @@ func writePastes(page, dir string) error {
 	return nil
 }
 
-// places are the rows, or the one of that name, on the architectures that
-// packages were built for. Where none were, that is counted.
-func (b built) places(tally *Tally, only string) ([]distro.Place, error) {
+// places are the rows, or those selected, on the architectures that packages
+// were built for. What is left out for another reason than its name is counted.
+func (b built) places(tally *Tally, only selection) ([]distro.Place, error) {
 	rows, err := distro.Load(filepath.Join(b.Root, "tests", "distros.yaml"))
 	if err != nil {
 		return nil, err
@@ -334,7 +334,9 @@ func (b built) places(tally *Tally, only string) ([]distro.Place, error) {
 		for _, arch := range row.Architectures {
 			place := distro.Place{Row: row, Arch: arch}
 			switch {
-			case only != "" && only != place.Name():
+			case only.row != "" && only.row != place.Name():
+			case only.blocking && row.Tier == distro.Informing:
+				tally.Count(place.Name(), Skip{"it only informs, and whoever wants to know asks test:distros -row=" + place.Name()}, 0)
 			case slices.Contains(b.options.Arches, arch):
 				places = append(places, place)
 			default:
@@ -342,8 +344,8 @@ func (b built) places(tally *Tally, only string) ([]distro.Place, error) {
 			}
 		}
 	}
-	if only != "" && len(places) == 0 {
-		return nil, fmt.Errorf("tests/distros.yaml has no row %s for %s", only, strings.Join(b.options.Arches, ", "))
+	if only.row != "" && len(places) == 0 {
+		return nil, fmt.Errorf("tests/distros.yaml has no row %s for %s", only.row, strings.Join(b.options.Arches, ", "))
 	}
 	return places, nil
 }

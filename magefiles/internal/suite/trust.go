@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -29,7 +30,7 @@ func (b built) trust(ctx context.Context, tally *Tally) error {
 	if err := tool.Need(slices.Concat(repo.Tools(), []string{"docker", "mmdebstrap", "gpg", "cp"})...); err != nil {
 		return err
 	}
-	places, err := b.places(tally, "")
+	places, err := b.places(&Tally{Log: io.Discard}, selection{blocking: true}) // counted with the distributions
 	if err != nil {
 		return err
 	}

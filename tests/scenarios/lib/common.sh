@@ -29,6 +29,7 @@ umask 022
 TOP=/opt/spire-packages
 LIB=$TOP/scenarios/lib
 LISTS=$TOP/expected/$FORMAT-$ARCH
+VERSIONS=${VERSIONS:-} # tests/trust has none
 VERSION=${VERSIONS##* } # upstream's and the packaging's, as in 1.13.3-1
 
 # The packages under test: names, and per package its units and commands.

@@ -25,8 +25,8 @@ pkg_prepare() {
     sed -i '/^skip_if_unavailable/d' /etc/dnf/dnf.conf
     echo skip_if_unavailable=False >>/etc/dnf/dnf.conf
     # Debian's plugin for packages of the machine's own, of which there are none.
-    for file in /etc/dnf/plugins/local.conf /etc/dnf/libdnf5-plugins/local.conf; do
-        [ ! -e "$file" ] || printf '[main]\nname = local\nenabled = 0\n' >"$file"
+    for plugin in /etc/dnf/plugins/local.conf /etc/dnf/libdnf5-plugins/local.conf; do
+        [ ! -e "$plugin" ] || printf '[main]\nname = local\nenabled = 0\n' >"$plugin"
     done
 }
 
