@@ -218,3 +218,29 @@ func TestString(t *testing.T) {
 		}
 	}
 }
+
+// Of a ghost, rpm looks at owner, mode and flags.
+func TestPlainGhosts(t *testing.T) {
+	made := Manifest{
+		"file /etc/a":    "-rw-r--r-- root:root flags=cng verify=4294967295 to= time=1",
+		"content /etc/a": "digest of nothing",
+		"file /etc/b":    "-rw-r--r-- root:root flags=cn verify=4294967295 to= time=1",
+		"content /etc/b": "digest of b",
+	}
+	rebuilt := Manifest{
+		"file /etc/a":    "-rw-r--r-- root:root flags=cng verify=4294967256 to= time=2",
+		"file /etc/b":    "-rw-r--r-- root:root flags=cn verify=4294967295 to= time=1",
+		"content /etc/b": "digest of b",
+	}
+	made.plainGhosts()
+	rebuilt.plainGhosts()
+	if differences := Compare(made, rebuilt); len(differences) > 0 {
+		t.Errorf("they differ: %v", differences)
+	}
+	if want := "-rw-r--r-- root:root flags=cng to="; made["file /etc/a"] != want {
+		t.Errorf("the ghost is %q, want %q", made["file /etc/a"], want)
+	}
+	if made["content /etc/b"] == "" || !strings.Contains(made["file /etc/b"], "time=1") {
+		t.Errorf("what is no ghost has changed: %v", made)
+	}
+}

@@ -148,7 +148,11 @@ func TestKinds(t *testing.T) {
 // asked for.
 func TestTexts(t *testing.T) {
 	r, keys := ringRepo(), someKeys()
-	for format, want := range map[string]string{Deb: string(keys.Binary), RPM: string(keys.Armoured)} {
+	for _, c := range []struct {
+		format string
+		keys   []byte
+	}{{Deb, keys.Binary}, {RPM, keys.Armoured}} { // in this order: the second changes what the first has read
+		format, want := c.format, string(c.keys)
 		if format == RPM {
 			asRPM(t, r)
 		}
