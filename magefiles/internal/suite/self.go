@@ -73,11 +73,7 @@ var faults = []fault{
 	{
 		name: "unit enabled by default", place: debPlace, scenario: "fresh", words: plantedUnit + ` enabled, expected 'disabled'`,
 		deb: func(root string) error {
-			wants := filepath.Join(root, "etc/systemd/system/multi-user.target.wants")
-			if err := os.MkdirAll(wants, 0o755); err != nil {
-				return err
-			}
-			return os.Symlink("/usr/lib/systemd/system/"+plantedUnit, filepath.Join(wants, plantedUnit))
+			return alter(filepath.Join(root, "DEBIAN/postinst"), `(?m)^set -e$`, "set -e\n[ \"$1\" != configure ] || systemctl --quiet enable "+plantedUnit)
 		},
 	},
 	{
@@ -123,7 +119,7 @@ func alter(path, pattern, with string) error {
 	if err != nil {
 		return err
 	}
-	changed := regexp.MustCompile(pattern).ReplaceAllString(string(content), with)
+	changed := regexp.MustCompile(pattern).ReplaceAllLiteralString(string(content), with)
 	if changed == string(content) {
 		return fmt.Errorf("%s has nothing that matches %q", path, pattern)
 	}
@@ -258,17 +254,17 @@ func (s *stage) publishPlanted(ctx context.Context, name, bad string) error {
 	if err != nil {
 		return err
 	}
-	sums := filepath.Join(filepath.Dir(bad), artifact.SumsName)
+	list := filepath.Join(filepath.Dir(bad), artifact.SumsName)
 	if err := artifact.WriteSums(filepath.Dir(bad), all); err != nil {
 		return err
 	}
-	if err := s.key.signer.File(ctx, sums, sums+".asc"); err != nil {
+	if err := s.key.signer.File(ctx, list, list+".asc"); err != nil {
 		return err
 	}
 	for _, file := range all {
 		files = append(files, file.Path)
 	}
-	return s.publishIn(ctx, name, append(files, sums, sums+".asc"))
+	return s.publishIn(ctx, name, append(files, list, list+".asc"))
 }
 
 // plantedIn is the package as it was built.
@@ -278,6 +274,10 @@ func (s *stage) plantedIn(place distro.Place) []string {
 	})
 }
 
+// sums writes the list of checksums that dpkg itself has of a package's files:
+// whoever makes a broken package makes it whole.
+const sums = `find . -path ./DEBIAN -prune -o -type f -printf '%P\0' | xargs -0 md5sum >DEBIAN/md5sums`
+
 // repack changes what is in a deb.
 func (s *stage) repack(ctx context.Context, good, bad string, change func(string) error) error {
 	root := s.folder(filepath.Base(filepath.Dir(bad)) + "-root")
@@ -285,6 +285,9 @@ func (s *stage) repack(ctx context.Context, good, bad string, change func(string
 		return err
 	}
 	if err := change(root); err != nil {
+		return err
+	}
+	if err := s.command(ctx, "sh", "-ec", "cd "+root+"\n"+sums); err != nil {
 		return err
 	}
 	return s.command(ctx, "dpkg-deb", "--root-owner-group", "--build", root, bad)
