@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -190,6 +191,10 @@ func (h *Host) scenario(ctx context.Context, b bench, name string) Result {
 	return result
 }
 
+// attempts counts them, so that each container has a name of its own: several
+// hosts of one process may play the same scenario at the same place.
+var attempts atomic.Int64
+
 // attempt boots a container, plays the scenario in it, keeps the evidence if
 // that fails, and removes the container whatever happens.
 func (h *Host) attempt(ctx context.Context, b bench, name, kept string) (said *transcript, err error) {
@@ -199,7 +204,7 @@ func (h *Host) attempt(ctx context.Context, b bench, name, kept string) (said *t
 	}
 	defer func() { _ = said.Close() }() // a log that lacks its end is no failure
 	c := container{
-		name:     fmt.Sprintf("spire-packages-%s-%s-%d", b.place.Name(), strings.ReplaceAll(name, "/", "-"), os.Getpid()),
+		name:     fmt.Sprintf("spire-packages-%s-%s-%d-%d", b.place.Name(), name, os.Getpid(), attempts.Add(1)),
 		image:    b.image,
 		owner:    b.owner,
 		cgroups:  b.cgroups,
