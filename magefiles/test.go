@@ -46,7 +46,7 @@ func (Test) Self(ctx context.Context, version *string) error {
 
 // Vm installs the packages on a whole machine in QEMU, and uses them there.
 //
-// With a kernel, a network card, a TPM and a reboot of its own. Takes two
+// With a kernel, a network card, a TPM and a reboot of its own. Takes some
 // minutes by software; KVM is used where it works.
 func (Test) Vm(ctx context.Context, version *string) error { //nolint:revive // VM would be test:vM
 	return tests().Machine(ctx, options(version, nil, nil, nil))

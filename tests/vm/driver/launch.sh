@@ -45,7 +45,7 @@ kvm_works() {
     wait $probe
 }
 
-# Nehalem is what the kernel boots on most quickly by software; "max" hangs.
+# By software "max" hangs, and digests have instructions of their own.
 processor='-accel tcg,thread=multi -cpu Nehalem,+sha-ni,+aes,+pclmulqdq'
 if kvm_works; then processor='-accel kvm -cpu host'; fi
 
