@@ -17,8 +17,11 @@ pkg_install_in() {
 }
 pkg_verify_in() { chroot "$1" rpm --verify "$2"; }
 
-# rpm may think done what it was killed at: it is told to do it again.
+# rpm may think done what it was killed at: it is told to do it again. Not within
+# the same second: it names files that are not yet in their places after the second
+# in which it began, and stops at one that is there ("Directory not empty").
 pkg_recover() {
+    sleep 1
     quietly rpm --rebuilddb
     # shellcheck disable=SC2046 # a path
     quietly $PKG_PUT $(pkg_file "$FILES" "$1" "$2")
