@@ -69,6 +69,13 @@ func (s *Server) routes() http.Handler {
 		"GET /api/v3/repos/{owner}/{repo}/releases/{a}/{b...}":        call.below,
 		"DELETE /api/v3/repos/{owner}/{repo}/releases/assets/{asset}": call.deleteAsset,
 		"POST /api/uploads/repos/{owner}/{repo}/releases/{a}/assets":  call.upload,
+		"GET /api/v3/repos/{owner}/{repo}/issues":                     call.listIssues,
+		"POST /api/v3/repos/{owner}/{repo}/issues":                    call.createIssue,
+		"PATCH /api/v3/repos/{owner}/{repo}/issues/{number}":          call.editIssue,
+		"GET /api/v3/repos/{owner}/{repo}/issues/{number}/comments":   call.listComments,
+		"POST /api/v3/repos/{owner}/{repo}/issues/{number}/comments":  call.createComment,
+
+		"GET /api/v3/repos/{owner}/{repo}/actions/runs/{run}/attempts/{attempt}/jobs": call.listJobs,
 	} {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			if c, ok := s.admit(w, r); ok {

@@ -18,6 +18,9 @@ type repository struct {
 	releases  []*Release
 	immutable bool            // what is published is locked
 	burned    map[string]bool // tags that a deleted, locked release had
+	issues    []*Issue        // each at its number less one
+	noIssues  bool            // they are switched off
+	jobs      map[string][]Job
 }
 
 // Tag is a name for a commit.
@@ -67,7 +70,7 @@ func (s *Server) Repository(name string) {
 // repo is called with the lock held.
 func (s *Server) repo(name string) *repository {
 	if s.repos[name] == nil {
-		s.repos[name] = &repository{name: name, burned: map[string]bool{}}
+		s.repos[name] = &repository{name: name, burned: map[string]bool{}, jobs: map[string][]Job{}}
 	}
 	return s.repos[name]
 }

@@ -1,0 +1,168 @@
+// Package incident keeps the one issue that says why the nightly run fails: it
+// is opened by the first run that fails, brought up to date by each further one,
+// and closed by the first that does not.
+package incident
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub"
+)
+
+// Incident is a run, and where its issue is kept.
+type Incident struct {
+	Hub *hub.Repository
+	Run Run
+	Log io.Writer // gets a line for every second look
+}
+
+// Report is what was done.
+type Report struct {
+	Did string
+	URL string // of the issue's page; empty if there is none
+}
+
+// Print writes the line that a run ends with.
+func (r Report) Print(w io.Writer) {
+	if r.URL == "" {
+		fmt.Fprintln(w, r.Did)
+		return
+	}
+	fmt.Fprintf(w, "%s: %s\n", r.Did, r.URL)
+}
+
+const (
+	title = "The nightly run fails"
+	// label is on our issues, and may be on those of others.
+	label = "nightly"
+	// rounds are how often things are looked at, when an answer was lost.
+	rounds = 4
+)
+
+// Settle makes the issue say what the run's outcome is. It may be called again
+// for the same run, which then counts once. The token needs issues: write and
+// actions: read. An error means that the issue may not be as it shall be.
+func (i Incident) Settle(ctx context.Context) (Report, error) {
+	return i.settle(ctx, time.Now().UTC().Truncate(time.Second), 5*time.Second)
+}
+
+// settle does everything, and does it again when an answer was lost: each round
+// begins by looking at what is there, so that nothing is opened or said twice.
+func (i Incident) settle(ctx context.Context, now time.Time, pause time.Duration) (Report, error) {
+	for n := 1; ; n++ {
+		report, err := i.round(ctx, now)
+		switch {
+		case err == nil:
+			return report, nil
+		case n == rounds || ctx.Err() != nil || !lost(err):
+			return Report{}, fmt.Errorf("settling what became of %s: %w", i.runURL(), err)
+		}
+		fmt.Fprintf(i.Log, "look again in %s, because: %v\n", pause, err)
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// lost says whether a call may have done what it was to do, or may do so later.
+func lost(err error) bool {
+	var known *hub.Error
+	return errors.As(err, &known) && (known.Status == 0 || known.Status >= http.StatusInternalServerError)
+}
+
+func (i Incident) round(ctx context.Context, now time.Time) (Report, error) {
+	open, err := i.find(ctx)
+	if err != nil {
+		return Report{}, err
+	}
+	failed := i.Run.failed()
+	switch {
+	case failed && open == nil:
+		return i.begin(ctx, now)
+	case failed:
+		return i.goOn(ctx, *open, now)
+	case open != nil:
+		return i.end(ctx, *open)
+	}
+	return Report{Did: "nothing failed, and no issue is open"}, nil
+}
+
+// find gives our open issue, or nil. Two runs at once may have opened one each:
+// the oldest is kept, whoever looks.
+func (i Incident) find(ctx context.Context) (*hub.Issue, error) {
+	all, err := i.Hub.Issues(ctx, label)
+	if err != nil {
+		return nil, err
+	}
+	var kept *hub.Issue
+	for _, one := range all {
+		switch {
+		case !marker.MatchString(one.Body): // somebody's own
+		case kept == nil:
+			kept = &one
+		default:
+			text := fmt.Sprintf("One too many: #%d says the same, and is kept.", kept.Number)
+			if err := i.close(ctx, one, text, "not_planned"); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return kept, nil
+}
+
+// begin opens the issue.
+func (i Incident) begin(ctx context.Context, now time.Time) (Report, error) {
+	f := i.failure(ctx)
+	made, err := i.Hub.CreateIssue(ctx, title, i.body(f, state{First: now}.after(i.Run, f), now), label)
+	return Report{"opened the issue", made.URL}, err
+}
+
+// goOn writes the issue anew. It comments, which people get by mail, only when
+// something else fails; and it does so first, so that a run that is cut off here
+// is finished by the next.
+func (i Incident) goOn(ctx context.Context, open hub.Issue, now time.Time) (Report, error) {
+	f, old := i.failure(ctx), stateOf(open)
+	current := old.after(i.Run, f)
+	report := Report{"brought the issue up to date", open.URL}
+	if old.Run != 0 && (current.Results != old.Results || current.Jobs != old.Jobs) {
+		report.Did += ", with a comment, since something else fails now"
+		if err := i.say(ctx, open, i.change(f)); err != nil {
+			return Report{}, err
+		}
+	}
+	return report, i.Hub.EditIssue(ctx, open.Number, hub.IssueEdit{Body: i.body(f, current, now)})
+}
+
+// end closes the issue.
+func (i Incident) end(ctx context.Context, open hub.Issue) (Report, error) {
+	err := i.close(ctx, open, "Recovered in "+i.link()+".", "completed")
+	return Report{"nothing failed: closed the issue", open.URL}, err
+}
+
+// close says why, and closes. In this order, so that one that is closed says so.
+func (i Incident) close(ctx context.Context, one hub.Issue, why, reason string) error {
+	if err := i.say(ctx, one, why); err != nil {
+		return err
+	}
+	return i.Hub.EditIssue(ctx, one.Number, hub.IssueEdit{State: "closed", Reason: reason})
+}
+
+// say comments, unless just that was said already: the answer may have been lost.
+func (i Incident) say(ctx context.Context, on hub.Issue, text string) error {
+	said, err := i.Hub.Comments(ctx, on.Number)
+	if err != nil {
+		return err
+	}
+	for _, one := range said {
+		if unix(one) == unix(text) {
+			return nil
+		}
+	}
+	return i.Hub.Comment(ctx, on.Number, text)
+}
