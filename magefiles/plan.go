@@ -23,17 +23,21 @@ import (
 //
 // Flags: -json, as one line with a workflow's matrix; -minors=2, how many of the
 // newest minor versions are kept up; -floor=1.14.0, the oldest version that is ever
-// due; -arch; -repository=owner/name, where the releases are (GITHUB_REPOSITORY);
+// due; -version=1.13.3, to plan this one alone, even if it is released; -arch;
+// -repository=owner/name, where the releases are (GITHUB_REPOSITORY);
 // -upstream=https://github.com/spiffe/spire (SPIRE_UPSTREAM). Reads GITHUB_TOKEN or
 // GH_TOKEN, without which no draft is seen. A tag that is not what it was ends it
 // with an error, when all else has been said.
-func Plan(ctx context.Context, json *bool, minors *int, floor, arch, repository, upstream *string) error {
+func Plan(ctx context.Context, json *bool, minors *int, floor, version, arch, repository, upstream *string) error {
 	source, err := pkgdef.LoadSource(checkout().Root, "spire")
 	if err != nil {
 		return err
 	}
 	rules, err := planRules(source, minors, flag(floor, "SPIRE_FLOOR"), flag(arch, "SPIRE_ARCH"))
 	if err != nil {
+		return err
+	}
+	if rules.Only, err = only(flag(version, "SPIRE_VERSION")); err != nil {
 		return err
 	}
 	if from := flag(upstream, "SPIRE_UPSTREAM"); from != "" {
@@ -64,6 +68,18 @@ func planRules(source pkgdef.Source, minors *int, floor, arch string) (rules ups
 	}
 	rules.Expected, err = shipped(source, rules.Arches)
 	return rules, err
+}
+
+// only is the one version that a person asks for; none where the text is empty.
+func only(version string) (string, error) {
+	if version == "" {
+		return "", nil
+	}
+	parsed, err := upstream.ParseVersion(version)
+	if err != nil {
+		return "", fmt.Errorf("-version: %w", err)
+	}
+	return parsed.String(), nil
 }
 
 // makePlan plans twice: for what is due the first time, the module proxy is asked

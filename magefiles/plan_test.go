@@ -26,7 +26,7 @@ func plannable(t *testing.T, commit string) (output string) {
 	s.SetTag("spiffe/spire", "v1.12.9", strings.Repeat("a", 40))
 	output = filepath.Join(t.TempDir(), "output")
 	for _, line := range append(s.Environ(), "GITHUB_OUTPUT="+output, "GITHUB_REPOSITORY=o/r", "GOPROXY=off", "GOMODCACHE="+t.TempDir(),
-		"SPIRE_UPSTREAM="+s.URL()+"/spiffe/spire", "SPIRE_FLOOR=", "SPIRE_ARCH=amd64") {
+		"SPIRE_UPSTREAM="+s.URL()+"/spiffe/spire", "SPIRE_FLOOR=", "SPIRE_VERSION=", "SPIRE_ARCH=amd64") {
 		name, value, _ := strings.Cut(line, "=")
 		t.Setenv(name, value)
 	}
@@ -45,12 +45,12 @@ func TestPlan(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			output := plannable(t, c.commit)
-			err := Plan(context.Background(), nil, nil, nil, nil, nil, nil)
+			err := Plan(context.Background(), nil, nil, nil, nil, nil, nil, nil)
 			if (err != nil) != c.alarm || (c.alarm && (!strings.Contains(err.Error(), c.commit) || !strings.Contains(err.Error(), pinned))) {
 				t.Errorf("error %v", err)
 			}
 			got, err := os.ReadFile(output)
-			if err != nil || !strings.Contains(string(got), c.want+"\n") || !strings.HasPrefix(string(got), `build={"include":[`) {
+			if err != nil || !strings.Contains(string(got), c.want+"\n") || !strings.Contains(string(got), "\nalarms=[") {
 				t.Errorf("the step's outputs are %s (%v), not %s", got, err, c.want)
 			}
 		})
@@ -59,13 +59,15 @@ func TestPlan(t *testing.T) {
 
 func TestPlanFlags(t *testing.T) {
 	plannable(t, strings.Repeat("a", 40))
-	none, floor, name := 0, "1.x", "no repository"
+	none, floor, version, name := 0, "1.x", "1.0.0", "no repository"
 	for want, plan := range map[string]func() error{
-		"-minors=0":            func() error { return Plan(t.Context(), nil, &none, nil, nil, nil, nil) },
-		"-floor":               func() error { return Plan(t.Context(), nil, nil, &floor, nil, nil, nil) },
-		"owner/name":           func() error { return Plan(t.Context(), nil, nil, nil, nil, &name, nil) },
-		"no repository":        func() error { return Plan(t.Context(), nil, nil, nil, nil, &name, nil) },
-		"address of a reposit": func() error { return Plan(t.Context(), nil, nil, nil, nil, nil, &name) },
+		"-minors=0":            func() error { return Plan(t.Context(), nil, &none, nil, nil, nil, nil, nil) },
+		"-floor":               func() error { return Plan(t.Context(), nil, nil, &floor, nil, nil, nil, nil) },
+		"-version":             func() error { return Plan(t.Context(), nil, nil, nil, &floor, nil, nil, nil) },
+		"no tag v1.0.0":        func() error { return Plan(t.Context(), nil, nil, nil, &version, nil, nil, nil) },
+		"owner/name":           func() error { return Plan(t.Context(), nil, nil, nil, nil, nil, &name, nil) },
+		"no repository":        func() error { return Plan(t.Context(), nil, nil, nil, nil, nil, &name, nil) },
+		"address of a reposit": func() error { return Plan(t.Context(), nil, nil, nil, nil, nil, nil, &name) },
 	} {
 		if err := plan(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("the error lacks %q: %v", want, err)

@@ -21,6 +21,9 @@ type Rules struct {
 	Release int
 	// Arches are the architectures to build for.
 	Arches []string
+	// Only is the one version to be done, as a person asks for it, whatever it is
+	// and even if it is released; empty for those that are due.
+	Only string
 	// Expected are the names of all assets that the release of a version has, as
 	// the packaging of that number.
 	Expected func(version string, release int) []string
@@ -86,6 +89,9 @@ func Make(facts Facts, rules Rules) (Plan, error) {
 	}
 	m.minors()
 	m.releases(facts.Releases)
+	if rules.Only != "" && m.states[rules.Only] == nil {
+		return Plan{}, fmt.Errorf("upstream has no tag v%s: see which versions there are by a plan without one", rules.Only)
+	}
 	for _, s := range m.sorted() {
 		m.plan.Verdicts = append(m.plan.Verdicts, m.verdict(s))
 	}
@@ -190,6 +196,10 @@ func (m *maker) verdict(s *state) Verdict {
 		verdict.Why = "ALARM: its tag is not what it was"
 		return verdict
 	}
+	if m.rules.Only != "" {
+		verdict.Due, verdict.Why = m.asked(s)
+		return verdict
+	}
 	if m.rules.Floor.Compare(s.version) > 0 {
 		verdict.Why = "below the floor " + m.rules.Floor.String()
 		return verdict
@@ -219,6 +229,22 @@ func (m *maker) fresh(s *state) (bool, string) {
 	return false, fmt.Sprintf("older than %s, which is released", released)
 }
 
+// asked decides where one version was asked for. A whole release is done again,
+// which looks at all that is there and changes none of it.
+func (m *maker) asked(s *state) (bool, string) {
+	switch {
+	case s.version.String() != m.rules.Only:
+		return false, "not asked for"
+	case len(s.own) == 0:
+		return true, "asked for"
+	}
+	due, why := m.begun(s)
+	return due || why == complete, "asked for; " + why
+}
+
+// complete is why nothing is to be done.
+const complete = "released whole"
+
 // begun decides about a version of which we have a release, or a part of one.
 func (m *maker) begun(s *state) (bool, string) {
 	top := s.own[0]
@@ -241,7 +267,7 @@ func (m *maker) begun(s *state) (bool, string) {
 	case top.number < m.rules.Release && s.newest && s.kept:
 		return true, fmt.Sprintf("packaging %d is to follow %d", m.rules.Release, top.number)
 	}
-	return false, "released whole"
+	return false, complete
 }
 
 func summary(missing []string) string {

@@ -102,6 +102,7 @@ type scene struct {
 	day      string
 	minors   int    // 0: 2
 	floor    string // empty: none
+	only     string // empty: all that is due
 	release  int    // 0: 1
 	tags     map[string]string
 	known    []Known
@@ -120,7 +121,7 @@ func wholes(versions ...string) func(t *testing.T) []hubtest.Release {
 
 func (s scene) rules(t *testing.T) Rules {
 	t.Helper()
-	rules := Rules{Minors: max(s.minors, 0), Release: max(s.release, 1), Arches: []string{"amd64", "arm64"}, Expected: expected}
+	rules := Rules{Minors: max(s.minors, 0), Release: max(s.release, 1), Only: s.only, Arches: []string{"amd64", "arm64"}, Expected: expected}
 	if s.minors == 0 {
 		rules.Minors = 2
 	}
@@ -234,6 +235,13 @@ var scenes = map[string]struct {
 			strange.Notes += "upstream-commit: $(id)\n"
 			return []hubtest.Release{released(t, "1.13.3", 1), released(t, "1.99.0", 1), bare, strange}
 		}}, "1.15.3 1.13.6 1.13.5 1.13.4", true},
+	"asked":       {scene{day: "2026-11-01", floor: "1.14.0", only: "1.12.2"}, "1.12.2", false},
+	"asked-again": {scene{day: "2026-11-01", only: "1.13.3", releases: wholes("1.13.3")}, "1.13.3", false},
+	"asked-half": {scene{day: "2026-11-01", only: "1.13.3", releases: func(t *testing.T) []hubtest.Release {
+		return []hubtest.Release{without(released(t, "1.13.3", 1), ".asc")}
+	}}, "1.13.3", false},
+	"asked-packaged": {scene{day: "2026-11-01", only: "1.13.3", releases: func(t *testing.T) []hubtest.Release { return []hubtest.Release{released(t, "1.13.3", 2)} }}, "", false},
+	"asked-moved":    {scene{day: "2026-11-01", only: "1.13.3", tags: map[string]string{"v1.13.3": strings.Repeat("bad0", 10)}, releases: wholes("1.13.3")}, "", true},
 	"hostile": {scene{day: "2026-11-01", tags: hostileTags(), releases: func(t *testing.T) []hubtest.Release {
 		release := released(t, "1.15.3", 1)
 		for _, name := range []string{"../../x", "a\nb", "x;id", strings.Repeat("y", 4096), "spire-аgent.deb"} {
@@ -306,6 +314,15 @@ func TestTagFaults(t *testing.T) {
 func TestNoVersions(t *testing.T) {
 	if _, err := Make(Facts{Tags: []hub.Tag{{Name: "main", Commit: strings.Repeat("a", 40)}}}, scene{}.rules(t)); err == nil {
 		t.Error("a repository without versions has a plan")
+	}
+}
+
+// A version that is not there is not a night without work either.
+func TestAskedForNothing(t *testing.T) {
+	rules := scene{only: "1.0.1"}.rules(t)
+	_, err := Make(Facts{Tags: []hub.Tag{{Name: "v1.0.0", Commit: strings.Repeat("a", 40)}}}, rules)
+	if err == nil || !strings.Contains(err.Error(), "v1.0.1") {
+		t.Errorf("the error is %v", err)
 	}
 }
 

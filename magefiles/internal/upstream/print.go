@@ -58,19 +58,15 @@ func (p Plan) JSON() ([]byte, error) {
 // some makes an empty list of none, which in JSON is not null.
 func some(list []string) []string { return append([]string{}, list...) }
 
-// Outputs are lines for the file that GITHUB_OUTPUT names: build is a matrix,
-// versions a list.
+// Outputs are lines for the file that GITHUB_OUTPUT names: versions and alarms,
+// each a list.
 func (p Plan) Outputs() (string, error) {
-	matrix, err := p.Matrix()
-	if err != nil {
-		return "", err
-	}
-	build, err := json.Marshal(matrix)
-	if err != nil {
-		return "", err
-	}
 	versions, err := json.Marshal(p.Versions())
-	return fmt.Sprintf("build=%s\nversions=%s\n", build, versions), err
+	if err != nil {
+		return "", err
+	}
+	alarms, err := json.Marshal(some(p.Alarms))
+	return fmt.Sprintf("versions=%s\nalarms=%s\n", versions, alarms), err
 }
 
 // Err is the alarms as an error; nil where there are none.
