@@ -14,13 +14,14 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/release"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/report"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
 )
 
 // Release builds, signs, and publishes the files of a version as a release on GitHub.
 //
-// Flags: those of sign; -repository=owner/name (GITHUB_REPOSITORY); -results=FILE,
-// with Markdown of the tests for the notes; -dryrun, to say what would be done and
+// Flags: those of sign; -repository=owner/name (GITHUB_REPOSITORY); -results=DIR,
+// with the reports of the tests, one a folder, for the notes; -dryrun, to say what would be done and
 // change nothing there. The token in GITHUB_TOKEN or GH_TOKEN needs contents: write.
 // Running it again finishes what was cut, and changes nothing that is done.
 func Release(ctx context.Context, version, arch, repository, results *string, dryRun *bool) error {
@@ -35,7 +36,7 @@ func Release(ctx context.Context, version, arch, repository, results *string, dr
 	}
 	r := release.Release{Hub: to, Commit: commit, Locks: checkout().Dist, Log: os.Stderr, DryRun: dry}
 	if results != nil {
-		if r.Notes.Results, err = text(*results); err != nil {
+		if r.Notes.Results, err = tested(*results); err != nil {
 			return err
 		}
 	}
@@ -63,9 +64,9 @@ func signedRelease(ctx context.Context, r release.Release, o pipeline.Options) e
 	if r, err = about(r, result); err != nil {
 		return err
 	}
-	report, err := r.Publish(ctx)
+	done, err := r.Publish(ctx)
 	if err == nil {
-		report.Print(os.Stdout)
+		done.Print(os.Stdout)
 	}
 	return err
 }
@@ -96,6 +97,15 @@ func about(r release.Release, result pipeline.Result) (release.Release, error) {
 		err = nil
 	}
 	return r, err
+}
+
+// tested is what the tests of several machines found, as one table.
+func tested(dir string) (string, error) {
+	run, err := report.Join(dir)
+	if err != nil {
+		return "", err
+	}
+	return report.Markdown(run)
 }
 
 func text(path string) (string, error) {

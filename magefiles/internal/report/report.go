@@ -1,6 +1,6 @@
 // Package report turns the results of distribution tests into what people and
 // programs read: a table for the terminal, JUnit XML for CI, a page for the
-// browser, and a summary in Markdown for a job's page.
+// browser, a summary in Markdown for a job's page, and data for Join.
 //
 // Reasons and logs are the words of programs that went wrong. Nothing is
 // assumed of them: every form is whole and harmless whatever they say.
@@ -58,6 +58,7 @@ const (
 	Page    = "index.html"
 	JUnit   = "junit.xml"
 	Summary = "summary.md"
+	Data    = "results.json" // for Join
 )
 
 // Write makes the report's files in dir, where the logs are. The same run gives
@@ -84,7 +85,7 @@ func write(dir string, run Run) error {
 	for _, file := range []struct {
 		name   string
 		render func(matrix) ([]byte, error)
-	}{{JUnit, junit}, {Summary, summary}, {Page, page}} {
+	}{{JUnit, junit}, {Summary, summary}, {Page, page}, {Data, data}} {
 		content, err := file.render(m)
 		if err != nil {
 			return fmt.Errorf("%s: %w", file.name, err)

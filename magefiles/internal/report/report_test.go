@@ -33,7 +33,7 @@ func TestSameReportEverywhere(t *testing.T) {
 	want := written(t, r)
 	r.Start = r.Start.In(time.FixedZone("elsewhere", 11*60*60))
 	got := written(t, r)
-	for _, name := range []string{Page, JUnit, Summary} {
+	for _, name := range []string{Page, JUnit, Summary, Data} {
 		if read(t, got, name) != read(t, want, name) {
 			t.Errorf("another %s in another time zone", name)
 		}
