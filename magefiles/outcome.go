@@ -10,7 +10,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/incident"
 )
 
-// Outcome opens, brings up to date or closes the issue that says why the nightly run fails.
+// Outcome opens, brings up to date or closes the issue that says why a workflow's runs fail.
 //
 // It is the last job of the workflow, and reads what a runner sets, and SPIRE_JOBS,
 // GitHub's needs context as JSON, and SPIRE_ALARMS, a JSON list of the plan's alarms.

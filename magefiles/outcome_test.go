@@ -26,7 +26,7 @@ func TestOutcome(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := hubtest.New(t)
 			s.Repository("o/r")
-			for _, line := range append(s.Environ(), "GITHUB_TOKEN="+c.token, "GITHUB_REPOSITORY=o/r", "GITHUB_RUN_ID=7", "GITHUB_RUN_ATTEMPT=1", "SPIRE_JOBS="+c.jobs, "SPIRE_ALARMS="+c.alarms) {
+			for _, line := range append(s.Environ(), "GITHUB_TOKEN="+c.token, "GITHUB_REPOSITORY=o/r", "GITHUB_WORKFLOW=nightly", "GITHUB_RUN_ID=7", "GITHUB_RUN_ATTEMPT=1", "SPIRE_JOBS="+c.jobs, "SPIRE_ALARMS="+c.alarms) {
 				name, value, _ := strings.Cut(line, "=")
 				t.Setenv(name, value)
 			}

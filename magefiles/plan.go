@@ -119,10 +119,12 @@ func makePlan(ctx context.Context, source pkgdef.Source, repository string, rule
 
 // printPlan prints; in a workflow, it also sets the outputs of its step.
 func printPlan(plan upstream.Plan, json bool) error {
-	if file := os.Getenv("GITHUB_OUTPUT"); file != "" {
-		if err := setOutputs(file, plan); err != nil {
-			return err
-		}
+	outputs, err := plan.Outputs()
+	if err != nil {
+		return err
+	}
+	if err := setOutputs(outputs); err != nil {
+		return err
 	}
 	if !json {
 		return plan.Print(os.Stdout)
@@ -134,10 +136,12 @@ func printPlan(plan upstream.Plan, json bool) error {
 	return err
 }
 
-func setOutputs(path string, plan upstream.Plan) error {
-	lines, err := plan.Outputs()
-	if err != nil {
-		return err
+// setOutputs adds lines NAME=VALUE to the outputs of a workflow's step, where
+// there is one: GitHub's runners name the file.
+func setOutputs(lines string) error {
+	path := os.Getenv("GITHUB_OUTPUT")
+	if path == "" {
+		return nil
 	}
 	file, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
 	if err != nil {

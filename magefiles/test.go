@@ -4,7 +4,7 @@ package main
 
 import (
 	"context"
-	"os"
+	"fmt"
 
 	"github.com/magefile/mage/mg"
 )
@@ -35,8 +35,22 @@ func (Test) Distros(ctx context.Context, version, arch, row, scenario *string) e
 }
 
 // Matrix prints the places of tests/distros.yaml, as a workflow's matrix.
+//
+// In a workflow it is also the output `matrix` of its step.
 func (Test) Matrix() error {
-	return tests().Matrix(os.Stdout)
+	matrix, err := tests().Matrix()
+	if err != nil {
+		return err
+	}
+	fmt.Println(matrix)
+	return setOutputs("matrix=" + matrix + "\n")
+}
+
+// Earlier builds the versions that the one under test is upgraded from.
+//
+// The tests do so themselves; this is for a machine that builds for others.
+func (Test) Earlier(ctx context.Context, version, arch *string) error {
+	return tests().Earlier(ctx, options(version, arch, nil, nil))
 }
 
 // Self tests the tests: it plants faults in packages, which they must find.

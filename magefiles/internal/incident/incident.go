@@ -1,4 +1,4 @@
-// Package incident keeps the one issue that says why the nightly run fails: it
+// Package incident keeps the one issue that says why a workflow's runs fail: it
 // is opened by the first run that fails, brought up to date by each further one,
 // and closed by the first that does not.
 package incident
@@ -36,13 +36,8 @@ func (r Report) Print(w io.Writer) {
 	fmt.Fprintf(w, "%s: %s\n", r.Did, r.URL)
 }
 
-const (
-	title = "The nightly run fails"
-	// label is on our issues, and may be on those of others.
-	label = "nightly"
-	// rounds are how often things are looked at, when an answer was lost.
-	rounds = 4
-)
+// rounds are how often things are looked at, when an answer was lost.
+const rounds = 4
 
 // Settle makes the issue say what the run's outcome is. It may be called again
 // for the same run, which then counts once. The token needs issues: write and
@@ -96,14 +91,14 @@ func (i Incident) round(ctx context.Context, now time.Time) (Report, error) {
 // find gives our open issue, or nil. Two runs at once may have opened one each:
 // the oldest is kept, whoever looks.
 func (i Incident) find(ctx context.Context) (*hub.Issue, error) {
-	all, err := i.Hub.Issues(ctx, label)
+	all, err := i.Hub.Issues(ctx, i.Run.Workflow)
 	if err != nil {
 		return nil, err
 	}
 	var kept *hub.Issue
 	for _, one := range all {
 		switch {
-		case !marker.MatchString(one.Body): // somebody's own
+		case !isOf(i.Run.Workflow, one): // somebody's own, with the same label
 		case kept == nil:
 			kept = &one
 		default:
@@ -119,7 +114,8 @@ func (i Incident) find(ctx context.Context) (*hub.Issue, error) {
 // begin opens the issue.
 func (i Incident) begin(ctx context.Context, now time.Time) (Report, error) {
 	f := i.failure(ctx)
-	made, err := i.Hub.CreateIssue(ctx, title, i.body(f, state{First: now}.after(i.Run, f), now), label)
+	title := fmt.Sprintf("The %s run fails", i.Run.Workflow)
+	made, err := i.Hub.CreateIssue(ctx, title, i.body(f, state{First: now}.after(i.Run, f), now), i.Run.Workflow)
 	return Report{"opened the issue", made.URL}, err
 }
 

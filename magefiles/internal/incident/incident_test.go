@@ -61,11 +61,11 @@ func (s *scene) golden(name, text string) {
 
 // red and green are runs; broke is the job that red has.
 func red(id int64) Run {
-	return Run{ID: id, Attempt: 1, Results: map[string]string{"plan": success, "build": failure, "release": skipped}}
+	return Run{Workflow: "nightly", ID: id, Attempt: 1, Results: map[string]string{"plan": success, "build": failure, "release": skipped}}
 }
 
 func green(id int64) Run {
-	return Run{ID: id, Attempt: 1, Results: map[string]string{"plan": success, "build": success, "release": skipped}}
+	return Run{Workflow: "nightly", ID: id, Attempt: 1, Results: map[string]string{"plan": success, "build": success, "release": skipped}}
 }
 
 func broke(name, step string) hubtest.Job {
@@ -229,7 +229,7 @@ func TestTwo(t *testing.T) {
 			s.night(red(1), broke("a", "x"))
 			body := s.server.Issues(repository)[0].Body
 			for range 2 {
-				s.server.AddIssue(repository, hubtest.Issue{Title: title, Body: body, Labels: []string{label}})
+				s.server.AddIssue(repository, hubtest.Issue{Title: "The nightly run fails", Body: body, Labels: []string{"nightly"}})
 			}
 			got := s.night(run, broke("a", "x"))
 			for _, other := range got[1:] {
@@ -247,14 +247,15 @@ func TestTwo(t *testing.T) {
 // What people opened is theirs, whatever label it has and whatever it quotes.
 func TestOthers(t *testing.T) {
 	s := newScene(t)
-	ours := state{First: s.now, Runs: 1, Run: 1}.marker()
+	ours := state{First: s.now, Runs: 1, Run: 1}.marker("nightly")
 	foreign := []hubtest.Issue{
-		{Title: "Nightly?", Body: "It fails.", Labels: []string{label}},
-		{Title: "Quoting", Body: "Look:\n" + ours + "\n", Labels: []string{label}},
-		{Title: "No text", Labels: []string{label}},
+		{Title: "Nightly?", Body: "It fails.", Labels: []string{"nightly"}},
+		{Title: "Quoting", Body: "Look:\n" + ours + "\n", Labels: []string{"nightly"}},
+		{Title: "Another workflow's", Body: state{First: s.now, Runs: 1, Run: 1}.marker("repo-refresh") + "\n", Labels: []string{"nightly"}},
+		{Title: "No text", Labels: []string{"nightly"}},
 		{Title: "No label", Body: ours + "\n"},
-		{Title: "A change", Body: ours + "\n", Labels: []string{label}, PullRequest: true},
-		{Title: "Done", Body: ours + "\n", Labels: []string{label}, Closed: true},
+		{Title: "A change", Body: ours + "\n", Labels: []string{"nightly"}, PullRequest: true},
+		{Title: "Done", Body: ours + "\n", Labels: []string{"nightly"}, Closed: true},
 	}
 	for _, one := range foreign {
 		s.server.AddIssue(repository, one)
@@ -264,7 +265,7 @@ func TestOthers(t *testing.T) {
 	s.night(red(3), broke("b", "x"))
 	s.night(green(4))
 	got := s.server.Issues(repository)
-	s.counts(7, 5, 2)
+	s.counts(8, 6, 2)
 	for i, one := range foreign {
 		if got[i].Body != one.Body || got[i].Closed != one.Closed || len(got[i].Comments) > 0 {
 			t.Errorf("%s is changed: %+v", one.Title, got[i])
@@ -277,7 +278,7 @@ func TestSpoilt(t *testing.T) {
 	for _, body := range []string{"<!-- spire-packages: nightly -->\r\n\r\nold", "<!-- spire-packages: nightly -->", "<!-- spire-packages: nightly {\"runs\":-4,\"run\":7} -->\n", "<!-- spire-packages: nightly {oh} -->\nold"} {
 		s := newScene(t)
 		created := s.now.AddDate(0, 0, -9)
-		s.server.AddIssue(repository, hubtest.Issue{Title: title, Body: body, Labels: []string{label}, Created: created})
+		s.server.AddIssue(repository, hubtest.Issue{Title: "The nightly run fails", Body: body, Labels: []string{"nightly"}, Created: created})
 		got := s.night(red(2), broke("a", "x"))
 		s.counts(1, 1, 0)
 		if state := stateOf(hub.Issue{Body: got[0].Body}); state.Runs != 1 || state.Run != 2 || !state.First.Equal(created) {
@@ -377,13 +378,13 @@ func TestFaults(t *testing.T) {
 			t.Run(call+" "+name, func(t *testing.T) {
 				t.Parallel()
 				s := newScene(t)
-				body := state{First: s.now, Runs: 1, Run: 1}.marker()
+				body := state{First: s.now, Runs: 1, Run: 1}.marker("nightly")
 				fail := func() { s.server.Fail(hubtest.Fault{Match: match, Do: effect}) }
 				for n, night := range []func(){
 					func() { s.night(red(2), broke("a", "x")); s.counts(1, 1, 0) },
 					func() { s.night(red(3), broke("b", "x")); s.counts(1, 1, 1) },
 					func() {
-						s.server.AddIssue(repository, hubtest.Issue{Title: title, Body: body, Labels: []string{label}})
+						s.server.AddIssue(repository, hubtest.Issue{Title: "The nightly run fails", Body: body, Labels: []string{"nightly"}})
 						s.night(green(4))
 						s.counts(2, 0, 3)
 					},

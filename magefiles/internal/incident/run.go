@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 )
@@ -13,8 +14,10 @@ import (
 // Run is one attempt of a run of the workflow, when all its jobs but the last
 // have ended.
 type Run struct {
-	ID      int64 // increases from run to run
-	Attempt int   // from 1
+	// Workflow is its name, and the label of its issue.
+	Workflow string
+	ID       int64 // increases from run to run
+	Attempt  int   // from 1
 	// Results are those of the jobs, by the names that the workflow gives them:
 	// success, failure, cancelled or skipped.
 	Results map[string]string
@@ -23,15 +26,23 @@ type Run struct {
 }
 
 // FromEnvironment is the run that a job of it finds in its environment:
-// GITHUB_RUN_ID and GITHUB_RUN_ATTEMPT are the runner's own, SPIRE_JOBS is
-// GitHub's needs context as JSON, SPIRE_ALARMS a JSON list of strings, or empty.
+// GITHUB_WORKFLOW, GITHUB_RUN_ID and GITHUB_RUN_ATTEMPT are the runner's own,
+// SPIRE_JOBS is GitHub's needs context as JSON, SPIRE_ALARMS a JSON list of strings, or empty.
 func FromEnvironment() (Run, error) {
+	workflow := os.Getenv("GITHUB_WORKFLOW")
+	var err error
+	if !workflowForm.MatchString(workflow) {
+		err = fmt.Errorf("GITHUB_WORKFLOW=%.80q is no name such as nightly: a workflow that keeps an issue has one of small letters, digits and hyphens", workflow)
+	}
 	id, err1 := positive("GITHUB_RUN_ID")
 	attempt, err2 := positive("GITHUB_RUN_ATTEMPT")
 	results, err3 := parseResults(os.Getenv("SPIRE_JOBS"))
 	alarms, err4 := parseAlarms(os.Getenv("SPIRE_ALARMS"))
-	return Run{id, int(attempt), results, alarms}, errors.Join(err1, err2, err3, err4)
+	return Run{workflow, id, int(attempt), results, alarms}, errors.Join(err, err1, err2, err3, err4)
 }
+
+// workflowForm is what a marker can hold.
+var workflowForm = regexp.MustCompile(`^[a-z][a-z0-9-]{0,49}$`)
 
 func positive(variable string) (int64, error) {
 	n, err := strconv.ParseInt(os.Getenv(variable), 10, 64)

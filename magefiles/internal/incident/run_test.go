@@ -9,7 +9,7 @@ import (
 
 func environment(t *testing.T, jobs, alarms string) {
 	t.Helper()
-	for name, value := range map[string]string{"GITHUB_RUN_ID": "16500000001", "GITHUB_RUN_ATTEMPT": "2", "SPIRE_JOBS": jobs, "SPIRE_ALARMS": alarms} {
+	for name, value := range map[string]string{"GITHUB_WORKFLOW": "nightly", "GITHUB_RUN_ID": "16500000001", "GITHUB_RUN_ATTEMPT": "2", "SPIRE_JOBS": jobs, "SPIRE_ALARMS": alarms} {
 		t.Setenv(name, value)
 	}
 }
@@ -32,7 +32,7 @@ func TestFromEnvironment(t *testing.T) {
 	for alarms, want := range map[string][]string{"": nil, "null": nil, "[]": {}, `["a tag \"moved\"","another"]`: {`a tag "moved"`, "another"}} {
 		environment(t, needs, alarms)
 		got, err := FromEnvironment()
-		run := Run{ID: 16500000001, Attempt: 2, Results: map[string]string{"plan": "success", "build": "cancelled"}, Alarms: want}
+		run := Run{Workflow: "nightly", ID: 16500000001, Attempt: 2, Results: map[string]string{"plan": "success", "build": "cancelled"}, Alarms: want}
 		if diff := cmp.Diff(run, got); diff != "" || err != nil {
 			t.Errorf("alarms %q (-want +got):\n%s%v", alarms, diff, err)
 		}
@@ -62,5 +62,16 @@ func TestFromWrongEnvironment(t *testing.T) {
 				t.Errorf("the error lacks %q: %v", c.want, err)
 			}
 		})
+	}
+}
+
+// A name that a marker cannot hold is none.
+func TestFromWrongWorkflow(t *testing.T) {
+	for _, name := range []string{"", "Nightly", ".github/workflows/x.yml", "a -->"} {
+		environment(t, needs, "")
+		t.Setenv("GITHUB_WORKFLOW", name)
+		if _, err := FromEnvironment(); err == nil || !strings.Contains(err.Error(), "GITHUB_WORKFLOW=") {
+			t.Errorf("%q: the error is %v", name, err)
+		}
 	}
 }

@@ -21,23 +21,30 @@ type state struct {
 	Jobs    string `json:"jobs"`
 }
 
-// marker begins the text of our issues, and of no others. What is in it, hidden
-// from readers, is ours alone: all else in the text comes after it.
-var marker = regexp.MustCompile(`^<!-- spire-packages: nightly (?:(\{[^<>]*\}) )?-->(?:\r?\n|$)`)
+// marker begins the text of our issues, and of no others, with the workflow's
+// name. What is in it, hidden from readers, is ours alone: all else in the text
+// comes after it.
+var marker = regexp.MustCompile(`^<!-- spire-packages: ([a-z0-9-]+) (?:(\{[^<>]*\}) )?-->(?:\r?\n|$)`)
 
-func (s state) marker() string {
+func (s state) marker(workflow string) string {
 	content, err := json.Marshal(s)
 	if err != nil {
 		panic(err) // a year above 9999
 	}
-	return fmt.Sprintf("<!-- spire-packages: nightly %s -->", content)
+	return fmt.Sprintf("<!-- spire-packages: %s %s -->", workflow, content)
+}
+
+// isOf says whether the issue is the one of that workflow.
+func isOf(workflow string, issue hub.Issue) bool {
+	found := marker.FindStringSubmatch(issue.Body)
+	return found != nil && found[1] == workflow
 }
 
 // stateOf reads an issue's marker. Of one that a person has spoilt it knows only
 // since when the issue is there.
 func stateOf(issue hub.Issue) state {
 	var s state
-	content := marker.FindStringSubmatch(issue.Body)[1]
+	content := marker.FindStringSubmatch(issue.Body)[2]
 	if err := json.Unmarshal([]byte(content), &s); err != nil || s.First.IsZero() || s.Runs < 1 {
 		return state{First: issue.Created}
 	}

@@ -21,7 +21,7 @@ const (
 func (i Incident) body(f what, s state, now time.Time) string {
 	return fmt.Sprintf("%s\n\n- last failed: %s, %s\n- first failed: %s\n- runs in a row that failed: %d\n\n%s\n\n"+
 		"`go run magefile.go outcome` keeps this issue, at the end of each run: it closes it when a run succeeds, and comments only when something else fails.\n",
-		s.marker(), moment(now), i.link(), moment(s.First), s.Runs, i.says(f))
+		s.marker(i.Run.Workflow), moment(now), i.link(), moment(s.First), s.Runs, i.says(f))
 }
 
 // change is the text of the comment that something else fails.

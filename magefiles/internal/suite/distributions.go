@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -128,15 +127,12 @@ func countReport(tally *Tally, report distro.Report) {
 	}
 }
 
-// Matrix writes the places of tests/distros.yaml as JSON for a workflow.
-func (s Suite) Matrix(w io.Writer) error {
+// Matrix is the places of tests/distros.yaml as JSON in one line, for a workflow.
+func (s Suite) Matrix() (string, error) {
 	rows, err := distro.Load(filepath.Join(s.Root, "tests", "distros.yaml"))
 	if err != nil {
-		return err
+		return "", err
 	}
 	matrix, err := distro.Matrix(rows)
-	if err == nil {
-		_, err = fmt.Fprintf(w, "%s\n", matrix)
-	}
-	return err
+	return string(matrix), err
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -16,6 +17,22 @@ import (
 // linter is the version of golangci-lint. It is run through the go command,
 // which checks it like any module; the first run compiles it.
 const linter = "github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0"
+
+// workflowLinter is the version of actionlint, run in the same way.
+const workflowLinter = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12"
+
+// workflows has actionlint read them. What this project asks of them beyond that
+// is in the tests of this package.
+func (s Suite) workflows(ctx context.Context, _ *Tally) error {
+	files, err := filepath.Glob(filepath.Join(s.Root, ".github", "workflows", "*.yml"))
+	if err != nil {
+		return err
+	}
+	if len(files) == 0 {
+		return errors.New("there are no workflows in .github/workflows")
+	}
+	return s.command(ctx, "go", append([]string{"run", workflowLinter}, files...)...)
+}
 
 func (s Suite) vet(ctx context.Context, _ *Tally) error {
 	return s.command(ctx, "go", "vet", "-tags=mage", "./...")

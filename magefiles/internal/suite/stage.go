@@ -1,6 +1,7 @@
 package suite
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -133,26 +134,57 @@ func (s *stage) publishIn(ctx context.Context, name string, files []string) erro
 	return err
 }
 
-// earlier builds a version to upgrade from: binary packages only, beside what
-// is built for its own sake, and kept like it. The first one's configurations
-// are not quite those of today, as it happens over the years.
+// earlier builds a version to upgrade from, and signs it.
 func (s *stage) earlier(ctx context.Context, number string, first bool) ([]string, error) {
-	p := s.Pipeline
-	p.Dist = artifact.Dist(filepath.Join(string(p.Dist), ".earlier"))
-	if first {
-		p.Root = s.folder("definitions")
-		if err := s.olderDefinitions(ctx, p.Root); err != nil {
-			return nil, err
-		}
+	p, options, err := s.earlierBuild(ctx, s.options, number, first, s.folder("definitions"))
+	if err != nil {
+		return nil, err
 	}
-	options := s.options
-	options.Version, options.Formats = number, []string{string(distro.Deb), string(distro.RPM)}
 	signed, err := p.Sign(ctx, options, s.key.signer, pipeline.Builder{}, s.folder("signed"))
 	return signed.Paths(), err
 }
 
+// Earlier builds the versions that the one under test is upgraded from, for
+// machines that then only test.
+func (s Suite) Earlier(ctx context.Context, o pipeline.Options) error {
+	source, err := pkgdef.LoadSource(s.Root, pipeline.SourceName)
+	if err != nil {
+		return err
+	}
+	definitions, err := os.MkdirTemp("", "spire-packages-earlier-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(definitions)
+	for i, number := range earlier(source, cmp.Or(o.Version, source.Version)) {
+		p, options, err := s.earlierBuild(ctx, o, number, i == 0, definitions)
+		if err != nil {
+			return err
+		}
+		if _, err := p.Build(ctx, options); err != nil {
+			return fmt.Errorf("building %s, to upgrade from: %w", number, err)
+		}
+	}
+	return nil
+}
+
+// earlierBuild is how a version to upgrade from is built: binary packages only,
+// beside what is built for its own sake, and kept like it. The first one's
+// configurations are not quite those of today, as it happens over the years.
+func (s Suite) earlierBuild(ctx context.Context, o pipeline.Options, number string, first bool, definitions string) (pipeline.Pipeline, pipeline.Options, error) {
+	p := s.Pipeline
+	p.Dist = artifact.Dist(filepath.Join(string(p.Dist), ".earlier"))
+	// Other machines built the version under test only.
+	o.Version, o.Formats, o.Prebuilt = number, []string{string(distro.Deb), string(distro.RPM)}, ""
+	if !first {
+		return p, o, nil
+	}
+	p.Root = definitions
+	return p, o, s.olderDefinitions(ctx, definitions)
+}
+
 // olderDefinitions makes definitions with one more line in each configuration.
-func (s *stage) olderDefinitions(ctx context.Context, root string) error {
+func (s Suite) olderDefinitions(ctx context.Context, root string) error {
 	if err := s.copyDefinitions(ctx, root); err != nil {
 		return err
 	}
@@ -173,12 +205,12 @@ func (s *stage) olderDefinitions(ctx context.Context, root string) error {
 }
 
 // copyDefinitions copies what says how packages are made.
-func (b built) copyDefinitions(ctx context.Context, root string) error {
+func (s Suite) copyDefinitions(ctx context.Context, root string) error {
 	if err := os.MkdirAll(root, 0o755); err != nil {
 		return err
 	}
 	for _, name := range []string{"packages", "units", "srpm"} {
-		if err := b.command(ctx, "cp", "-r", filepath.Join(b.Root, name), root); err != nil {
+		if err := s.command(ctx, "cp", "-r", filepath.Join(s.Root, name), root); err != nil {
 			return err
 		}
 	}

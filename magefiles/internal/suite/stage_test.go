@@ -4,7 +4,9 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/manifest"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 )
 
@@ -24,6 +26,16 @@ func TestEarlier(t *testing.T) {
 		if got := earlier(pkgdef.Source{Releases: known}, under); !slices.Equal(got, want) {
 			t.Errorf("%s is upgraded from %q, want %q", under, got, want)
 		}
+	}
+}
+
+// What other machines built is the version under test only.
+func TestEarlierBuild(t *testing.T) {
+	s := Suite{Root: checkout, Pipeline: pipeline.Pipeline{Root: checkout, Dist: artifact.Dist(t.TempDir())}}
+	under := pipeline.Options{Version: "1.13.3", Arches: []string{"arm64"}, Prebuilt: "elsewhere"}
+	p, o, err := s.earlierBuild(t.Context(), under, "1.12.2", false, "")
+	if err != nil || o.Version != "1.12.2" || o.Prebuilt != "" || !slices.Equal(o.Arches, under.Arches) || p.Root != checkout || p.Dist == s.Pipeline.Dist {
+		t.Errorf("%v: %+v, %+v", err, p, o)
 	}
 }
 

@@ -28,6 +28,7 @@ func (s Suite) static() []Check {
 		{"lint", s.lint},
 		{"units", s.units},
 		{"scripts", s.scripts},
+		{"workflows", s.workflows},
 	}
 }
 

@@ -13,7 +13,9 @@ import (
 
 var (
 	pinnedAction = regexp.MustCompile(`^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)+@[0-9a-f]{40}$`)
-	targetCall   = regexp.MustCompile(`^go run magefile\.go( -?[A-Za-z0-9:=,._-]+)+$`)
+	localCall    = regexp.MustCompile(`^\./\.github/workflows/[a-z-]+\.yml$`)
+	targetCall   = regexp.MustCompile(`^go run magefile\.go( -?[A-Za-z0-9:=,._/-]+)+$`)
+	secretUse    = regexp.MustCompile(`\bsecrets\b`)
 )
 
 // workflowFaults are the ways in which a workflow does more than call targets,
@@ -27,10 +29,83 @@ func workflowFaults(content []byte) []string {
 	if permissions := child(root.Content[0], "permissions"); permissions == nil || permissions.Kind != yaml.MappingNode || len(permissions.Content) > 0 {
 		faults = append(faults, "the top level does not say permissions: {}")
 	}
-	return append(faults, nodeFaults(&root)...)
+	faults = append(faults, nodeFaults(&root)...)
+	strangers := strings.Contains(written(child(root.Content[0], "on")), "pull_request")
+	jobs := child(root.Content[0], "jobs")
+	for i := 0; jobs != nil && i+1 < len(jobs.Content); i += 2 {
+		for _, fault := range jobFaults(jobs.Content[i+1], strangers) {
+			faults = append(faults, fmt.Sprintf("job %s: %s", jobs.Content[i].Value, fault))
+		}
+	}
+	return faults
+}
+
+// jobFaults are what is wrong with a job as a whole; strangers is true where what
+// they sent may be what it runs.
+func jobFaults(job *yaml.Node, strangers bool) (faults []string) {
+	fault := func(is bool, what string) {
+		if is {
+			faults = append(faults, what)
+		}
+	}
+	permissions, steps := child(job, "permissions"), child(job, "steps")
+	secret := secretUse.MatchString(written(steps)) || secretUse.MatchString(written(child(job, "env")))
+	fault(permissions == nil || permissions.Kind != yaml.MappingNode, "it does not say its permissions")
+	fault(steps != nil && child(job, "timeout-minutes") == nil, "it may run for hours: no timeout-minutes")
+	fault(secret && environment(job) != "release", "secrets outside of the protected environment")
+	fault(strangers && (secretUse.MatchString(written(job)) || environment(job) != ""), "strangers get at secrets")
+	fault(strangers && strings.Contains(written(permissions), "write"), "strangers may write")
+	inherited := child(job, "secrets")
+	fault(inherited != nil && (inherited.Value != "inherit" || !localCall.MatchString(valueOf(job, "uses"))), "secrets go to another's workflow, or are this workflow's own")
+	for i := 0; steps != nil && i < len(steps.Content); i++ {
+		faults = append(faults, stepFaults(steps.Content[i], environment(job) == "release")...)
+	}
+	return faults
+}
+
+// stepFaults are what is wrong with a step; protected is true where the key is.
+func stepFaults(step *yaml.Node, protected bool) (faults []string) {
+	action, with := strings.Split(valueOf(step, "uses"), "@")[0], child(step, "with")
+	if action == "actions/checkout" && valueOf(with, "persist-credentials") != "false" {
+		faults = append(faults, "the token stays in the checkout: persist-credentials is not false")
+	}
+	if protected && (action == "actions/cache" || (action == "actions/setup-go" && valueOf(with, "cache") != "false")) {
+		faults = append(faults, "what any job may have put into a cache runs where the key is")
+	}
+	return faults
+}
+
+// environment is the name of a job's environment.
+func environment(job *yaml.Node) string {
+	if node := child(job, "environment"); node != nil && node.Kind == yaml.MappingNode {
+		return valueOf(node, "name")
+	}
+	return valueOf(job, "environment")
+}
+
+func valueOf(mapping *yaml.Node, key string) string {
+	if node := child(mapping, key); node != nil {
+		return node.Value
+	}
+	return ""
+}
+
+// written is a node as text, without its comments.
+func written(node *yaml.Node) string {
+	if node == nil {
+		return ""
+	}
+	text := node.Value
+	for _, n := range node.Content {
+		text += " " + written(n)
+	}
+	return text
 }
 
 func child(mapping *yaml.Node, key string) *yaml.Node {
+	if mapping == nil {
+		return nil
+	}
 	for i := 0; i+1 < len(mapping.Content); i += 2 {
 		if mapping.Content[i].Value == key {
 			return mapping.Content[i+1]
@@ -51,7 +126,7 @@ func nodeFaults(node *yaml.Node) []string {
 		if node.Kind == yaml.MappingNode && i%2 == 0 {
 			switch value := node.Content[i+1]; n.Value {
 			case "uses":
-				if !pinnedAction.MatchString(value.Value) {
+				if !pinnedAction.MatchString(value.Value) && !localCall.MatchString(value.Value) {
 					fault(value, "an action that is not pinned to a commit")
 				}
 			case "run":
@@ -94,39 +169,79 @@ jobs:
   test:
     permissions: {contents: read}
     runs-on: ${{ matrix.runner }}
+    timeout-minutes: 5
     steps:
       - uses: actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1
-      - run: go run magefile.go setup build -arch=amd64,arm64 test:all
+        with: {persist-credentials: false}
+      - run: go run magefile.go setup build -arch=amd64,arm64 test:all -results=dist/results
 `
-	if faults := workflowFaults([]byte(good)); len(faults) > 0 {
-		t.Fatalf("a good workflow has %q", faults)
-	}
-	for name, c := range map[string]struct{ from, to, want string }{
-		"tag":                   {"@3d3c42e5aac5ba805825da76410c181273ba90b1", "@v7", "not pinned"},
-		"short commit":          {"@3d3c42e5aac5ba805825da76410c181273ba90b1", "@3d3c42e", "not pinned"},
-		"no version":            {"@3d3c42e5aac5ba805825da76410c181273ba90b1", "", "not pinned"},
-		"local action":          {"actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1", "./.github/x", "not pinned"},
-		"reusable workflow":     {"runs-on: ${{ matrix.runner }}", "uses: o/r/.github/workflows/x.yml@main", "not pinned"},
-		"no permissions":        {"permissions: {}\n", "", "permissions"},
-		"permissions left open": {"permissions: {}\n", "permissions:\n", "permissions"},
-		"read permissions":      {"permissions: {}\n", "permissions: read-all\n", "permissions"},
-		"some permissions":      {"permissions: {}\n", "permissions: {contents: read}\n", "permissions"},
-		"expression":            {"-arch=amd64,arm64", "-arch=${{ github.head_ref }}", "becomes part of a script"},
-		"another command":       {"go run magefile.go setup", "make setup", "more than a call"},
-		"two commands":          {"test:all", "test:all && id", "more than a call"},
-		"two lines":             {"run: go run magefile.go setup", "run: |\n          id\n          go run magefile.go setup", "more than a call"},
-		"substitution":          {"test:all", "$(id)", "more than a call"},
-		"no target":             {" setup build -arch=amd64,arm64 test:all", "", "more than a call"},
-		"strangers":             {"on: [pull_request]", "on: [pull_request_target]", "strangers"},
-		"strangers, a mapping":  {"on: [pull_request]", "on: {pull_request_target: {branches: [main]}}", "strangers"},
-		"no YAML":               {"on: [", "on: [[", "no YAML"},
+	const guarded = `on: [workflow_call]
+permissions: {}
+jobs:
+  sign:
+    permissions: {contents: write}
+    environment: release
+    timeout-minutes: 5
+    steps:
+      - uses: actions/setup-go@b7ad1dad31e06c5925ef5d2fc7ad053ef454303e # v7.0.0
+        with: {cache: false}
+      - run: go run magefile.go sign
+        env: {SPIRE_SIGN_SECRET: "${{ secrets.SPIRE_SIGN_SECRET }}"}
+  publish:
+    permissions: {pages: write}
+    uses: ./.github/workflows/publish.yml
+    secrets: inherit
+`
+	type change struct{ from, to, want string }
+	for workflow, changes := range map[string]map[string]change{
+		good: {
+			"tag":                   {"@3d3c42e5aac5ba805825da76410c181273ba90b1", "@v7", "not pinned"},
+			"short commit":          {"@3d3c42e5aac5ba805825da76410c181273ba90b1", "@3d3c42e", "not pinned"},
+			"no version":            {"@3d3c42e5aac5ba805825da76410c181273ba90b1", "", "not pinned"},
+			"local action":          {"actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1", "./.github/x", "not pinned"},
+			"reusable workflow":     {"runs-on: ${{ matrix.runner }}", "uses: o/r/.github/workflows/x.yml@main", "not pinned"},
+			"no permissions":        {"permissions: {}\n", "", "permissions"},
+			"permissions left open": {"permissions: {}\n", "permissions:\n", "permissions"},
+			"read permissions":      {"permissions: {}\n", "permissions: read-all\n", "permissions"},
+			"some permissions":      {"permissions: {}\n", "permissions: {contents: read}\n", "permissions"},
+			"a job's permissions":   {"    permissions: {contents: read}\n", "", "does not say its permissions"},
+			"all permissions":       {"permissions: {contents: read}", "permissions: write-all", "does not say its permissions"},
+			"strangers who write":   {"permissions: {contents: read}", "permissions: {contents: write}", "strangers may write"},
+			"strangers and secrets": {"matrix.runner", "secrets.RUNNER", "strangers get at secrets"},
+			"strangers inside":      {"timeout-minutes: 5", "timeout-minutes: 5\n    environment: release", "strangers get at secrets"},
+			"no end":                {"    timeout-minutes: 5\n", "", "no timeout-minutes"},
+			"token stays":           {"persist-credentials: false", "fetch-depth: 0", "persist-credentials"},
+			"expression":            {"-arch=amd64,arm64", "-arch=${{ github.head_ref }}", "becomes part of a script"},
+			"another command":       {"go run magefile.go setup", "make setup", "more than a call"},
+			"two commands":          {"test:all", "test:all && id", "more than a call"},
+			"two lines":             {"run: go run magefile.go setup", "run: |\n          id\n          go run magefile.go setup", "more than a call"},
+			"substitution":          {"test:all", "$(id)", "more than a call"},
+			"no target":             {" setup build -arch=amd64,arm64 test:all -results=dist/results", "", "more than a call"},
+			"strangers":             {"on: [pull_request]", "on: [pull_request_target]", "strangers"},
+			"strangers, a mapping":  {"on: [pull_request]", "on: {pull_request_target: {branches: [main]}}", "strangers"},
+			"no YAML":               {"on: [", "on: [[", "no YAML"},
+		},
+		guarded: {
+			"no environment":      {"    environment: release\n", "", "outside of the protected environment"},
+			"another environment": {"environment: release", "environment: {name: github-pages}", "outside of the protected environment"},
+			"cached tools":        {"cache: false", "cache: true", "into a cache"},
+			"cached by default":   {"{cache: false}", "{go-version: stable}", "into a cache"},
+			"a cache":             {"actions/setup-go@b7ad1dad31e06c5925ef5d2fc7ad053ef454303e", "actions/cache@55cc8345863c7cc4c66a329aec7e433d2d1c52a9", "into a cache"},
+			"another's workflow":  {"./.github/workflows/publish.yml", "o/r/.github/workflows/x.yml@3d3c42e5aac5ba805825da76410c181273ba90b1", "another's workflow"},
+			"its own secrets":     {"secrets: inherit", "secrets: {KEY: x}", "this workflow's own"},
+		},
 	} {
-		if !strings.Contains(good, c.from) {
-			t.Fatalf("%s: no %q", name, c.from)
+		if faults := workflowFaults([]byte(workflow)); len(faults) > 0 {
+			t.Errorf("a good workflow has %q", faults)
 		}
-		faults := strings.Join(workflowFaults([]byte(strings.Replace(good, c.from, c.to, 1))), "\n")
-		if !strings.Contains(faults, c.want) {
-			t.Errorf("%s: faults %q, want %q", name, faults, c.want)
+		for name, c := range changes {
+			if !strings.Contains(workflow, c.from) {
+				t.Fatalf("%s: no %q", name, c.from)
+			}
+			faults := strings.Join(workflowFaults([]byte(strings.Replace(workflow, c.from, c.to, 1))), "\n")
+			if !strings.Contains(faults, c.want) {
+				t.Errorf("%s: faults %q, want %q", name, faults, c.want)
+			}
 		}
 	}
 }
