@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -18,6 +19,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/distro"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/frontpage"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/gotool"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/manifest"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
@@ -114,7 +116,7 @@ func (s *stage) publish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for i, earlier := range earlier(source, s.result.Tree.Version) {
+	for i, earlier := range s.leading(ctx, source, s.result.Tree.Version) {
 		made, err := s.earlier(ctx, earlier, i == 0)
 		if err != nil {
 			return fmt.Errorf("building %s, to upgrade from: %w", earlier, err)
@@ -156,7 +158,7 @@ func (s Suite) Earlier(ctx context.Context, o pipeline.Options) error {
 		return err
 	}
 	defer os.RemoveAll(definitions)
-	for i, number := range earlier(source, cmp.Or(o.Version, source.Version)) {
+	for i, number := range s.leading(ctx, source, cmp.Or(o.Version, source.Version)) {
 		p, options, err := s.earlierBuild(ctx, o, number, i == 0, definitions)
 		if err != nil {
 			return err
@@ -217,18 +219,46 @@ func (s Suite) copyDefinitions(ctx context.Context, root string) error {
 	return nil
 }
 
-// earlier are the known versions that lead to the one under test, oldest first:
-// the newest patch of the minor before it, and the oldest known of its own.
-// SPIRE is upgraded one minor at a time.
-func earlier(source pkgdef.Source, under string) []string {
+// leading are the versions that lead to the one under test, oldest first. A known
+// version has only known ones before it. Of others, which upstream went on to,
+// the module proxy says what there was in between.
+func (s Suite) leading(ctx context.Context, source pkgdef.Source, under string) []string {
+	numbers := slices.Collect(maps.Keys(source.Releases))
+	if _, known := source.Releases[under]; !known {
+		more, err := published(ctx, source)
+		if err != nil {
+			fmt.Fprintf(s.Log, "upgrades are tested from the versions in source.yaml only: %v\n", err)
+		}
+		numbers = append(numbers, more...)
+	}
+	return earlier(numbers, under)
+}
+
+// published are the versions that the module proxy has.
+func published(ctx context.Context, source pkgdef.Source) ([]string, error) {
+	tool, err := gotool.Find(ctx, source.Toolchain)
+	if err != nil {
+		return nil, err
+	}
+	out, err := tool.Command("list", "-m", "-versions", source.Module).In(os.TempDir()).Output(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("asking the module proxy for the versions of %s: %w", source.Module, err)
+	}
+	return strings.Fields(strings.TrimPrefix(strings.TrimSpace(out), source.Module)), nil
+}
+
+// earlier are of those numbers the ones that lead to the version under test,
+// oldest first: the newest patch of the minor before it, and the oldest of its
+// own. SPIRE is upgraded one minor at a time.
+func earlier(numbers []string, under string) []string {
 	current, err := version.NewVersion(under)
 	if err != nil {
 		return nil
 	}
 	known := map[int][]*version.Version{} // of the same major, by minor
-	for number := range source.Releases {
+	for _, number := range numbers {
 		v, err := version.NewVersion(number)
-		if err == nil && v.LessThan(current) && v.Segments()[0] == current.Segments()[0] {
+		if err == nil && v.Prerelease() == "" && v.LessThan(current) && v.Segments()[0] == current.Segments()[0] {
 			known[v.Segments()[1]] = append(known[v.Segments()[1]], v)
 		}
 	}

@@ -1,7 +1,11 @@
 package suite
 
 import (
+	"os"
+	"path/filepath"
+	"runtime"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
@@ -11,20 +15,49 @@ import (
 )
 
 func TestEarlier(t *testing.T) {
-	known := map[string]pkgdef.Pin{}
-	for _, number := range []string{"1.11.9", "1.12.2", "1.12.10", "1.13.0", "1.13.2", "1.13.3", "1.14.0", "2.12.0"} {
-		known[number] = pkgdef.Pin{}
-	}
+	numbers := []string{"1.11.9", "1.12.2", "1.12.10", "1.13.0", "v1.13.0", "1.13.2", "1.13.3", "v1.14.0-rc1", "1.14.0", "2.12.0", "main"}
 	for under, want := range map[string][]string{
 		"1.13.3": {"1.12.10", "1.13.0"},
 		"1.13.1": {"1.12.10", "1.13.0"},
 		"1.13.0": {"1.12.10"},
+		"1.14.0": {"1.13.3"}, // not from a release candidate
 		"1.11.9": nil,
-		"1.16.0": nil, // nothing that leads to it is known
+		"1.16.0": nil, // nothing leads to it
 		"2.13.0": {"2.12.0"},
 	} {
-		if got := earlier(pkgdef.Source{Releases: known}, under); !slices.Equal(got, want) {
+		if got := earlier(numbers, under); !slices.Equal(got, want) {
 			t.Errorf("%s is upgraded from %q, want %q", under, got, want)
+		}
+	}
+}
+
+// Of a version that is not known the module proxy is asked, here one in a folder.
+func TestLeading(t *testing.T) {
+	proxy := t.TempDir()
+	list := filepath.Join(proxy, "github.com", "spiffe", "spire", "@v", "list")
+	if err := os.MkdirAll(filepath.Dir(list), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(list, []byte("v1.14.0\nv1.14.7\nv1.15.0\nv1.15.1-rc1\nv1.15.3\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	source := pkgdef.Source{Module: "github.com/spiffe/spire", Toolchain: runtime.Version(), Releases: map[string]pkgdef.Pin{"1.13.0": {}, "1.13.3": {}}}
+	var log strings.Builder
+	s := Suite{Log: &log}
+	for _, c := range []struct {
+		proxy, under string
+		want         []string
+		says         bool
+	}{
+		{"file://" + proxy, "1.15.3", []string{"1.14.7", "1.15.0"}, false},
+		{"file://" + proxy, "1.14.7", []string{"1.13.3", "1.14.0"}, false},
+		{"off", "1.13.3", []string{"1.13.0"}, false}, // known: nobody is asked
+		{"off", "1.14.7", []string{"1.13.3"}, true},
+	} {
+		t.Setenv("GOPROXY", c.proxy)
+		log.Reset()
+		if got := s.leading(t.Context(), source, c.under); !slices.Equal(got, c.want) || (log.Len() > 0) != c.says {
+			t.Errorf("%s by %s: %q, not %q; %s", c.under, c.proxy, got, c.want, log.String())
 		}
 	}
 }
