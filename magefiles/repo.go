@@ -4,12 +4,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"time"
 
 	"github.com/magefile/mage/mg"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/web"
@@ -27,16 +29,13 @@ const address = "127.0.0.1:8080"
 // -trust=FILE, with further public keys that clients shall trust, such as the
 // next one (SPIRE_REPO_TRUST); -refresh, to sign the indexes again although
 // nothing is new; -at=2026-11-24T00:00:00Z, the time of the publication.
-func (Repo) Build(ctx context.Context, version, arch, url, trust, at *string, refresh *bool) (err error) {
-	archive := pipeline.Archive{URL: flag(url, "SPIRE_REPO_URL"), Refresh: refresh != nil && *refresh}
+func (Repo) Build(ctx context.Context, version, arch, url, trust, at *string, refresh *bool) error {
+	archive, err := archiveOf(url, trust, at, refresh)
+	if err != nil {
+		return err
+	}
 	if archive.URL == "" {
 		archive.URL = "http://" + address
-	}
-	if archive.Now, err = moment(at); err != nil {
-		return err
-	}
-	if archive.Trusted, err = certificates(flag(trust, "SPIRE_REPO_TRUST")); err != nil {
-		return err
 	}
 	return withSigner(ctx, func(signer *sign.Signer) error {
 		archive.Signer = signer
@@ -55,6 +54,54 @@ func publish(ctx context.Context, archive pipeline.Archive, o pipeline.Options) 
 		pipeline.PrintReport(os.Stdout, report)
 	}
 	return err
+}
+
+// Sync brings into the repository in dist/repo what is released on GitHub and not in it yet.
+//
+// It first fetches the tree that is published at -url into dist/repo, unless a tree
+// that is as new is there; the files of the releases come into dist/signed and are
+// believed by their signatures. Nothing is brought to the web host: that is for
+// whoever serves dist/repo.
+//
+// Flags: -url=https://HOST/PATH, where the repository is served (SPIRE_REPO_URL);
+// -repository=owner/name, where the releases are (GITHUB_REPOSITORY); -first, when
+// nothing was ever published at -url; -trust, -refresh and -at as of repo:build. The
+// key as of sign. Of a private repository GITHUB_TOKEN or GH_TOKEN is needed.
+func (Repo) Sync(ctx context.Context, url, repository, trust, at *string, refresh, first *bool) error {
+	archive, err := archiveOf(url, trust, at, refresh)
+	if err != nil {
+		return err
+	}
+	if archive.URL == "" {
+		return errors.New("where is the repository served? Give its address with -url=https://HOST/PATH, or in SPIRE_REPO_URL")
+	}
+	from, err := destination(flag(repository, "GITHUB_REPOSITORY"), true) // nothing is changed there
+	if err != nil {
+		return err
+	}
+	return withSigner(ctx, func(signer *sign.Signer) error {
+		archive.Signer = signer
+		return synchronise(ctx, archive, from, first != nil && *first)
+	})
+}
+
+func synchronise(ctx context.Context, archive pipeline.Archive, from *hub.Repository, first bool) error {
+	report, err := checkout().Sync(ctx, archive, from, first)
+	if err != nil {
+		return err
+	}
+	pipeline.PrintReport(os.Stdout, report)
+	return pipeline.PrintSize(os.Stdout, checkout().RepositoryDir())
+}
+
+// archiveOf is the archive that the flags tell of, without a signer.
+func archiveOf(url, trust, at *string, refresh *bool) (archive pipeline.Archive, err error) {
+	archive = pipeline.Archive{URL: flag(url, "SPIRE_REPO_URL"), Refresh: refresh != nil && *refresh}
+	if archive.Now, err = moment(at); err != nil {
+		return archive, err
+	}
+	archive.Trusted, err = certificates(flag(trust, "SPIRE_REPO_TRUST"))
+	return archive, err
 }
 
 // Serve serves the repository in dist/repo on this machine, until it is stopped.

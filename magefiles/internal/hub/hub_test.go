@@ -216,6 +216,13 @@ func everything(t *testing.T, r *Repository) {
 	if digest, err := r.Digest(ctx, asset); digest != helloDigest || err != nil {
 		t.Errorf("digest %s, error %v", digest, err)
 	}
+	path := filepath.Join(t.TempDir(), "a")
+	if err := r.Download(ctx, asset, path); err != nil {
+		t.Error(err)
+	}
+	if content, err := os.ReadFile(path); string(content) != "hello" || err != nil {
+		t.Errorf("downloaded: %q %v", content, err)
+	}
 	if _, err := r.Publish(ctx, draft.ID, true); err != nil {
 		t.Error(err)
 	}
@@ -245,6 +252,77 @@ func TestUploadLost(t *testing.T) {
 				t.Errorf("%v, assets %+v", err, assets)
 			}
 		})
+	}
+}
+
+// What passes is got over, and what does not leaves no file under the name: an
+// older one stays.
+func TestDownload(t *testing.T) {
+	const storage = "^GET /storage"
+	for name, c := range map[string]struct {
+		asset hubtest.Asset
+		fault hubtest.Fault
+		want  string // of the error; empty if the file comes
+	}{
+		"at once":         {},
+		"cut once":        {fault: hubtest.Fault{Match: storage, Do: hubtest.Truncate()}},
+		"reset twice":     {fault: hubtest.Fault{Match: storage, Times: 2, Do: hubtest.Reset()}},
+		"502 once":        {fault: hubtest.Fault{Match: storage, Do: hubtest.Status(502)}},
+		"slow":            {fault: hubtest.Fault{Match: storage, Do: hubtest.Slow(5 * time.Millisecond)}},
+		"no digest":       {asset: hubtest.Asset{Digest: "none"}},
+		"cut always":      {fault: hubtest.Fault{Match: storage, Times: -1, Do: hubtest.Truncate()}, want: "downloading a of o/r"},
+		"502 always":      {fault: hubtest.Fault{Match: storage, Times: -1, Do: hubtest.Status(502)}, want: "answered 502"},
+		"gone":            {fault: hubtest.Fault{Match: "assets/", Do: hubtest.Status(404)}, want: "answered 404"},
+		"another digest":  {asset: hubtest.Asset{Digest: "sha256:" + strings.Repeat("0", 64)}, want: "its digest is " + helloDigest + ", and sha256:000"},
+		"more bytes":      {asset: hubtest.Asset{Size: 3, Digest: "none"}, want: "4 bytes came of 3"},
+		"less bytes":      {asset: hubtest.Asset{Size: 9, Digest: "none"}, want: "5 bytes came of 9"},
+		"half, no digest": {asset: hubtest.Asset{Digest: "none"}, fault: hubtest.Fault{Match: storage, Times: -1, Do: hubtest.Truncate()}, want: "downloading a of o/r"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := hubtest.New(t)
+			r, _ := open(t, s, nil)
+			id := s.AddRelease(ours, hubtest.Release{Tag: "v1"})
+			c.asset.Name = "a"
+			s.AddAsset(ours, id, c.asset, []byte("hello"))
+			if c.fault.Match != "" {
+				s.Fail(c.fault)
+			}
+			release, err := r.Release(t.Context(), id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join(t.TempDir(), "file")
+			if err := os.WriteFile(path, []byte("older"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			err = r.Download(t.Context(), release.Assets[0], path)
+			content, _ := os.ReadFile(path)
+			if c.want == "" && (err != nil || string(content) != "hello") {
+				t.Errorf("%q, error %v", content, err)
+			}
+			if c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want) || string(content) != "older") {
+				t.Errorf("%q, the error lacks %q: %v", content, c.want, err)
+			}
+			if left, _ := os.ReadDir(filepath.Dir(path)); len(left) != 1 || len(s.Leaks()) > 0 {
+				t.Errorf("there are %v, leaks %v", left, s.Leaks())
+			}
+		})
+	}
+}
+
+// A disk that takes nothing is not GitHub's fault: nothing is asked again.
+func TestDownloadNowhere(t *testing.T) {
+	s := hubtest.New(t)
+	r, log := open(t, s, nil)
+	s.AddAsset(ours, s.AddRelease(ours, hubtest.Release{Tag: "v1"}), hubtest.Asset{Name: "a"}, []byte("hello"))
+	releases, err := r.Releases(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = r.Download(t.Context(), releases[0].Assets[0], filepath.Join(hello(t), "below a file"))
+	if err == nil || !strings.Contains(err.Error(), "not a directory") || strings.Contains(err.Error(), "network") || log.String() != "" {
+		t.Errorf("%v, log %q", err, log)
 	}
 }
 

@@ -7,12 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
 	"time"
 
 	"github.com/google/go-github/v60/github"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 )
 
 // Tag is a name for a commit.
@@ -197,20 +200,46 @@ func (r *Repository) uploadRequest(release int64, name, contentType, path string
 
 // Digest downloads an asset, and says what its bytes are: for servers that do
 // not, and for who does not believe them.
-func (r *Repository) Digest(ctx context.Context, asset Asset) (string, error) {
+func (r *Repository) Digest(ctx context.Context, asset Asset) (digest string, err error) {
+	err = r.read(ctx, asset, func() (size int64, err error) {
+		digest, size, err = r.download(ctx, asset, io.Discard)
+		return size, err
+	})
+	return digest, err
+}
+
+// Download downloads an asset to the file at path, with the mode 0644. The file
+// gets its name only when it has the asset's size, and its digest where the
+// server says one; on any error an older file stays as it was.
+func (r *Repository) Download(ctx context.Context, asset Asset, path string) error {
+	return r.read(ctx, asset, func() (size int64, err error) {
+		err = artifact.Write(path, 0o644, func(to io.Writer) error {
+			var digest string
+			digest, size, err = r.download(ctx, asset, to)
+			if err == nil && asset.Digest != "" && digest != asset.Digest {
+				err = fmt.Errorf("its digest is %s, and %.80s was said to come", digest, asset.Digest)
+			}
+			return err
+		})
+		return size, err
+	})
+}
+
+// read reads an asset, again when it was cut.
+func (r *Repository) read(ctx context.Context, asset Asset, whole func() (size int64, err error)) error {
 	doing := "downloading " + asset.Name
 	for attempt := 1; ; attempt++ {
-		hash := sha256.New()
-		size, err := r.download(ctx, asset.ID, hash)
-		if err == nil && size != asset.Size {
-			err = fmt.Errorf("it has %d bytes, not %d", size, asset.Size)
-		}
+		size, err := whole()
 		if err == nil {
-			return "sha256:" + hex.EncodeToString(hash.Sum(nil)), nil
+			return nil
+		}
+		var here *fs.PathError // the disk is full, say: not GitHub's fault
+		if errors.As(err, &here) {
+			return fmt.Errorf("%s of %s: %w", doing, r.Name(), err)
 		}
 		var answered *github.ErrorResponse
 		if attempt >= r.settings.Attempts || ctx.Err() != nil || errors.As(err, &answered) {
-			return "", r.explain(doing, err)
+			return r.explain(doing, err)
 		}
 		wait := r.settings.Pause << (attempt - 1)
 		fmt.Fprintf(r.settings.Log, "%s: after %d of %d bytes: %v: again in %s (attempt %d of %d)\n", doing, size, asset.Size, err, wait, attempt+1, r.settings.Attempts)
@@ -218,19 +247,28 @@ func (r *Repository) Digest(ctx context.Context, asset Asset) (string, error) {
 	}
 }
 
-// download writes an asset's bytes; what broke off is an error.
-func (r *Repository) download(ctx context.Context, id int64, to io.Writer) (int64, error) {
-	request, err := r.client.NewRequest(http.MethodGet, r.path(fmt.Sprintf("releases/assets/%d", id)), nil)
+// download writes an asset's bytes; what broke off, or goes on for longer than
+// the asset is, is an error.
+func (r *Repository) download(ctx context.Context, asset Asset, to io.Writer) (digest string, size int64, err error) {
+	request, err := r.client.NewRequest(http.MethodGet, r.path(fmt.Sprintf("releases/assets/%d", asset.ID)), nil)
 	if err != nil {
-		return 0, err
+		return "", 0, err
 	}
 	request.Header.Set("Accept", octets)
 	response, err := r.client.BareDo(ctx, request)
 	if err != nil {
-		return 0, err
+		return "", 0, err
 	}
-	size, err := io.Copy(to, response.Body)
-	return size, errors.Join(err, response.Body.Close())
+	hash := sha256.New()
+	size, err = io.Copy(io.MultiWriter(to, hash), io.LimitReader(response.Body, asset.Size+1))
+	err = errors.Join(err, response.Body.Close())
+	if err == nil && size != asset.Size {
+		err = fmt.Errorf("%d bytes came of %d", size, asset.Size)
+	}
+	if err != nil {
+		return "", size, err
+	}
+	return "sha256:" + hex.EncodeToString(hash.Sum(nil)), size, nil
 }
 
 func sleep(ctx context.Context, d time.Duration) {

@@ -81,9 +81,7 @@ func (p Pipeline) Publish(ctx context.Context, a Archive, files []string) (repo.
 	if err := tool.Need(repo.Tools()...); err != nil {
 		return repo.Report{}, err
 	}
-	if a.Dir == "" {
-		a.Dir = p.RepositoryDir()
-	}
+	a = p.placed(a)
 	source, err := pkgdef.LoadSource(p.Root, SourceName)
 	if err != nil {
 		return repo.Report{}, err
@@ -105,17 +103,29 @@ func (p Pipeline) Publish(ctx context.Context, a Archive, files []string) (repo.
 	if err != nil {
 		return repo.Report{}, err
 	}
-	trusted := sign.NewKeyring(a.certificates()...)
-	tree := repo.Repository{
-		Dir: a.Dir, Origin: "SPIRE", Description: "Packages of SPIRE, the SPIFFE Runtime Environment",
-		Source: SourceName, Signer: a.Signer.At(a.Now), Trusted: trusted,
-		Log: p.Log,
-	}
-	tree.Keys, tree.Hints = a.keyFiles()
-	return tree.Publish(ctx, repo.Publication{
+	return p.tree(a).Publish(ctx, repo.Publication{
 		Files: slices.Concat(files, packages), Now: a.Now, Refresh: a.Refresh,
 		Page: func(ledger repo.Ledger) ([]byte, error) { return a.page(ledger, source, entry) },
 	})
+}
+
+// placed is the archive with a folder.
+func (p Pipeline) placed(a Archive) Archive {
+	if a.Dir == "" {
+		a.Dir = p.RepositoryDir()
+	}
+	return a
+}
+
+// tree is the archive as a tree of files.
+func (p Pipeline) tree(a Archive) repo.Repository {
+	tree := repo.Repository{
+		Dir: a.Dir, Origin: "SPIRE", Description: "Packages of SPIRE, the SPIFFE Runtime Environment",
+		Source: SourceName, Signer: a.Signer.At(a.Now), Trusted: sign.NewKeyring(a.certificates()...),
+		Log: p.Log,
+	}
+	tree.Keys, tree.Hints = a.keyFiles()
+	return tree
 }
 
 // PrintReport writes what a publication ends with.

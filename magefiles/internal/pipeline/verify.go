@@ -115,6 +115,14 @@ func (v *verifier) verify(ctx context.Context, files []string) []Verdict {
 
 // open reads and verifies what is said of the folder's files.
 func (v *verifier) open() error {
+	if err := v.readSums(); err != nil {
+		return err
+	}
+	return v.readStatement()
+}
+
+// readSums reads the signed list.
+func (v *verifier) readSums() error {
 	list := filepath.Join(v.dir, artifact.SumsName)
 	content, err := beside(list)
 	if err != nil {
@@ -130,7 +138,7 @@ func (v *verifier) open() error {
 	if v.sums, err = artifact.ParseSums(content); err != nil {
 		return fmt.Errorf("reading %s: %w", list, err)
 	}
-	return v.readStatement()
+	return nil
 }
 
 // beside reads a file that says something about others.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rsa"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -60,31 +61,37 @@ func shipped(t *testing.T, signer *sign.Signer, module string) (p Pipeline, dir 
 		module = source.Module
 	}
 	dir = t.TempDir()
+	stated(t, source, module, "1.13.3", 1, dir, "spire-agent_1.13.3-1_amd64.deb", "spire_1.13.3.orig.tar.xz")
+	resum(t, signer, dir)
+	return p, dir
+}
+
+// stated makes small files and the provenance of them.
+func stated(t *testing.T, source pkgdef.Source, module, version string, release int, dir string, names ...string) {
+	t.Helper()
 	var subjects []provenance.Subject
-	for _, name := range []string{"spire-agent_1.13.3-1_amd64.deb", "spire_1.13.3.orig.tar.xz"} {
+	for _, name := range names {
 		file, err := keep(filepath.Join(dir, name), []byte("content of "+name))
 		if err != nil {
 			t.Fatal(err)
 		}
 		subjects = append(subjects, provenance.Subject{Name: name, SHA256: file.SHA256})
 	}
-	pin := source.Releases["1.13.3"]
+	pin := source.Releases[version]
 	statement, err := provenance.Build{
 		Tree: artifact.Tree{
-			Module: module, Version: "1.13.3", Sum: pin.Sum, Commit: pin.Commit, Time: pin.Time, Verified: true,
+			Module: module, Version: version, Sum: pin.Sum, Commit: pin.Commit, Time: pin.Time, Verified: true,
 			Hash: pin.Sum, UpstreamSHA256: subjects[0].SHA256,
 		},
-		Repository: source.Repository, Release: 1, Toolchain: "go1.26.8", Builder: provenance.LocalBuilder,
+		Repository: source.Repository, Release: release, Toolchain: "go1.26.8", Builder: provenance.LocalBuilder,
 		Compiles: []provenance.Compile{{Arch: "amd64"}},
 	}.Statement(subjects)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := keep(filepath.Join(dir, "spire_1.13.3-1.intoto.json"), statement); err != nil {
+	if _, err := keep(filepath.Join(dir, fmt.Sprintf("spire_%s-%d.intoto.json", version, release)), statement); err != nil {
 		t.Fatal(err)
 	}
-	resum(t, signer, dir)
-	return p, dir
 }
 
 // resum writes and signs the checksums of what is in dir.

@@ -60,9 +60,11 @@ type File struct {
 
 // Gone is a file that no index names any more.
 type Gone struct {
-	Path   string
-	SHA256 string
-	Until  time.Time // the end of the last index that named it
+	Path      string
+	SHA256    string
+	Size      int64     // bytes
+	Published time.Time // as of a File
+	Until     time.Time // the end of the last index that named it
 }
 
 // Kept is an index file that an index which is still valid may name.

@@ -104,9 +104,7 @@ func Tools() []string { return []string{"apt-ftparchive", "createrepo_c", "rpm"}
 // cannot be published says what to do, and then nothing was written.
 func (r Repository) Publish(ctx context.Context, p Publication) (Report, error) {
 	p.Now = p.Now.UTC().Truncate(time.Second)
-	// Beside the tree and not in it: the tree is for the public.
-	work := artifact.Dist(filepath.Dir(r.path("."))).Work(filepath.Base(r.path(".")))
-	unlock, err := artifact.Dist(work).Lock(ctx, r.Log)
+	unlock, err := r.lock(ctx)
 	if err != nil {
 		return Report{}, err
 	}
@@ -116,6 +114,13 @@ func (r Repository) Publish(ctx context.Context, p Publication) (Report, error) 
 		return Report{}, fmt.Errorf("publishing in %s: %w", r.Dir, artifact.Explain(err, r.path(".")))
 	}
 	return report, nil
+}
+
+// lock keeps other runs out of the tree until unlock is called.
+func (r Repository) lock(ctx context.Context) (unlock func(), err error) {
+	// Beside the tree and not in it: the tree is for the public.
+	work := artifact.Dist(filepath.Dir(r.path("."))).Work(filepath.Base(r.path(".")))
+	return artifact.Dist(work).Lock(ctx, r.Log)
 }
 
 func (r Repository) publish(ctx context.Context, p Publication) (report Report, err error) {
@@ -218,7 +223,7 @@ func (l Ledger) next(added []File, now time.Time) (next Ledger, retired []File) 
 		end = now // in this publication nothing is deleted that the last one named
 	}
 	for _, f := range retired {
-		next.Gone = append(next.Gone, Gone{f.Path, f.SHA256, end})
+		next.Gone = append(next.Gone, Gone{f.Path, f.SHA256, f.Size, f.Published, end})
 	}
 	slices.SortFunc(next.Gone, func(a, b Gone) int { return cmp.Compare(a.Path, b.Path) })
 	for _, k := range l.Kept {

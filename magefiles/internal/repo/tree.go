@@ -315,15 +315,17 @@ func (l Ledger) needed() map[string]bool {
 // fixed are the paths of the owned folders' files that always have the same
 // name.
 func fixed() []string {
-	var paths []string
-	for _, name := range []string{"InRelease", "Release", "Release.gpg", "main/source/Sources"} {
-		paths = append(paths, path.Join(dists, name))
-	}
+	plain := []string{component + "/source/Sources"}
 	for _, arch := range debArchs {
-		paths = append(paths, path.Join(dists, component, "binary-"+arch, "Packages"), path.Join(dists, component, "Contents-"+arch))
+		plain = append(plain, component+"/binary-"+arch+"/Packages", component+"/Contents-"+arch)
 	}
-	for _, name := range slices.Clone(paths) {
-		paths = append(paths, name+".gz", name+".xz")
+	names := []string{"InRelease", "Release", "Release.gpg"}
+	for _, name := range plain {
+		names = append(names, name, name+".gz", name+".xz")
+	}
+	var paths []string
+	for _, name := range names {
+		paths = append(paths, path.Join(dists, name))
 	}
 	for _, folder := range RPMFolders {
 		dir := path.Join(string(inRPM), folder, repodata)

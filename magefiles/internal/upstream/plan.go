@@ -143,7 +143,7 @@ func (m *maker) minors() {
 // releases takes in ours.
 func (m *maker) releases(releases []hub.Release) {
 	for _, release := range releases {
-		version, number, ok := parseOwn(release.Tag)
+		version, number, ok := ParseOwn(release.Tag)
 		if !ok {
 			if hostile(release.Tag) {
 				m.note("our release %d with the tag %s is ignored", release.ID, show(release.Tag))

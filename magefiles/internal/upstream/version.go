@@ -35,8 +35,9 @@ func ParseTag(tag string) (Version, bool) {
 	return version, ok && err == nil
 }
 
-// parseOwn reads the tag of one of our releases: vMAJOR.MINOR.PATCH-RELEASE.
-func parseOwn(tag string) (Version, int, bool) {
+// ParseOwn reads the tag of one of our releases: vMAJOR.MINOR.PATCH-RELEASE. The
+// release is from 1 to 9999.
+func ParseOwn(tag string) (Version, int, bool) {
 	before, after, _ := strings.Cut(tag, "-")
 	version, ok := ParseTag(before)
 	release, err := strconv.Atoi(after)

@@ -1,0 +1,160 @@
+package repo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/hashicorp/go-retryablehttp"
+)
+
+// patience is how long a web host is waited for; only tests have another.
+type patience struct {
+	attempts int           // at each file
+	pause    time.Duration // before the second attempt; each further one is twice as long
+	longest  time.Duration // pause, also where the host asks for more
+	stall    time.Duration // how long no byte may come
+}
+
+var usual = patience{attempts: 5, pause: time.Second, longest: time.Minute, stall: time.Minute}
+
+// host is where a tree is published.
+type host struct {
+	patience
+	at     *url.URL
+	client *http.Client
+	log    io.Writer
+}
+
+func newHost(address string, p patience, log io.Writer) (host, error) {
+	at, err := url.Parse(address)
+	if err == nil {
+		err = safe(at)
+	}
+	if err != nil {
+		return host{}, fmt.Errorf("%q is not the address of a repository, such as https://HOST/PATH: %w", address, err)
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.DisableCompression = true // a .gz shall come as it is
+	return host{p, at, &http.Client{Transport: transport, CheckRedirect: redirect}, log}, nil
+}
+
+// safe is an error for an address on the way to which anybody could change what
+// comes.
+func safe(at *url.URL) error {
+	if at.Host != "" && (at.Scheme == "https" || at.Scheme == "http" && at.Hostname() == "127.0.0.1") {
+		return nil
+	}
+	return errors.New("it is neither https:// nor on 127.0.0.1")
+}
+
+func redirect(request *http.Request, via []*http.Request) error {
+	if len(via) >= 10 {
+		return errors.New("there are too many redirects")
+	}
+	return safe(request.URL)
+}
+
+// answered is a host's answer other than the file.
+type answered struct {
+	name, status string
+	code         int
+}
+
+// Error says which answer it is.
+func (a answered) Error() string { return fmt.Sprintf("the host answered %s for %s", a.status, a.name) }
+
+// notThere says whether the error is that the host has no file of that name.
+func notThere(err error, name string) bool {
+	var other answered
+	return errors.As(err, &other) && other.code == http.StatusNotFound && other.name == name
+}
+
+// get gives take the content of a file, as often as that may help. take is
+// called anew for each attempt, and says whether all was well.
+func (h host) get(ctx context.Context, name string, take func(io.Reader) error) error {
+	for attempt := 1; ; attempt++ {
+		response, err := h.once(ctx, name, take) //nolint:bodyclose // it is closed
+		if err == nil {
+			return nil
+		}
+		if attempt >= h.attempts || !worth(ctx, response, err) {
+			return fmt.Errorf("fetching %s: %w", name, err)
+		}
+		wait := min(retryablehttp.DefaultBackoff(h.pause, h.longest, attempt-1, response), h.longest)
+		fmt.Fprintf(h.log, "fetching %s: %v: again in %s (attempt %d of %d)\n", name, err, wait, attempt+1, h.attempts)
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// worth says whether one more attempt may help: where the content was cut, or is
+// not what it shall be, because a host need not change all files at once.
+func worth(ctx context.Context, response *http.Response, err error) bool {
+	var here *fs.PathError // of this machine's disk
+	if ctx.Err() != nil || errors.As(err, &here) {
+		return false
+	}
+	if response == nil {
+		again, _ := retryablehttp.DefaultRetryPolicy(ctx, nil, err)
+		return again
+	}
+	if response.StatusCode == http.StatusOK {
+		var given answered // for another file that was asked for meanwhile, as often as it helps
+		return !errors.As(err, &given)
+	}
+	again, _ := retryablehttp.DefaultRetryPolicy(ctx, response, nil)
+	return again
+}
+
+var errStalled = errors.New("the host sends nothing any more")
+
+// once makes one attempt. The answer is closed; it is nil where none came.
+func (h host) once(ctx context.Context, name string, take func(io.Reader) error) (*http.Response, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	watch := time.AfterFunc(h.stall, func() { cancel(errStalled) })
+	defer watch.Stop()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, h.at.JoinPath(name).String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	response, err := h.client.Do(request)
+	if err != nil {
+		return nil, cause(ctx, err)
+	}
+	defer func() { _ = response.Body.Close() }() // it was read, or is of no interest
+	if response.StatusCode != http.StatusOK {
+		return response, answered{name, response.Status, response.StatusCode}
+	}
+	return response, cause(ctx, take(moving{response.Body, func() { watch.Reset(h.stall) }}))
+}
+
+// cause is the error, or what it comes from.
+func cause(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// moving tells of every byte that comes.
+type moving struct {
+	io.Reader
+	moved func()
+}
+
+// Read reads.
+func (m moving) Read(b []byte) (int, error) {
+	n, err := m.Reader.Read(b)
+	m.moved()
+	return n, err
+}
