@@ -85,6 +85,13 @@ ours_at_work() {
     same 'failed units' '' "$(systemctl list-units --failed --plain --no-legend)"
 }
 
+# installed SERVER AGENT: the versions of ours, and nothing of theirs.
+installed() {
+    same 'spire-server installed' "$1" "$(pkg_installed spire-server)"
+    same 'spire-agent installed' "$2" "$(pkg_installed spire-agent)"
+    same 'spire-common installed' '' "$(pkg_installed spire-common)"
+}
+
 before_the_reboot() {
     pkg_repository
     examples_install
@@ -92,23 +99,26 @@ before_the_reboot() {
     kept=$(digests)
     known=$(identities)
 
-    # By version: by name alone dnf 4 is content with what is installed, and
-    # zypper with its vendor.
-    # shellcheck disable=SC2086 # a list
-    pkg_install "$VERSION" $NAMES
-    unwarned 'installing ours'
-    for name in $NAMES; do
-        same "$name installed" "$VERSION" "$(pkg_installed "$name")"
-    done
-    same 'spire-common installed' '' "$(pkg_installed spire-common)"
+    pkg_move
+    unwarned "the front page's lines that move over"
+    installed "$VERSION" "$VERSION"
     as_they_were "$kept"
     ours_at_work
     same 'agents, entries and bundle' "$known" "$(identities)"
     reboot
 }
 
-# What they enabled is enabled still.
-after_the_reboot() { ours_at_work; }
+# What they enabled is enabled still. And a machine with one of theirs gets one of
+# ours: left to itself, dnf takes every package that obsoletes spire-common.
+after_the_reboot() {
+    ours_at_work
+    [ "$FORMAT" = rpm ] || return 0
+    pkg_remove spire-server spire-agent
+    quietly rpm --install --nosignature "$TOP"/examples/build/RPMS/*/spire-common-* "$TOP"/examples/build/RPMS/*/spire-agent-*
+    pkg_move
+    unwarned "the front page's lines, for an agent alone"
+    installed '' "$VERSION"
+}
 
 case $PHASE in
 1) before_the_reboot ;;

@@ -44,9 +44,16 @@ func (p pulled) source() string {
 	return p.registry + "/" + p.image.Reference
 }
 
+// packages are the row's, with what the scenarios build and unpack packages by.
+func (p pulled) packages() []string {
+	image := p.image
+	image.Packages = append(slices.Clone(image.Packages), workshop[p.client])
+	return image.packages()
+}
+
 // tag names the image by a hash over all that decides what is in it.
 func (p pulled) tag() string {
-	recipe := strings.Join(append([]string{p.source(), p.arch, completion[p.client], readiness}, p.image.packages()...), "\n")
+	recipe := strings.Join(append([]string{p.source(), p.arch, completion[p.client], readiness}, p.packages()...), "\n")
 	sum := sha256.Sum256([]byte(recipe))
 	name := strings.NewReplacer("/", "-", ":", "-").Replace(p.image.Reference)
 	return fmt.Sprintf("spire-packages-root:%s-%s-%s", name, p.arch, hex.EncodeToString(sum[:6]))
@@ -106,7 +113,7 @@ func (p pulled) complete(ctx context.Context, c container) error {
 	limit := completeTime * time.Duration(patience(p.arch))
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("it took longer than %s", limit))
 	defer cancel()
-	if err := c.prepare(completion[p.client]+readiness, p.image.packages()).Run(ctx); err != nil {
+	if err := c.prepare(completion[p.client]+readiness, p.packages()).Run(ctx); err != nil {
 		return fmt.Errorf("completing %s: %w", p.source(), err)
 	}
 	if err := c.commit(p.tag()).Run(ctx); err != nil {
@@ -114,6 +121,10 @@ func (p pulled) complete(ctx context.Context, c container) error {
 	}
 	return nil
 }
+
+// workshop is the package with dpkg-source or rpmbuild, by package manager: the
+// scenarios unpack a source package, and make packages of another packager.
+var workshop = map[string]string{"apt": "dpkg-dev", "dnf": "rpm-build", "zypper": "rpm-build"}
 
 // completion makes of a distribution's image, cut down to be small, what is on
 // a machine: with documentation, with services that start, and with the given

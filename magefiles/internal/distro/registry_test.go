@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -58,6 +59,31 @@ func TestPulledTag(t *testing.T) {
 	}
 }
 
+// TestPulledPackages: whatever the row lists, the scenarios find their tools.
+func TestPulledPackages(t *testing.T) {
+	listed := []string{"systemd", "curl"}
+	for client, want := range map[string][]string{
+		"apt":    {"curl", "dpkg-dev", "systemd"},
+		"dnf":    {"curl", "rpm-build", "systemd"},
+		"zypper": {"curl", "rpm-build", "systemd"},
+	} {
+		p := pulled{image: Image{Reference: "debian:12", Packages: listed}, client: client, arch: "amd64"}
+		if got := p.packages(); !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", client, got, want)
+		}
+	}
+	if !slices.Equal(listed, []string{"systemd", "curl"}) {
+		t.Errorf("the row now lists %v", listed)
+	}
+	for _, managers := range clients {
+		for _, client := range managers {
+			if workshop[client] == "" || completion[client] == "" {
+				t.Errorf("nobody completes an image by %s", client)
+			}
+		}
+	}
+}
+
 func TestIsMissing(t *testing.T) {
 	for said, want := range map[string]bool{
 		"manifest for 127.0.0.1:5000/x:1 not found: manifest unknown: Unknown manifest":                            true,
@@ -87,6 +113,7 @@ func TestRegistry(t *testing.T) {
 test -s /usr/share/man/man1/tree.1.gz
 test ! -e /usr/sbin/policy-rc.d
 tree --version
+dpkg-source --version
 echo "ok: $(systemctl is-system-running)"`})
 	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithBlobHandler(registry.NewDiskBlobHandler(t.TempDir()))))
 	t.Cleanup(server.Close)

@@ -25,6 +25,10 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef/scriptlets"
 )
 
+// adopted is a configuration file that the small package's rpm keeps and does not
+// bring.
+const adopted = "/etc/demo/default.conf"
+
 // demo is a small package with one entry of each kind, its files in dir.
 func demo(t *testing.T, dir, format string) Item {
 	t.Helper()
@@ -63,6 +67,9 @@ func demo(t *testing.T, dir, format string) Item {
 			{Path: "/usr/share/licenses/demo/LICENSE", Kind: pkgdef.License, Mode: 0o644, From: file("LICENSE", "free\n")},
 		},
 		Scriptlets: map[string]string{},
+	}
+	if format == pkgdef.RPM {
+		item.Payload = append(item.Payload, pkgdef.Entry{Path: adopted, Kind: pkgdef.Ghost, Mode: 0o644})
 	}
 	for _, name := range scriptletNames[format] {
 		item.Scriptlets[name] = "#!/bin/sh\n# $1 is kept, `x` too\necho " + name + "\n"
@@ -168,6 +175,12 @@ func TestDebUnpacks(t *testing.T) {
 func checkInstalled(t *testing.T, root string, entry pkgdef.Entry) {
 	t.Helper()
 	info, err := os.Stat(filepath.Join(root, entry.Path))
+	if entry.Kind == pkgdef.Ghost {
+		if !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s is only spoken of, and yet there: error %v", entry.Path, err)
+		}
+		return
+	}
 	if err != nil {
 		t.Error(err)
 		return
@@ -208,7 +221,7 @@ Description:
 `
 
 // rpmFiles has one line a file: flags as rpm knows them (c config, n noreplace,
-// d doc, l license), mode, owner, time, path.
+// d doc, g ghost, l license), mode, owner, time, path.
 const rpmFiles = `[%{FILEFLAGS:fflags} %{FILEMODES:perms} %{FILEUSERNAME}/%{FILEGROUPNAME} %{FILEMTIMES:date} %{FILENAMES}
 ]`
 

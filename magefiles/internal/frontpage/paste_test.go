@@ -374,6 +374,25 @@ func (a *archive) setUp(t *testing.T, id, root string) (string, error) {
 	return out, err
 }
 
+// dnf moves over what is there and leaves the other package away, which takes the
+// same one's place. It is never asked to upgrade everything.
+func TestMoveWithDNF(t *testing.T) {
+	lines := pastes(t, site(t))["move-dnf"]
+	for installed, want := range map[string]string{
+		"spire-agent spire-server": "-y upgrade spire-release spire-agent spire-server\n",
+		"spire-agent":              "-y upgrade spire-release spire-agent --exclude=spire-server\n",
+		"spire-server":             "-y upgrade spire-release --exclude=spire-agent spire-server\n",
+		"":                         "-y upgrade spire-release --exclude=spire-agent --exclude=spire-server\n",
+	} {
+		bin := t.TempDir()
+		writeFile(t, filepath.Join(bin, "rpm"), "#!/bin/sh\n[ \"$1 $2\" = '-q --quiet' ] || exit 2\ncase ' "+installed+" ' in *\" $3 \"*) ;; *) exit 1 ;; esac\n")
+		writeFile(t, filepath.Join(bin, "dnf"), "#!/bin/sh\necho \"$@\"\n")
+		if out, _, err := paste(t, lines, t.TempDir(), bin); err != nil || out != want {
+			t.Errorf("with %q: %q, want %q, error %v", installed, out, want, err)
+		}
+	}
+}
+
 // dpkg asks when a package brings a file that is there with other content.
 func TestSourcesAreThePackages(t *testing.T) {
 	a := newArchive(t)

@@ -158,6 +158,7 @@ config:
 libraries:
   - name: golang
 succeeds: [old-demo]
+adopts: [/etc/demo/default.conf, /etc/old/demo.env]
 purge: [/var/log/demo]
 keep: [/var/lib/demo]
 `,
@@ -262,6 +263,29 @@ func TestSmallPackage(t *testing.T) {
 	}
 }
 
+// dpkg leaves configuration behind by itself: only an rpm speaks of what it adopts.
+// It brings neither such a file nor its folder.
+func TestAdopts(t *testing.T) {
+	packages, err := Load(smallRepo().write(t))
+	if err != nil || len(packages) != 1 {
+		t.Fatalf("%d packages, error %v", len(packages), err)
+	}
+	for format, want := range map[string][]Entry{
+		Deb: {},
+		RPM: {{Path: "/etc/demo/default.conf", Kind: Ghost, Mode: 0o644}, {Path: "/etc/old/demo.env", Kind: Ghost, Mode: 0o644}},
+	} {
+		entries := packages[0].Payload(format, "BINARY", Docs{Dir: "DOCS"})
+		checkPayload(t, format, entries)
+		ghosts := slices.DeleteFunc(slices.Clone(entries), func(e Entry) bool { return e.Kind != Ghost })
+		if diff := cmp.Diff(want, ghosts); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", format, diff)
+		}
+		if slices.ContainsFunc(entries, func(e Entry) bool { return e.Path == "/etc/old" }) {
+			t.Errorf("%s: it brings the folder of a file that it does not", format)
+		}
+	}
+}
+
 func TestSmallSource(t *testing.T) {
 	root := smallRepo().write(t)
 	source, err := LoadSource(root, "up")
@@ -324,6 +348,9 @@ func TestBadPackages(t *testing.T) {
 		"config file without a name":   {swap(yaml, "file: demo.conf", "file: \"\""), []string{yaml, `""`}},
 		"config file is a folder":      {swap(yaml, "file: demo.conf", "file: examples"), []string{yaml, "examples", "not a regular file"}},
 		"config file is a link":        {set("packages/demo/demo.conf", "-> man.md"), []string{yaml, "demo.conf", "not a regular file"}},
+		"adopted file not below /etc":  {swap(yaml, "/etc/old/demo.env", "/usr/lib/demo.env"), []string{yaml, `"/usr/lib/demo.env"`, "/etc/"}},
+		"adopted file outside":         {swap(yaml, "/etc/old/demo.env", "/etc/../root/x"), []string{yaml, `"/etc/../root/x"`}},
+		"adopted pattern":              {swap(yaml, "/etc/old/demo.env", "/etc/old/*.env"), []string{yaml, `"/etc/old/*.env"`}},
 		"purge relative":               {swap(yaml, "purge: [/var/log/demo]", "purge: [var/log/demo]"), []string{yaml, `"var/log/demo"`}},
 		"purge of a system folder":     {swap(yaml, "purge: [/var/log/demo]", "purge: [/etc/demo]"), []string{yaml, `"/etc/demo"`}},
 		"purge of all state":           {swap(yaml, "purge: [/var/log/demo]", "purge: [/var/lib/]"), []string{yaml, `"/var/lib/"`}},

@@ -28,7 +28,7 @@ type fault struct {
 	// is made from; in a published repository.
 	deb         func(root string) error
 	definitions func(root string) error
-	repository  func(ctx context.Context, s *stage, www string) error
+	repository  func(ctx context.Context, s *stage, place distro.Place, www string) error
 }
 
 // The places at which faults are planted: one for each format.
@@ -106,7 +106,9 @@ var faults = []fault{
 	},
 	{
 		name: "unsigned file", place: rpmPlace, scenario: "fresh", words: `[Ss]igned|GPG|signature`,
-		repository: func(ctx context.Context, s *stage, www string) error { return s.unsign(ctx, www) },
+		repository: func(ctx context.Context, s *stage, place distro.Place, www string) error {
+			return s.unsign(ctx, place, www)
+		},
 	},
 }
 
@@ -212,7 +214,7 @@ func (s *stage) plant(ctx context.Context, f fault, place distro.Place, name str
 		if err := s.command(ctx, "cp", "-al", s.folder(mainRepository), s.folder(name)); err != nil {
 			return err
 		}
-		return f.repository(ctx, s, s.folder(name))
+		return f.repository(ctx, s, place, s.folder(name))
 	}
 	good := s.plantedIn(place)
 	if len(good) != 1 {
@@ -226,7 +228,7 @@ func (s *stage) plant(ctx context.Context, f fault, place distro.Place, name str
 	if f.deb != nil {
 		err = s.repack(ctx, good[0], bad, f.deb)
 	} else {
-		err = s.remake(ctx, bad, name, f.definitions)
+		err = s.remake(ctx, place, bad, name, f.definitions)
 	}
 	if err != nil {
 		return err
@@ -295,7 +297,7 @@ func (s *stage) repack(ctx context.Context, good, bad string, change func(string
 
 // remake makes the rpm from changed definitions and the same binaries, and signs
 // it.
-func (s *stage) remake(ctx context.Context, bad, name string, change func(string) error) error {
+func (s *stage) remake(ctx context.Context, place distro.Place, bad, name string, change func(string) error) error {
 	p := s.Pipeline
 	p.Root, p.Dist = s.folder(name+"-definitions"), artifact.Dist(s.folder(name+"-dist"))
 	if err := s.copyDefinitions(ctx, p.Root); err != nil {
@@ -315,7 +317,7 @@ func (s *stage) remake(ctx context.Context, bad, name string, change func(string
 		}
 	}
 	options := s.options
-	options.Formats, options.Arches = []string{string(distro.RPM)}, []string{runtime.GOARCH}
+	options.Formats, options.Arches = []string{string(place.Format)}, []string{place.Arch}
 	made, err := p.Build(ctx, options)
 	if err != nil {
 		return err
@@ -330,18 +332,40 @@ func (s *stage) remake(ctx context.Context, bad, name string, change func(string
 
 // unsign puts the package as it was built in the place of the signed one, and
 // signs the index that names it.
-func (s *stage) unsign(ctx context.Context, www string) error {
-	place := distro.Place{Row: distro.Row{Format: distro.RPM}, Arch: runtime.GOARCH}
+func (s *stage) unsign(ctx context.Context, place distro.Place, www string) error {
 	for _, file := range s.plantedIn(place) {
-		published := filepath.Join(www, "rpm/x86_64", filepath.Base(file))
+		folder := rpmFolder(www, file)
+		published := filepath.Join(folder, filepath.Base(file))
 		if err := os.Remove(published); err != nil { // it is shared with the repository that nobody has broken
 			return err
 		}
 		if err := s.command(ctx, "cp", file, published); err != nil {
 			return err
 		}
+		if err := s.reindexAt(ctx, s.key, folder); err != nil {
+			return err
+		}
 	}
-	return s.reindex(ctx, s.key, www)
+	return nil
+}
+
+// reindexAt makes the metadata of a folder of rpms anew, and signs them.
+func (b built) reindexAt(ctx context.Context, key *testKey, folder string) error {
+	metadata := filepath.Join(folder, "repodata")
+	if err := os.RemoveAll(metadata); err != nil {
+		return err
+	}
+	if err := b.command(ctx, "createrepo_c", "--quiet", folder); err != nil {
+		return err
+	}
+	index := filepath.Join(metadata, "repomd.xml")
+	return key.signer.File(ctx, index, index+".asc")
+}
+
+// rpmFolder is where a repository has an rpm, which names its own architecture.
+func rpmFolder(www, file string) string {
+	arch := filepath.Ext(strings.TrimSuffix(file, ".rpm"))
+	return filepath.Join(www, "rpm", strings.TrimPrefix(arch, "."))
 }
 
 // Self plants faults in packages, and has the scenarios find them.

@@ -69,6 +69,7 @@ pkg_install() {
         client install $(versioned "$@")
     fi
 }
+pkg_move() { quietly sh -e "$TOP/pastes/move-$CLIENT"; }
 pkg_upgrade() {
     # shellcheck disable=SC2046
     client upgrade $(versioned "$@")
