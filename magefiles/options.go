@@ -6,6 +6,7 @@ import (
 	"context"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/magefile/mage/mg"
@@ -43,7 +44,7 @@ func options(version, arch, source *string, unchecked *bool) pipeline.Options {
 	return pipeline.Options{
 		Version:   flag(version, "SPIRE_VERSION"),
 		Dir:       flag(source, "SPIRE_SOURCE"),
-		Unchecked: isUnchecked(unchecked),
+		Unchecked: isOn(unchecked, "SPIRE_UNCHECKED"),
 		Arches:    arches(arch),
 		Prebuilt:  os.Getenv("SPIRE_PREBUILT"),
 	}
@@ -56,12 +57,12 @@ func flag(given *string, variable string) string {
 	return os.Getenv(variable)
 }
 
-// isUnchecked says whether to go on without the checksum database.
-func isUnchecked(given *bool) bool {
+// isOn is a flag that is given or not; in the environment it is 1 or true.
+func isOn(given *bool, variable string) bool {
 	if given != nil {
 		return *given
 	}
-	return os.Getenv("SPIRE_UNCHECKED") == "1"
+	return slices.Contains([]string{"1", "true"}, os.Getenv(variable))
 }
 
 // arches are the architectures asked for; the machine's own by default.

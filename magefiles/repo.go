@@ -28,7 +28,7 @@ const address = "127.0.0.1:8080"
 // Flags: those of sign; -url=https://HOST/PATH, where it will be served (SPIRE_REPO_URL);
 // -trust=FILE, with further public keys that clients shall trust, such as the
 // next one (SPIRE_REPO_TRUST); -refresh, to sign the indexes again although
-// nothing is new; -at=2026-11-24T00:00:00Z, the time of the publication.
+// nothing is new (SPIRE_REPO_REFRESH=true); -at=2026-11-24T00:00:00Z, the time of the publication.
 func (Repo) Build(ctx context.Context, version, arch, url, trust, at *string, refresh *bool) error {
 	archive, err := archiveOf(url, trust, at, refresh)
 	if err != nil {
@@ -65,8 +65,10 @@ func publish(ctx context.Context, archive pipeline.Archive, o pipeline.Options) 
 //
 // Flags: -url=https://HOST/PATH, where the repository is served (SPIRE_REPO_URL);
 // -repository=owner/name, where the releases are (GITHUB_REPOSITORY); -first, when
-// nothing was ever published at -url; -trust, -refresh and -at as of repo:build. The
-// key as of sign. Of a private repository GITHUB_TOKEN or GH_TOKEN is needed.
+// nothing was ever published at -url (SPIRE_REPO_FIRST=true); -trust, -refresh and -at
+// as of repo:build. The key as of sign. Of a private repository GITHUB_TOKEN or
+// GH_TOKEN is needed. In a workflow, the output `changed` of its step says whether
+// there is something new to serve.
 func (Repo) Sync(ctx context.Context, url, repository, trust, at *string, refresh, first *bool) error {
 	archive, err := archiveOf(url, trust, at, refresh)
 	if err != nil {
@@ -81,7 +83,7 @@ func (Repo) Sync(ctx context.Context, url, repository, trust, at *string, refres
 	}
 	return withSigner(ctx, func(signer *sign.Signer) error {
 		archive.Signer = signer
-		return synchronise(ctx, archive, from, first != nil && *first)
+		return synchronise(ctx, archive, from, isOn(first, "SPIRE_REPO_FIRST"))
 	})
 }
 
@@ -91,12 +93,15 @@ func synchronise(ctx context.Context, archive pipeline.Archive, from *hub.Reposi
 		return err
 	}
 	pipeline.PrintReport(os.Stdout, report)
-	return pipeline.PrintSize(os.Stdout, checkout().RepositoryDir())
+	if err := pipeline.PrintSize(os.Stdout, checkout().RepositoryDir()); err != nil {
+		return err
+	}
+	return setOutputs(fmt.Sprintf("changed=%t\n", !report.Unchanged))
 }
 
 // archiveOf is the archive that the flags tell of, without a signer.
 func archiveOf(url, trust, at *string, refresh *bool) (archive pipeline.Archive, err error) {
-	archive = pipeline.Archive{URL: flag(url, "SPIRE_REPO_URL"), Refresh: refresh != nil && *refresh}
+	archive = pipeline.Archive{URL: flag(url, "SPIRE_REPO_URL"), Refresh: isOn(refresh, "SPIRE_REPO_REFRESH")}
 	if archive.Now, err = moment(at); err != nil {
 		return archive, err
 	}

@@ -1,5 +1,5 @@
 // Package hub is the client to GitHub, or an Enterprise server of it: tags,
-// releases and their assets. It waits and asks again where that helps, within
+// releases with their assets, issues, a run's jobs. It asks again where that helps, within
 // bounds and aloud; what it gives up on, it explains.
 package hub
 

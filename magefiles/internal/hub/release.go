@@ -300,19 +300,8 @@ func (r *Repository) page(ctx context.Context, doing, method, path string, body,
 	return response.NextPage, nil
 }
 
-// list reads all pages.
-func list[T any](ctx context.Context, r *Repository, doing, path string) ([]T, error) {
-	var all []T
-	for page := 1; page != 0; {
-		var some []T
-		next, err := r.page(ctx, doing, http.MethodGet, fmt.Sprintf("%s?per_page=100&page=%d", path, page), nil, &some)
-		if err != nil {
-			return nil, err
-		}
-		if next != 0 && (next <= page || next > pages) {
-			return nil, fmt.Errorf("%s of %s: page %d is said to follow page %d: there is no end", doing, r.Name(), next, page)
-		}
-		all, page = append(all, some...), next
-	}
-	return all, nil
+// list reads all pages of a plain list.
+func list[T any](ctx context.Context, r *Repository, doing, path string) (all []T, err error) {
+	err = walk(ctx, r, doing, path, url.Values{}, func(some []T) { all = append(all, some...) })
+	return all, err
 }

@@ -137,6 +137,7 @@ func demoPackage(t *testing.T, dir string) Package {
 			{Path: "/usr/share/lintian/overrides/demo", Kind: pkgdef.File, Mode: 0o644, From: write(t, "tag\n", dir, "lintian-overrides")},
 		},
 		pkgdef.RPM: {
+			{Path: "/etc/demo/default.conf", Kind: pkgdef.Ghost, Mode: 0o644},
 			{Path: "/usr/share/licenses/demo", Kind: pkgdef.Dir, Mode: 0o755},
 			{Path: "/usr/share/licenses/demo/LICENSE", Kind: pkgdef.License, Mode: 0o644, From: doc("LICENSE", "free\n")},
 		},
@@ -390,6 +391,15 @@ func TestTampered(t *testing.T) {
 				t.Errorf("there is %v", entries)
 			}
 		})
+	}
+}
+
+// A file that an rpm only speaks of is in no archive.
+func TestGhostsAreNotPacked(t *testing.T) {
+	for name := range demo(t, t.TempDir()).packagingFolder() {
+		if strings.HasSuffix(name, "/default.conf") {
+			t.Errorf("there is %s", name)
+		}
 	}
 }
 

@@ -162,13 +162,7 @@ func otherRPM(put func(ctx context.Context, r *rehearsal, from, to string) error
 
 // reindex makes the metadata of a repository's rpms anew, and signs them.
 func (b built) reindex(ctx context.Context, key *testKey, dir string) error {
-	if err := os.RemoveAll(filepath.Join(dir, repodata)); err != nil {
-		return err
-	}
-	if err := b.command(ctx, "createrepo_c", "--quiet", filepath.Join(dir, "rpm/x86_64")); err != nil {
-		return err
-	}
-	return signMetadata(ctx, key, dir)
+	return b.reindexAt(ctx, key, filepath.Join(dir, "rpm/x86_64"))
 }
 
 func signMetadata(ctx context.Context, key *testKey, dir string) error {
