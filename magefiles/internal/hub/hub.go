@@ -1,6 +1,6 @@
 // Package hub is the client to GitHub, or an Enterprise server of it: tags,
-// releases with their assets, issues, a run's jobs. It asks again where that helps, within
-// bounds and aloud; what it gives up on, it explains.
+// releases with their assets, issues, and the jobs of a run. It waits and asks
+// again where that helps, within bounds and aloud; what it gives up on, it explains.
 package hub
 
 import (
