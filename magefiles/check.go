@@ -18,7 +18,7 @@ type Check mg.Namespace
 // Aliases are shorter names of targets.
 var Aliases = map[string]any{"check": Check.All}
 
-// All runs the checks that need no build: definitions, vet, lint, units, scripts.
+// All runs the checks that need no build: definitions, vet, lint, units, scripts, workflows.
 func (Check) All(ctx context.Context) error {
 	return tests().Static(ctx)
 }
