@@ -46,9 +46,11 @@ func (b built) files(extension string) []string {
 	return files
 }
 
-// unit runs the Go tests with real binaries and a real source tree to look at.
+// unit runs the Go tests with real packages, binaries and a real source tree to
+// look at.
 func (b built) unit(ctx context.Context, tally *Tally) error {
 	return b.Suite.unit(ctx, tally,
+		"SPIRE_TEST_BUILT="+b.result.Dir,
 		"SPIRE_TEST_TREE="+b.Pipeline.Dist.Work(b.result.Tree.Label(), "source"),
 		"SPIRE_TEST_BINARIES="+b.Pipeline.Dist.Work(b.result.Tree.Label(), runtime.GOARCH, "bin"))
 }
