@@ -16,11 +16,12 @@ pkg_install_in() { quietly chroot "$1" apt-get install --yes $NAMES; }
 pkg_verify_in() { chroot "$1" dpkg --verify "$2"; }
 
 # pkg_recover VERSION NAME: what an admin does when dpkg was killed, as dpkg and
-# apt ask for it.
+# apt ask for it. Killed while it exchanges the files dpkg knows the new version
+# already, will not configure it, and wants it reinstalled; apt does so only if told.
 pkg_recover() {
     quietly dpkg --configure --pending
     [ "$(pkg_installed "$2")" != "$1" ] || return 0
-    quietly apt-get install --yes --fix-broken --allow-downgrades "$2=$1"
+    quietly apt-get install --yes --fix-broken --reinstall --allow-downgrades "$2=$1"
 }
 
 # pkg_halves: what an unfinished installation leaves.
