@@ -16,6 +16,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/stepfile"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/upstream"
 )
 
@@ -123,7 +124,7 @@ func printPlan(plan upstream.Plan, json bool) error {
 	if err != nil {
 		return err
 	}
-	if err := setOutputs(outputs); err != nil {
+	if err := stepfile.SetOutputs(outputs); err != nil {
 		return err
 	}
 	if !json {
@@ -134,21 +135,6 @@ func printPlan(plan upstream.Plan, json bool) error {
 		fmt.Printf("%s\n", line)
 	}
 	return err
-}
-
-// setOutputs adds lines NAME=VALUE to the outputs of a workflow's step, where
-// there is one: GitHub's runners name the file.
-func setOutputs(lines string) error {
-	path := os.Getenv("GITHUB_OUTPUT")
-	if path == "" {
-		return nil
-	}
-	file, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil {
-		return fmt.Errorf("setting the step's outputs: %w", err)
-	}
-	_, err = file.WriteString(lines)
-	return errors.Join(err, file.Close())
 }
 
 // shipped gives the names of all that the release of a version has. They are

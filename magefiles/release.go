@@ -21,8 +21,8 @@ import (
 // Release builds, signs, and publishes the files of a version as a release on GitHub.
 //
 // Flags: those of sign; -repository=owner/name (GITHUB_REPOSITORY); -results=DIR,
-// with the reports of the tests, one a folder, for the notes; -dryrun, to say what would be done and
-// change nothing there. The token in GITHUB_TOKEN or GH_TOKEN needs contents: write.
+// with the reports of the tests, one a folder, for the notes; -dryrun, to say what
+// would be done and change nothing there. The token in GITHUB_TOKEN or GH_TOKEN needs contents: write.
 // Running it again finishes what was cut, and changes nothing that is done.
 func Release(ctx context.Context, version, arch, repository, results *string, dryRun *bool) error {
 	dry := dryRun != nil && *dryRun

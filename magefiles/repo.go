@@ -14,6 +14,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/stepfile"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/web"
 )
 
@@ -96,7 +97,7 @@ func synchronise(ctx context.Context, archive pipeline.Archive, from *hub.Reposi
 	if err := pipeline.PrintSize(os.Stdout, checkout().RepositoryDir()); err != nil {
 		return err
 	}
-	return setOutputs(fmt.Sprintf("changed=%t\n", !report.Unchanged))
+	return stepfile.SetOutputs(fmt.Sprintf("changed=%t\n", !report.Unchanged))
 }
 
 // archiveOf is the archive that the flags tell of, without a signer.

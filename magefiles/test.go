@@ -7,6 +7,8 @@ import (
 	"fmt"
 
 	"github.com/magefile/mage/mg"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/stepfile"
 )
 
 // Test runs tests.
@@ -43,7 +45,7 @@ func (Test) Matrix() error {
 		return err
 	}
 	fmt.Println(matrix)
-	return setOutputs("matrix=" + matrix + "\n")
+	return stepfile.SetOutputs("matrix=" + matrix + "\n")
 }
 
 // Earlier builds the versions that the one under test is upgraded from.

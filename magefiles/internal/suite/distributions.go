@@ -11,6 +11,7 @@ import (
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/distro"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/report"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/stepfile"
 )
 
 // selection narrows the distributions' part down; what is empty takes all.
@@ -79,23 +80,13 @@ func (b built) report(dir string, s *stage, start time.Time, results distro.Repo
 	return errors.Join(report.Table(b.Log, run), onJobPage(filepath.Join(dir, report.Summary)))
 }
 
-// onJobPage adds the summary to the page of the workflow's job, if there is one:
-// GitHub's runners name its file.
+// onJobPage adds the summary to the page of the workflow's job, if there is one.
 func onJobPage(summary string) error {
-	page := os.Getenv("GITHUB_STEP_SUMMARY")
-	if page == "" {
-		return nil
-	}
 	content, err := os.ReadFile(summary)
 	if err != nil {
 		return err
 	}
-	file, err := os.OpenFile(page, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil {
-		return fmt.Errorf("adding to the job's page: %w", err)
-	}
-	_, err = file.Write(content)
-	return errors.Join(err, file.Close())
+	return stepfile.AddSummary(string(content))
 }
 
 // hostFor is this machine, ready to run the scripts of a folder of tests.
