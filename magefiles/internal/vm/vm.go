@@ -156,12 +156,12 @@ func remove(ctx context.Context, name string) error {
 }
 
 // payload is a folder with what the machine gets: at each boot it is unpacked
-// over the root.
+// in /opt/spire-packages.
 func (m Machine) payload(scenarios []string) (dir string, err error) {
 	if dir, err = os.MkdirTemp("", "spire-packages-machine-"); err != nil {
 		return "", err
 	}
-	if err := m.gather(filepath.Join(dir, "opt", "spire-packages"), scenarios); err != nil {
+	if err := m.gather(dir, scenarios); err != nil {
 		_ = os.RemoveAll(dir)
 		return "", fmt.Errorf("gathering what the machine gets: %w", err)
 	}

@@ -40,7 +40,7 @@ func TestPayload(t *testing.T) {
 		"scenarios/lib/common.sh": "lib/common.sh", "pastes/setup-apt": "pastes/setup-apt",
 		"vars": "FORMAT=\"deb\"\nCLIENT=\"apt\"\nARCH=\"amd64\"\nSTANDIN=\"\"\nSCENARIOS=\"service tpm\"\nVERSIONS=\"1.12.2-1 1.13.3-1\"\n",
 	} {
-		got, err := os.ReadFile(filepath.Join(dir, "opt/spire-packages", name))
+		got, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil || string(got) != want {
 			t.Errorf("%s is %q (%v), expected %q", name, got, err, want)
 		}

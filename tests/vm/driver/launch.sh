@@ -2,7 +2,7 @@
 # Runs a machine in QEMU, with a TPM by swtpm, until it powers off. The driver
 # (magefiles/internal/vm) calls it as PID 1 of a container that has:
 #   /machine   kernel and disk.img: the machine, which stays as it is
-#   /payload   what is unpacked over the machine's root at each boot
+#   /payload   what is unpacked in the machine's /opt/spire-packages at each boot
 #   /web/http  a socket that answers HTTP: all that the machine can reach
 #   /out       console.txt and journal.txt, for when it fails
 # and SECONDS_TO_LIVE, after which it is over whatever happens.
@@ -10,7 +10,7 @@
 # ends, so does this: nobody waits for the machine any more.
 set -eu
 export LC_ALL=C.UTF-8
-GUEST=/tmp/payload/opt/spire-packages
+GUEST=/tmp/payload
 CA=/var/lib/swtpm-localca
 
 # As PID 1 it must ask for signals. The kernel ends all that it leaves behind.
@@ -21,7 +21,7 @@ exec 3<&0 </dev/null
     kill -TERM 1
 ) &
 
-cp -r /payload /tmp/payload
+cp -r /payload $GUEST
 mkdir /tmp/tpm
 swtpm_setup --tpm2 --tpmstate /tmp/tpm --create-ek-cert --lock-nvram --pcr-banks sha256 >/tmp/tpm.txt 2>&1 || {
     cat /tmp/tpm.txt >&2
@@ -29,7 +29,7 @@ swtpm_setup --tpm2 --tpmstate /tmp/tpm --create-ek-cert --lock-nvram --pcr-banks
 }
 cat "$CA/issuercert.pem" "$CA/swtpm-localca-rootca-cert.pem" >"$GUEST/tpm-endorsement-ca.crt"
 swtpm socket --tpm2 --tpmstate dir=/tmp/tpm --ctrl type=unixio,path=/tmp/tpm.sock --daemon
-tar -C /tmp/payload --owner=root:0 --group=root:0 --mode=u=rwX,go=rX -cf /tmp/payload.tar .
+tar -C $GUEST --owner=root:0 --group=root:0 --mode=u=rwX,go=rX -cf /tmp/payload.tar .
 
 # kvm_works: some hosts have the device, and a processor that fails in the
 # guest's first instructions. A kernel without a disk panics, which ends QEMU.
