@@ -80,6 +80,9 @@ func compress(ctx context.Context, path string, fill func(io.Writer) error) erro
 		// processor idle often enough.
 		command := run.New("nice", append([]string{"-n", "10", "xz", "--stdout"}, xz...)...)
 		command.Stdin, command.Stdout = reader, w
+		// It looks things up all over 700 MB. Where the kernel gives large pages
+		// to who asks, as Debian's does, they take a seventh off its time.
+		command = command.WithEnv("GLIBC_TUNABLES=glibc.malloc.hugetlb=1")
 		err := command.Run(ctx)
 		reader.CloseWithError(errors.New("xz ended"))
 		if wrong := <-filled; wrong != nil && err == nil {
