@@ -26,5 +26,5 @@ func (c Compiler) Warm(ctx context.Context, arch string) {
 		return
 	}
 	args := slices.Concat([]string{"build", "-p=1"}, common, library)
-	_ = goTool.Command(args...).In("/").WithEnv(append(Env(arch, cc.Command), roomy()...)...).Run(ctx)
+	_ = goTool.Command(args...).In("/").WithEnv(append(Env(arch, cc.Command), gotool.Roomy()...)...).Run(ctx)
 }

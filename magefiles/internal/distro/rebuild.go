@@ -129,7 +129,10 @@ type Job struct {
 	// Cache is a folder of this machine's for the go command's build cache;
 	// empty means one that nobody used before and nobody will use again.
 	Cache string
-	Out   string // folder that gets the packages
+	// Env are further variables, as KEY=value, of the ones that tests/rebuild
+	// lets through.
+	Env []string
+	Out string // folder that gets the packages
 }
 
 // Rebuild builds the source package in a fresh container without a network. An
@@ -200,6 +203,9 @@ func (c container) createJob(job Job) run.Command {
 	args := []string{
 		"create", "--name", c.name, "--label", ownerLabel + "=" + c.owner, "--network", "none",
 		"--env", "TOOLCHAIN=" + job.Toolchain, "--env", "GOCACHE=" + map[bool]string{true: "/cache"}[job.Cache != ""],
+	}
+	for _, variable := range job.Env {
+		args = append(args, "--env", variable)
 	}
 	if job.Toolchain == OurToolchain {
 		args = append(args, "--volume", job.GoRoot+":/usr/local/go:ro")

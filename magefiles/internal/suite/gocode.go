@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/gotool"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 )
 
@@ -31,21 +32,30 @@ func (s Suite) workflows(ctx context.Context, _ *Tally) error {
 	if len(files) == 0 {
 		return errors.New("there are no workflows in .github/workflows")
 	}
-	return s.command(ctx, "go", append([]string{"run", workflowLinter}, files...)...)
+	return s.goCommand(ctx, append([]string{"run", workflowLinter}, files...)...)
 }
 
 func (s Suite) vet(ctx context.Context, _ *Tally) error {
-	return s.command(ctx, "go", "vet", "-tags=mage", "./...")
+	return s.goCommand(ctx, "vet", "-tags=mage", "./...")
 }
 
 func (s Suite) lint(ctx context.Context, _ *Tally) error {
 	fmt.Fprintln(s.Log, "compiling the linter takes some minutes the first time")
-	return s.command(ctx, "go", "run", linter, "run", "--build-tags=mage", "./...")
+	return s.goCommand(ctx, "run", linter, "run", "--build-tags=mage", "./...")
 }
 
 // command runs a program in the checkout; what it says goes into the error.
 func (s Suite) command(ctx context.Context, name string, args ...string) error {
-	out, err := run.New(name, args...).In(s.Root).Combined(ctx)
+	return s.said(ctx, run.New(name, args...))
+}
+
+// goCommand runs the go command in the checkout, like command.
+func (s Suite) goCommand(ctx context.Context, args ...string) error {
+	return s.said(ctx, run.New("go", args...).WithEnv(gotool.Roomy()...))
+}
+
+func (s Suite) said(ctx context.Context, command run.Command) error {
+	out, err := command.In(s.Root).Combined(ctx)
 	var failed *run.Error
 	if errors.As(err, &failed) {
 		return fmt.Errorf("%s: %w%s", failed.Line, failed.Err, indented(out))
@@ -67,7 +77,7 @@ type event struct {
 func (s Suite) unit(ctx context.Context, tally *Tally, env ...string) error {
 	reader, writer := io.Pipe()
 	// Some make roots and boot containers, while others do the same.
-	command := run.New("go", "test", "-json", "-timeout=30m", "-tags=mage", "./...").In(s.Root).WithEnv(env...)
+	command := run.New("go", "test", "-json", "-timeout=30m", "-tags=mage", "./...").In(s.Root).WithEnv(append(env, gotool.Roomy()...)...)
 	command.Stdout = writer
 	ended := make(chan error, 1)
 	go func() {
