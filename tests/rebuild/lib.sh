@@ -3,7 +3,7 @@
 # script as root in a fresh container with these variables:
 #   TOOLCHAIN  ours: Go is in /usr/local/go; its own: Go is a package
 #   GOCACHE    the go command's build cache; empty means a new one
-#   GOGC       how often the compilers collect their garbage, or unset
+#   GOGC, GOMEMLIMIT  when the compilers collect their garbage, or unset
 # Packages go to /out. The build itself runs as a user without rights or home.
 
 set -eu
@@ -22,6 +22,7 @@ fail() {
 build() {
     env -i PATH="$PATH" LC_ALL="$LC_ALL" HOME=/nonexistent GOFLAGS= GOPROXY=off \
         ${GOCACHE:+GOCACHE="$GOCACHE"} ${GOGC:+GOGC="$GOGC"} \
+        ${GOMEMLIMIT:+GOMEMLIMIT="$GOMEMLIMIT"} \
         setpriv --reuid 65534 --regid 65534 --clear-groups "$@"
 }
 
