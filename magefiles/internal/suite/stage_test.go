@@ -34,13 +34,23 @@ func TestEarlier(t *testing.T) {
 // Of a version that is not known the module proxy is asked, here one in a folder.
 func TestLeading(t *testing.T) {
 	proxy := t.TempDir()
-	list := filepath.Join(proxy, "github.com", "spiffe", "spire", "@v", "list")
-	if err := os.MkdirAll(filepath.Dir(list), 0o755); err != nil {
+	versions := filepath.Join(proxy, "github.com", "spiffe", "spire", "@v")
+	if err := os.MkdirAll(versions, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(list, []byte("v1.14.0\nv1.14.7\nv1.15.0\nv1.15.1-rc1\nv1.15.3\n"), 0o600); err != nil {
-		t.Fatal(err)
+	for name, content := range map[string]string{
+		"list": "v1.14.0\nv1.14.7\nv1.15.0\nv1.15.1-rc1\nv1.15.3\n",
+		// The newest says which ones were retracted.
+		"v1.15.3.info": `{"Version": "v1.15.3", "Time": "2026-09-01T00:00:00Z"}`,
+		"v1.15.3.mod":  "module github.com/spiffe/spire\n",
+	} {
+		if err := os.WriteFile(filepath.Join(versions, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
+	// Not what this machine has fetched before, and nobody vouches for the above.
+	t.Setenv("GOMODCACHE", t.TempDir())
+	t.Setenv("GONOSUMDB", "github.com/spiffe/spire")
 	source := pkgdef.Source{Module: "github.com/spiffe/spire", Toolchain: runtime.Version(), Releases: map[string]pkgdef.Pin{"1.13.0": {}, "1.13.3": {}}}
 	var log strings.Builder
 	s := Suite{Log: &log}
