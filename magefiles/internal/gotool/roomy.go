@@ -9,7 +9,7 @@ import (
 // Roomy are variables, as KEY=value, that let compilers keep their garbage
 // where there is memory for it, which changes nothing that they make. Collecting
 // it was measured to take a sixth of their processor time. The largest package
-// has about 1 GiB in use, so that only those few come near the limit.
+// takes about 1 GiB at the usual setting, so that only few come near the limit.
 func Roomy() []string { return roomy(tool.FreeMemory(), runtime.NumCPU()) }
 
 // roomy is Roomy where so many bytes are free for so many processors.
