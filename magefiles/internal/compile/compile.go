@@ -39,6 +39,9 @@ var common = []string{
 	// Without these, net and os/user would pull in C, and everything above
 	// them would be compiled twice.
 	"-tags=netgo,osusergo",
+	// The linker strips what a debugger would read. Making it was measured to
+	// be a ninth of the compilers' work.
+	"-gcflags=all=-dwarf=false",
 }
 
 // stamp is the assignment of the version. A tree that nobody vouches for gets

@@ -32,7 +32,7 @@ func TestFlags(t *testing.T) {
 		"example.org/upstream/pkg/version.githash=unverified": {Version: "1.2.3"},
 	} {
 		want := []string{
-			"-trimpath", "-tags=netgo,osusergo", "-mod=vendor", "-buildvcs=false",
+			"-trimpath", "-tags=netgo,osusergo", "-gcflags=all=-dwarf=false", "-mod=vendor", "-buildvcs=false",
 			"-ldflags=-s -w -X " + stamp + " -extldflags -static",
 		}
 		if diff := cmp.Diff(want, Flags(source, tree)); diff != "" {
