@@ -30,8 +30,8 @@ func (Test) Rebuild(ctx context.Context, version, arch *string) error {
 
 // Distros installs the packages on real distributions and uses them there.
 //
-// -row=debian-12 and -scenario=works (or several, separated by commas) take less
-// than all that tests/distros.yaml and tests/scenarios have.
+// -row=debian-12 and -scenario=works (each or several, separated by commas) take
+// less than all that tests/distros.yaml and tests/scenarios have.
 func (Test) Distros(ctx context.Context, version, arch, row, scenario *string) error {
 	return tests().Distributions(ctx, options(version, arch, nil, nil), flag(row, "SPIRE_TEST_ROW"), flag(scenario, "SPIRE_TEST_SCENARIO"))
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/distro"
@@ -14,7 +13,8 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/stepfile"
 )
 
-// selection narrows the distributions' part down; what is empty takes all.
+// selection narrows the distributions' part down; what is empty takes all. Rows
+// and scenarios may be several, separated by commas.
 type selection struct {
 	row, scenario string
 	// blocking leaves out the rows that only inform.
@@ -45,8 +45,8 @@ func (b built) distributions(ctx context.Context, tally *Tally, only selection) 
 	if err != nil {
 		return err
 	}
-	if only.scenario != "" {
-		scenarios = strings.Split(only.scenario, ",")
+	if selected := names(only.scenario); len(selected) > 0 {
+		scenarios = selected
 	}
 	start := time.Now()
 	results, err := host.Run(ctx, places, scenarios)

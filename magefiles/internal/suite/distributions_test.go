@@ -2,12 +2,14 @@ package suite
 
 import (
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/distro"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
 )
 
 func TestOnJobPage(t *testing.T) {
@@ -43,5 +45,36 @@ func TestInformingRow(t *testing.T) {
 	}
 	if !strings.Contains(log.String(), "SKIP b x (0.0 s): this row only informs, and it says: moved on") {
 		t.Errorf("it says\n%s", &log)
+	}
+}
+
+func TestPlaces(t *testing.T) {
+	root := t.TempDir()
+	rows := ""
+	for _, name := range []string{"one", "two", "three"} {
+		rows += "- {name: " + name + ", format: deb, image: {suite: x, packages: [systemd]}, architectures: [amd64, arm64], tier: blocking, end-of-life: rolling}\n"
+	}
+	if err := errors.Join(os.Mkdir(filepath.Join(root, "tests"), 0o755), os.WriteFile(filepath.Join(root, "tests", "distros.yaml"), []byte(rows), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	b := built{Suite: Suite{Root: root}, options: pipeline.Options{Arches: []string{"arm64"}}}
+	for row, want := range map[string]string{
+		"":                      "one-arm64 two-arm64 three-arm64",
+		"two-arm64":             "two-arm64",
+		"three-arm64,one-arm64": "one-arm64 three-arm64",
+		"one-arm64,one":         "tests/distros.yaml has no row one for arm64",
+		"one-arm64,on,tw":       "tests/distros.yaml has no row on, tw for arm64",
+	} {
+		places, err := b.places(&Tally{Log: io.Discard}, selection{row: row})
+		var got []string
+		for _, place := range places {
+			got = append(got, place.Name())
+		}
+		if err != nil {
+			got = append(got, err.Error())
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("-row=%s: %q, want %q", row, strings.Join(got, " "), want)
+		}
 	}
 }

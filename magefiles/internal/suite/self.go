@@ -146,7 +146,7 @@ func (b built) self(ctx context.Context, tally *Tally) error {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(runtime.NumCPU())
+	group.SetLimit(2 * runtime.NumCPU()) // they wait more than they work
 	for i, fault := range faults {
 		group.Go(func() error {
 			start := time.Now()

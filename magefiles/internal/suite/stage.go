@@ -384,6 +384,11 @@ func writePastes(page, dir string) error {
 	return nil
 }
 
+// names are what stands between commas.
+func names(list string) []string {
+	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' })
+}
+
 // places are the rows, or those selected, on the architectures that packages
 // were built for. What is left out for another reason than its name is counted.
 func (b built) places(tally *Tally, only selection) ([]distro.Place, error) {
@@ -392,22 +397,25 @@ func (b built) places(tally *Tally, only selection) ([]distro.Place, error) {
 		return nil, err
 	}
 	var places []distro.Place
+	missing := names(only.row)
+	wanted := slices.Clone(missing)
 	for _, row := range rows {
 		for _, arch := range row.Architectures {
 			place := distro.Place{Row: row, Arch: arch}
 			switch {
-			case only.row != "" && only.row != place.Name():
+			case len(wanted) > 0 && !slices.Contains(wanted, place.Name()):
 			case only.blocking && row.Tier == distro.Informing:
 				tally.Count(place.Name(), Skip{"it only informs, and whoever wants to know asks test:distros -row=" + place.Name()}, 0)
 			case slices.Contains(b.options.Arches, arch):
 				places = append(places, place)
+				missing = slices.DeleteFunc(missing, func(name string) bool { return name == place.Name() })
 			default:
 				tally.Count(place.Name(), Skip{"no packages for " + arch + " were built (-arch=amd64,arm64 builds them)"}, 0)
 			}
 		}
 	}
-	if only.row != "" && len(places) == 0 {
-		return nil, fmt.Errorf("tests/distros.yaml has no row %s for %s", only.row, strings.Join(b.options.Arches, ", "))
+	if len(missing) > 0 {
+		return nil, fmt.Errorf("tests/distros.yaml has no row %s for %s", strings.Join(missing, ", "), strings.Join(b.options.Arches, ", "))
 	}
 	return places, nil
 }
