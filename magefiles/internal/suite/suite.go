@@ -50,7 +50,7 @@ func (s Suite) All(ctx context.Context, o pipeline.Options) error {
 	defer built.closeStage()
 	// Few checks fill the machine by themselves: the rest wait, or work on one
 	// core. The longest begin first.
-	tally := &Tally{Log: s.Log, Lanes: 2}
+	tally := &Tally{Log: s.Log, Lanes: 3}
 	tally.Run(ctx, append(s.static(),
 		Check{"unit", built.unit},
 		Check{"configurations", built.configurations},
