@@ -78,7 +78,7 @@ func compress(ctx context.Context, path string, fill func(io.Writer) error) erro
 		}()
 		// Behind the compilers, which leave a processor idle often enough; but
 		// not so far behind that it goes on alone when they are done.
-		command := run.New("nice", append([]string{"-n", "7", "xz", "--stdout"}, xz...)...)
+		command := run.New("nice", append([]string{"-n", "5", "xz", "--stdout"}, xz...)...)
 		command.Stdin, command.Stdout = reader, w
 		// It looks things up all over 700 MB. Where the kernel gives large pages
 		// to who asks, as Debian's does, they take a seventh off its time.
