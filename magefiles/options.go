@@ -67,10 +67,18 @@ func isOn(given *bool, variable string) bool {
 
 // arches are the architectures asked for; the machine's own by default.
 func arches(given *string) []string {
-	if list := flag(given, "SPIRE_ARCH"); list != "" {
-		return strings.Split(list, ",")
+	if several := list(given, "SPIRE_ARCH"); len(several) > 0 {
+		return several
 	}
 	return []string{runtime.GOARCH}
+}
+
+// list is a flag of several, separated by commas.
+func list(given *string, variable string) []string {
+	if joined := flag(given, variable); joined != "" {
+		return strings.Split(joined, ",")
+	}
+	return nil
 }
 
 func build(ctx context.Context, o pipeline.Options, formats ...string) error {

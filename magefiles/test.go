@@ -33,7 +33,7 @@ func (Test) Rebuild(ctx context.Context, version, arch *string) error {
 // -row=debian-12 and -scenario=works (each or several, separated by commas) take
 // less than all that tests/distros.yaml and tests/scenarios have.
 func (Test) Distros(ctx context.Context, version, arch, row, scenario *string) error {
-	return tests().Distributions(ctx, options(version, arch, nil, nil), flag(row, "SPIRE_TEST_ROW"), flag(scenario, "SPIRE_TEST_SCENARIO"))
+	return tests().Distributions(ctx, options(version, arch, nil, nil), list(row, "SPIRE_TEST_ROW"), list(scenario, "SPIRE_TEST_SCENARIO"))
 }
 
 // Matrix prints the places of tests/distros.yaml, as a workflow's matrix.

@@ -17,7 +17,7 @@ import (
 func Roomy() []string { return roomy(tool.FreeMemory(), runtime.NumCPU()) }
 
 // roomy is Roomy where so many bytes are free for so many processors. The go
-// command runs a compiler on each, and two go commands run at once.
+// command runs a compiler on each, and half is left to a second go command.
 func roomy(free int64, processors int) []string {
 	each := free / int64(processors) / 2
 	switch {

@@ -13,10 +13,9 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/stepfile"
 )
 
-// selection narrows the distributions' part down; what is empty takes all. Rows
-// and scenarios may be several, separated by commas.
+// selection narrows the distributions' part down; what is empty takes all.
 type selection struct {
-	row, scenario string
+	rows, scenarios []string
 	// blocking leaves out the rows that only inform.
 	blocking bool
 }
@@ -45,8 +44,8 @@ func (b built) distributions(ctx context.Context, tally *Tally, only selection) 
 	if err != nil {
 		return err
 	}
-	if selected := names(only.scenario); len(selected) > 0 {
-		scenarios = selected
+	if len(only.scenarios) > 0 {
+		scenarios = only.scenarios
 	}
 	start := time.Now()
 	results, err := host.Run(ctx, places, scenarios)

@@ -50,22 +50,22 @@ func TestInformingRow(t *testing.T) {
 
 func TestPlaces(t *testing.T) {
 	root := t.TempDir()
-	rows := ""
+	yaml := ""
 	for _, name := range []string{"one", "two", "three"} {
-		rows += "- {name: " + name + ", format: deb, image: {suite: x, packages: [systemd]}, architectures: [amd64, arm64], tier: blocking, end-of-life: rolling}\n"
+		yaml += "- {name: " + name + ", format: deb, image: {suite: x, packages: [systemd]}, architectures: [amd64, arm64], tier: blocking, end-of-life: rolling}\n"
 	}
-	if err := errors.Join(os.Mkdir(filepath.Join(root, "tests"), 0o755), os.WriteFile(filepath.Join(root, "tests", "distros.yaml"), []byte(rows), 0o600)); err != nil {
+	if err := errors.Join(os.Mkdir(filepath.Join(root, "tests"), 0o755), os.WriteFile(filepath.Join(root, "tests", "distros.yaml"), []byte(yaml), 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	b := built{Suite: Suite{Root: root}, options: pipeline.Options{Arches: []string{"arm64"}}}
-	for row, want := range map[string]string{
+	for rows, want := range map[string]string{
 		"":                      "one-arm64 two-arm64 three-arm64",
 		"two-arm64":             "two-arm64",
-		"three-arm64,one-arm64": "one-arm64 three-arm64",
-		"one-arm64,one":         "tests/distros.yaml has no row one for arm64",
-		"one-arm64,on,tw":       "tests/distros.yaml has no row on, tw for arm64",
+		"three-arm64 one-arm64": "one-arm64 three-arm64",
+		"one-arm64 one":         "tests/distros.yaml has no row one for arm64",
+		"one-arm64 on tw":       "tests/distros.yaml has no row on, tw for arm64",
 	} {
-		places, err := b.places(&Tally{Log: io.Discard}, selection{row: row})
+		places, err := b.places(&Tally{Log: io.Discard}, selection{rows: strings.Fields(rows)})
 		var got []string
 		for _, place := range places {
 			got = append(got, place.Name())
@@ -74,7 +74,7 @@ func TestPlaces(t *testing.T) {
 			got = append(got, err.Error())
 		}
 		if strings.Join(got, " ") != want {
-			t.Errorf("-row=%s: %q, want %q", row, strings.Join(got, " "), want)
+			t.Errorf("rows %q: %q, want %q", rows, strings.Join(got, " "), want)
 		}
 	}
 }

@@ -384,11 +384,6 @@ func writePastes(page, dir string) error {
 	return nil
 }
 
-// names are what stands between commas.
-func names(list string) []string {
-	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' })
-}
-
 // places are the rows, or those selected, on the architectures that packages
 // were built for. What is left out for another reason than its name is counted.
 func (b built) places(tally *Tally, only selection) ([]distro.Place, error) {
@@ -397,13 +392,12 @@ func (b built) places(tally *Tally, only selection) ([]distro.Place, error) {
 		return nil, err
 	}
 	var places []distro.Place
-	missing := names(only.row)
-	wanted := slices.Clone(missing)
+	missing := slices.Clone(only.rows)
 	for _, row := range rows {
 		for _, arch := range row.Architectures {
 			place := distro.Place{Row: row, Arch: arch}
 			switch {
-			case len(wanted) > 0 && !slices.Contains(wanted, place.Name()):
+			case len(only.rows) > 0 && !slices.Contains(only.rows, place.Name()):
 			case only.blocking && row.Tier == distro.Informing:
 				tally.Count(place.Name(), Skip{"it only informs, and whoever wants to know asks test:distros -row=" + place.Name()}, 0)
 			case slices.Contains(b.options.Arches, arch):

@@ -70,16 +70,16 @@ func (s Suite) All(ctx context.Context, o pipeline.Options) error {
 	return tally.Close()
 }
 
-// Distributions builds the packages and runs a scenario, or several separated by
-// commas, at one place of tests/distros.yaml; all where they are empty.
-func (s Suite) Distributions(ctx context.Context, o pipeline.Options, row, scenario string) error {
+// Distributions builds the packages and runs the scenarios at the places of
+// tests/distros.yaml that are named; all where none is.
+func (s Suite) Distributions(ctx context.Context, o pipeline.Options, rows, scenarios []string) error {
 	built, err := s.build(ctx, o)
 	if err != nil {
 		return err
 	}
 	defer built.closeStage()
 	return s.runAll(ctx, []Check{{"distributions", func(ctx context.Context, t *Tally) error {
-		return built.distributions(ctx, t, selection{row: row, scenario: scenario})
+		return built.distributions(ctx, t, selection{rows: rows, scenarios: scenarios})
 	}}})
 }
 
