@@ -323,9 +323,7 @@ L--------- etc/systemd/system/systemd-modules-load.service
 -rw-r--r-- etc/systemd/system/test-web.socket
 -rw-r--r-- etc/systemd/system/test-web.service
 -rw-r--r-- etc/systemd/system/sockets.target.d/test-web.conf
--rw-r--r-- etc/systemd/system/systemd-sysusers.service.d/emulated.conf
--rw-r--r-- etc/systemd/system/systemd-tmpfiles-setup.service.d/emulated.conf
--rw-r--r-- etc/systemd/system/systemd-tmpfiles-setup-dev.service.d/emulated.conf
+-rw-r--r-- etc/systemd/system/service.d/emulated.conf
 -rw-r--r-- opt/spire-packages/packages/a.deb
 -rw-r--r-- opt/spire-packages/expected/a.files
 -rw-r--r-- opt/spire-packages/scenarios/a.sh

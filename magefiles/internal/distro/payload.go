@@ -51,20 +51,14 @@ func (c container) units() []unit {
 		units = append(units, webUnits()...)
 	}
 	if c.emulated {
-		units = append(units, uncredited()...)
+		units = append(units, emulator)
 	}
 	return units
 }
 
-// uncredited are drop-ins for units that need what an emulator does not have:
-// without them a container boots without most of what tmpfiles.d asks for.
-func uncredited() []unit {
-	var units []unit
-	for _, name := range []string{"systemd-sysusers", "systemd-tmpfiles-setup", "systemd-tmpfiles-setup-dev"} {
-		units = append(units, unit{name + ".service.d/emulated.conf", "[Service]\nLoadCredential=\nSetCredential=\n"})
-	}
-	return units
-}
+// emulator is the drop-in by which any service may be an emulated program: the
+// emulator writes the machine's code as it goes.
+var emulator = unit{"service.d/emulated.conf", "[Service]\nMemoryDenyWriteExecute=no\n"}
 
 // pack writes the tar stream. An empty /var/log/journal makes journald keep
 // its journal on disk, over a reboot of the container. Kernel modules are the

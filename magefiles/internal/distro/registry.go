@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -180,13 +181,20 @@ func (p Place) recipe() recipe {
 	if p.Image.Reference != "" {
 		return pulled{image: p.Image, client: p.Client(), arch: p.Arch, registry: strings.TrimRight(os.Getenv(registryVar), "/")}
 	}
-	return root{image: p.Image, arch: p.Arch}
+	made := root{image: p.Image, arch: p.Arch}
+	if p.Arch != runtime.GOARCH {
+		return newMixed(made)
+	}
+	return made
 }
 
 // image makes the place's image, if it is not there, and gives its name.
 func (h *Host) image(ctx context.Context, place Place) (string, error) {
 	if err := emulated(binfmt, place.Arch); err != nil {
 		return "", err
+	}
+	if place.Arch != runtime.GOARCH && place.Image.Reference != "" {
+		return "", fmt.Errorf("%w: systemd does not run emulated, and there is no native one for a registry's image: run it on a machine of %s", ErrSkip, place.Arch)
 	}
 	r := place.recipe()
 	if imageExists(r.tag()).Run(ctx) == nil {

@@ -35,6 +35,10 @@ func CheckArch(arch string) error {
 	return nil
 }
 
+// Triplet is GNU's name for a machine of an architecture, by which Debian calls
+// the folder of its libraries; empty for one that nothing is known of.
+func Triplet(arch string) string { return architectures[arch].gnu }
+
 // CompilerPackages are Debian's packages that compile for an architecture on
 // this machine.
 func CompilerPackages(arch string) []string {
