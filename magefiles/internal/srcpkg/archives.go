@@ -16,9 +16,11 @@ import (
 )
 
 // xz compresses as its preset 9 does, with what suits text: more context of the
-// letter before, none of the position. On one processor, since the compilers
+// letter before, none of the position. It looks through fewer candidates for
+// longer matches, which was measured on the vendored dependencies to be a
+// twelfth quicker and 0.2 % smaller. On one processor, since the compilers
 // use the others, and because the result depends on how the input is split.
-var xz = []string{"--threads=1", "--check=crc64", "--lzma2=preset=9,lc=4,pb=0"}
+var xz = []string{"--threads=1", "--check=crc64", "--lzma2=preset=9,lc=4,pb=0,nice=128,depth=18"}
 
 // Archives packs upstream's source as it was fetched, and its vendored
 // dependencies. It needs nothing compiled, and is meant to run meanwhile.
