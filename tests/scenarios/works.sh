@@ -94,10 +94,15 @@ known_by_its_program() {
 # its start, the agent knows all entries before it answers.
 program_needs_the_capability() {
     ln /usr/bin/spire-agent "$WORKLOAD"
-    # The kernel's name for an emulated program is the emulator's.
+    # The kernel's name for an emulated program is the emulator's, of whoever.
     program=$(readlink "/proc/$(systemctl show --property=MainPID --value spire-agent)/exe")
-    [ "$program" != /usr/bin/spire-agent ] || program=$WORKLOAD
-    new_entry by-path "unix:path:$program"
+    case $program in
+    /usr/bin/spire-agent)
+        program=$WORKLOAD
+        new_entry by-path "unix:path:$program"
+        ;;
+    *) new_entry by-path "unix:path:$program" unix:uid:65533 ;;
+    esac
     sed -i '/WorkloadAttestor "unix"/,/}/s/plugin_data {}/plugin_data { discover_workload_path = true }/' "$AGENT_CONF"
     same 'discover_workload_path set' 1 "$(grep -c '{ discover_workload_path = true }' "$AGENT_CONF")"
     systemctl restart spire-agent

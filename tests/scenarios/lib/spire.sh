@@ -32,10 +32,13 @@ introduce_agent() {
     new_token
 }
 
-# new_entry PATH SELECTOR
+# new_entry PATH SELECTOR...
 new_entry() {
-    answers "entry for $2" 0 "spiffe://example.org/$1" spire-server entry create \
-        -parentID spiffe://example.org/host -spiffeID "spiffe://example.org/$1" -selector "$2"
+    entry=spiffe://example.org/$1
+    shift
+    # shellcheck disable=SC2046 # one selector is two words
+    answers "entry for $*" 0 "$entry" spire-server entry create \
+        -parentID spiffe://example.org/host -spiffeID "$entry" $(printf -- '-selector %s ' "$@")
 }
 
 # as_workload COMMAND...: as the user 65534, without any other right.
