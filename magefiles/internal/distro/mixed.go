@@ -35,7 +35,7 @@ func (m mixed) tag() string { return m.root.tag() + "-native-systemd" }
 
 // provide makes an image of both tarballs.
 func (m mixed) provide(ctx context.Context, h *Host) error {
-	foreign, err := m.root.tarball(ctx, h.Cache, h.Log)
+	foreign, err := m.tarball(ctx, h.Cache, h.Log)
 	if err != nil {
 		return err
 	}
