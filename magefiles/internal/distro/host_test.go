@@ -300,19 +300,12 @@ func TestPack(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got []string
-	for archive := tar.NewReader(&stream); ; {
-		header, err := archive.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
+	eachMember(t, &stream, func(header *tar.Header, _ string) {
 		got = append(got, header.FileInfo().Mode().String()+" "+header.Name)
 		if header.Uid != 0 || header.Gid != 0 {
 			t.Errorf("%s belongs to %d:%d", header.Name, header.Uid, header.Gid)
 		}
-	}
+	})
 	want := `drwxr-xr-x var/log/journal/
 drwxr-xr-x opt/spire-packages/
 drwxr-xr-x opt/spire-packages/packages/

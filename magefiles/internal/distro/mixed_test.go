@@ -31,6 +31,25 @@ func tarOf(t *testing.T, content string, names ...string) string {
 	return path
 }
 
+// eachMember hands on each member of a tar stream.
+func eachMember(t *testing.T, stream io.Reader, use func(header *tar.Header, content string)) {
+	t.Helper()
+	for archive := tar.NewReader(stream); ; {
+		header, err := archive.Next()
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		content, err := io.ReadAll(archive)
+		if err != nil {
+			t.Fatal(err)
+		}
+		use(header, string(content))
+	}
+}
+
 func TestMix(t *testing.T) {
 	libraries := "./usr/lib/" + tool.Triplet(runtime.GOARCH) + "/libc.so.6"
 	foreign := tarOf(t, "foreign", "./usr/bin/dpkg", "./usr/bin/systemctl", "./usr/lib/systemd/systemd", "./etc/passwd")
@@ -41,23 +60,12 @@ func TestMix(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := map[string]string{}
-	for archive := tar.NewReader(&stream); ; {
-		header, err := archive.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		content, err := io.ReadAll(archive)
-		if err != nil {
-			t.Fatal(err)
-		}
+	eachMember(t, &stream, func(header *tar.Header, content string) {
 		if _, twice := got[header.Name]; twice {
 			t.Errorf("%s is in it twice, which Docker refuses", header.Name)
 		}
-		got[header.Name] = string(content)
-	}
+		got[header.Name] = content
+	})
 	for name, want := range map[string]string{
 		"./usr/bin/dpkg": "foreign", "./etc/passwd": "foreign", "./usr/lib/systemdx": "",
 		"./usr/bin/systemctl": "native", "./usr/bin/systemd-run": "native", "./usr/lib/systemd/systemd": "native",
