@@ -210,7 +210,7 @@ func (h *Host) attempt(ctx context.Context, b bench, name, kept string) (said *t
 		cgroups:  b.cgroups,
 		network:  h.Network,
 		web:      h.Web,
-		emulated: b.place.Arch != runtime.GOARCH,
+		emulated: b.place.emulated(),
 	}
 	defer func() { err = errors.Join(err, c.discard(ctx)) }()
 	if err := h.boot(ctx, c, b.place); err != nil {

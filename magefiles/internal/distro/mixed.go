@@ -43,18 +43,7 @@ func (m mixed) provide(ctx context.Context, h *Host) error {
 	if err != nil {
 		return err
 	}
-	reader, writer := io.Pipe()
-	mixing := make(chan error, 1)
-	go func() {
-		err := mix(writer, foreign, native)
-		writer.CloseWithError(err)
-		mixing <- err
-	}()
-	command := importImage("-", m.tag())
-	command.Stdin = reader
-	err = command.Run(ctx)
-	reader.CloseWithError(errors.New("docker import ended")) // ends a mix that nobody reads
-	return errors.Join(<-mixing, err)
+	return importImage("-", m.tag()).Feed(ctx, func(w io.Writer) error { return mix(w, foreign, native) })
 }
 
 // mix writes a tar stream of what is systemd's in the native tarball, and of all

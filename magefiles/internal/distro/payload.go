@@ -3,7 +3,6 @@ package distro
 import (
 	"archive/tar"
 	"context"
-	"errors"
 	"io"
 	"io/fs"
 	"maps"
@@ -21,21 +20,7 @@ const inside = "opt/spire-packages"
 // names inside, into the container, in one stream, so that owner and mode do
 // not depend on who runs this.
 func deliver(ctx context.Context, c container, packages []string, scripts map[string]string) error {
-	reader, writer := io.Pipe()
-	packed := make(chan error, 1)
-	go func() {
-		err := pack(writer, packages, scripts, c.units()...)
-		writer.CloseWithError(err)
-		packed <- err
-	}()
-	put := c.put()
-	put.Stdin = reader
-	err := put.Run(ctx)
-	reader.CloseWithError(errors.New("docker cp ended")) // ends a pack that nobody reads
-	if wrong := <-packed; wrong != nil && err == nil {
-		return wrong
-	}
-	return err
+	return c.put().Feed(ctx, func(w io.Writer) error { return pack(w, packages, scripts, c.units()...) })
 }
 
 // unitDir is where a machine's own units are.

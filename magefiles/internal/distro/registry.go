@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -182,7 +181,7 @@ func (p Place) recipe() recipe {
 		return pulled{image: p.Image, client: p.Client(), arch: p.Arch, registry: strings.TrimRight(os.Getenv(registryVar), "/")}
 	}
 	made := root{image: p.Image, arch: p.Arch}
-	if p.Arch != runtime.GOARCH {
+	if p.emulated() {
 		return newMixed(made)
 	}
 	return made
@@ -193,7 +192,7 @@ func (h *Host) image(ctx context.Context, place Place) (string, error) {
 	if err := emulated(binfmt, place.Arch); err != nil {
 		return "", err
 	}
-	if place.Arch != runtime.GOARCH && place.Image.Reference != "" {
+	if place.emulated() && place.Image.Reference != "" {
 		return "", fmt.Errorf("%w: systemd does not run emulated, and there is no native one for a registry's image: run it on a machine of %s", ErrSkip, place.Arch)
 	}
 	r := place.recipe()

@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -217,6 +218,9 @@ func (p Place) Name() string {
 	}
 	return p.Row.Name + "-" + p.Arch
 }
+
+// emulated is whether the place's programs are another architecture's.
+func (p Place) emulated() bool { return p.Arch != runtime.GOARCH }
 
 func (p Place) patience() int { return patience(p.Arch) }
 

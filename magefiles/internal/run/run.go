@@ -126,6 +126,28 @@ func (c Command) Run(ctx context.Context) error {
 	return &Error{Line: c.String(), Dir: c.Dir, Code: exitCode(err), Stderr: kept.String(), Err: err}
 }
 
+// errEnded is what a Feed's fill gets that writes on to an ended command.
+var errEnded = errors.New("the command that reads this ended")
+
+// Feed runs the command with what fill writes as its standard input. An error of
+// fill's own goes before the command's, which only follows from it.
+func (c Command) Feed(ctx context.Context, fill func(io.Writer) error) error {
+	reader, writer := io.Pipe()
+	filled := make(chan error, 1)
+	go func() {
+		err := fill(writer)
+		writer.CloseWithError(err)
+		filled <- err
+	}()
+	c.Stdin = reader
+	err := c.Run(ctx)
+	reader.CloseWithError(errEnded)
+	if wrong := <-filled; wrong != nil && (err == nil || !errors.Is(wrong, errEnded)) {
+		return wrong
+	}
+	return err
+}
+
 // Output runs the command and returns its standard output without the final
 // newline. Stdout must be nil.
 func (c Command) Output(ctx context.Context) (string, error) {

@@ -377,3 +377,35 @@ func TestHave(t *testing.T) {
 		}
 	}
 }
+
+func TestFeed(t *testing.T) {
+	words := func(w io.Writer) error { _, err := io.WriteString(w, "some words"); return err }
+	endless := func(w io.Writer) error {
+		for {
+			if err := words(w); err != nil {
+				return fmt.Errorf("filling: %w", err)
+			}
+		}
+	}
+	broken := func(io.Writer) error { return errors.New("a broken source") }
+	for name, test := range map[string]struct {
+		script string
+		fill   func(io.Writer) error
+		want   string // in the error; empty for none
+	}{
+		"whole":             {`test "$(cat)" = "some words"`, words, ""},
+		"broken source":     {"cat >/dev/null; echo follows >&2; exit 1", broken, "a broken source"},
+		"failed before all": {"echo no room >&2; exit 1", endless, "no room"},
+		"ended before all":  {"exit 0", endless, "filling: the command that reads this ended"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := New("sh", "-c", test.script).Feed(t.Context(), test.fill)
+			switch {
+			case test.want == "" && err != nil:
+				t.Error(err)
+			case test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)):
+				t.Errorf("%v, want an error with %q", err, test.want)
+			}
+		})
+	}
+}

@@ -71,25 +71,13 @@ func (s Source) packVendor(w io.Writer) error {
 // compress makes the file at path of what fill writes.
 func compress(ctx context.Context, path string, fill func(io.Writer) error) error {
 	return artifact.Write(path, 0o644, func(w io.Writer) error {
-		reader, writer := io.Pipe()
-		filled := make(chan error, 1)
-		go func() {
-			err := fill(writer)
-			writer.CloseWithError(err)
-			filled <- err
-		}()
 		// Behind the compilers, which leave a processor idle often enough; but
 		// not so far behind that it goes on alone when they are done.
 		command := run.New("nice", append([]string{"-n", "5", "xz", "--stdout"}, xz...)...)
-		command.Stdin, command.Stdout = reader, w
+		command.Stdout = w
 		// It looks things up all over 700 MB. Where the kernel gives large pages
 		// to who asks, as Debian's does, they take a seventh off its time.
 		command = command.WithEnv("GLIBC_TUNABLES=glibc.malloc.hugetlb=1")
-		err := command.Run(ctx)
-		reader.CloseWithError(errors.New("xz ended"))
-		if wrong := <-filled; wrong != nil && err == nil {
-			return wrong
-		}
-		return err
+		return command.Feed(ctx, fill)
 	})
 }
