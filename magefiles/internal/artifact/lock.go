@@ -12,9 +12,12 @@ import (
 )
 
 // Lock waits until no other run works in dist, and keeps others out until
-// unlock is called. It says on log whom it waits for. The lock ends with the
-// process that holds it, however that ends.
+// unlock is called. It says on log, if there is one, whom it waits for. The
+// lock ends with the process that holds it, however that ends.
 func (d Dist) Lock(ctx context.Context, log io.Writer) (unlock func(), err error) {
+	if log == nil {
+		log = io.Discard
+	}
 	if err := os.MkdirAll(d.Work(), 0o755); err != nil {
 		return nil, fmt.Errorf("making the output folder: %w", Explain(err, d.Work()))
 	}
