@@ -654,11 +654,18 @@ func TestLockCanBeGivenUp(t *testing.T) {
 	defer unlock()
 	cause := errors.New("the user changed their mind")
 	ctx, cancel := context.WithCancelCause(t.Context())
+	silent := make(chan error, 1)
+	go func() {
+		_, err := dist.Lock(ctx, nil)
+		silent <- err
+	}()
 	said, ended := locking(ctx, dist)
 	waits(t, said, ended)
 	cancel(cause)
-	if err := <-ended; !errors.Is(err, cause) {
-		t.Errorf("the error is %v", err)
+	for _, ended := range []chan error{ended, silent} {
+		if err := <-ended; !errors.Is(err, cause) {
+			t.Errorf("the error is %v", err)
+		}
 	}
 	var second bytes.Buffer
 	unlock()
