@@ -10,6 +10,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/compile"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format"
@@ -162,18 +164,9 @@ func (p Pipeline) Build(ctx context.Context, o Options) (Result, error) {
 	defer fail(nil)
 	sources := b.startSources(ctx, fail)
 	defer sources.stop()
-	for _, arch := range b.options.Arches {
-		files, err := b.buildArch(ctx, arch, sources)
-		if err != nil {
-			return Result{}, err
-		}
-		result.Files = append(result.Files, files...)
-	}
-	files, err := sources.finish(ctx)
-	if err != nil {
+	if result.Files, err = b.files(ctx, sources); err != nil {
 		return Result{}, err
 	}
-	result.Files = append(result.Files, files...)
 	if err := artifact.WriteSums(result.Dir, result.Files); err != nil {
 		return Result{}, err
 	}
@@ -181,21 +174,59 @@ func (p Pipeline) Build(ctx context.Context, o Options) (Result, error) {
 	return result, nil
 }
 
-// buildArch makes one architecture's files, and lets the source packages know
-// what is in them.
-func (b *build) buildArch(ctx context.Context, arch string, sources *sources) ([]artifact.File, error) {
-	info, err := b.compile(ctx, arch)
-	if err != nil {
-		return nil, err
+// files makes the packages of every architecture and the source packages. The
+// latter are mostly the work of one processor at a time, so they are put together
+// beside the packing.
+func (b *build) files(ctx context.Context, sources *sources) ([]artifact.File, error) {
+	var machines []machine
+	for _, arch := range b.options.Arches {
+		m, err := b.compiled(ctx, arch)
+		if err != nil {
+			return nil, err
+		}
+		if err := sources.add(arch, m.items); err != nil {
+			return nil, err
+		}
+		machines = append(machines, m)
 	}
-	items, err := b.items(ctx, info)
-	if err != nil {
-		return nil, err
+	var packages, source []artifact.File
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		source, err = sources.finish(ctx)
+		return err
+	})
+	group.Go(func() error {
+		for _, m := range machines {
+			files, err := b.packed(ctx, m)
+			if err != nil {
+				return err
+			}
+			packages = append(packages, files...)
+		}
+		return nil
+	})
+	err := group.Wait()
+	return slices.Concat(packages, source), err
+}
+
+// machine is what one architecture's packages are made of.
+type machine struct {
+	info  compile.Info
+	items []wanted
+}
+
+// compiled makes one architecture's binaries, and the texts that they tell.
+func (b *build) compiled(ctx context.Context, arch string) (m machine, err error) {
+	if m.info, err = b.compile(ctx, arch); err != nil {
+		return m, err
 	}
-	if err := sources.add(arch, items); err != nil {
-		return nil, err
-	}
-	wanted := slices.DeleteFunc(slices.Clone(items), func(w wanted) bool { return !slices.Contains(b.options.Formats, w.format) })
+	m.items, err = b.items(ctx, m.info)
+	return m, err
+}
+
+// packed makes one architecture's packages, and what is said of them.
+func (b *build) packed(ctx context.Context, m machine) ([]artifact.File, error) {
+	wanted := slices.DeleteFunc(slices.Clone(m.items), func(w wanted) bool { return !slices.Contains(b.options.Formats, w.format) })
 	files, err := b.pack(ctx, wanted)
 	if err != nil {
 		return nil, err
@@ -204,7 +235,7 @@ func (b *build) buildArch(ctx context.Context, arch string, sources *sources) ([
 	if err != nil {
 		return nil, err
 	}
-	record, err := b.writeInfo(ctx, info)
+	record, err := b.writeInfo(ctx, m.info)
 	return append(slices.Concat(files, bills), record), err
 }
 

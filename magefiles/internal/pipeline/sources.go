@@ -175,8 +175,10 @@ func (s *sources) sameTexts(arch string) error {
 	return nil
 }
 
-// finish makes the source packages that were asked for.
+// finish makes the source packages that were asked for. Where ctx ends, so does
+// what was begun.
 func (s *sources) finish(ctx context.Context) ([]artifact.File, error) {
+	defer context.AfterFunc(ctx, s.cancel)()
 	<-s.done
 	if s.err != nil || len(s.formats) == 0 {
 		return nil, s.err

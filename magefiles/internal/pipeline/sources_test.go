@@ -1,11 +1,14 @@
 package pipeline
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
@@ -42,6 +45,32 @@ func TestSameTexts(t *testing.T) {
 	s.formats = nil
 	if err := s.add("arm64", nil); err != nil {
 		t.Errorf("without a source package it matters to nobody: %v", err)
+	}
+}
+
+// Where packing fails, nobody waits for the archives.
+func TestFinishEnds(t *testing.T) {
+	begun, cancel := context.WithCancel(t.Context())
+	s := &sources{cancel: cancel, done: make(chan struct{}), formats: []string{"dsc"}}
+	go func() {
+		<-begun.Done()
+		s.err = begun.Err()
+		close(s.done)
+	}()
+	ctx, fail := context.WithCancel(t.Context())
+	fail()
+	ended := make(chan error, 1)
+	go func() {
+		_, err := s.finish(ctx)
+		ended <- err
+	}()
+	select {
+	case err := <-ended:
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("error %v", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("it waits for what nobody wants")
 	}
 }
 
