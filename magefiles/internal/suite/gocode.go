@@ -76,8 +76,9 @@ type event struct {
 // and counts each one that has no parts, or each part.
 func (s Suite) unit(ctx context.Context, tally *Tally, env ...string) error {
 	reader, writer := io.Pipe()
-	// Some make roots and boot containers, while others do the same.
-	command := run.New("go", "test", "-json", "-timeout=30m", "-tags=mage", "./...").In(s.Root).WithEnv(append(env, gotool.Roomy()...)...)
+	// Some make roots and boot containers, while others do the same. vet is a check
+	// of its own, and nobody takes a debugger to programs that are thrown away.
+	command := run.New("go", "test", "-json", "-timeout=30m", "-vet=off", "-ldflags=-s -w", "-tags=mage", "./...").In(s.Root).WithEnv(append(env, gotool.Roomy()...)...)
 	command.Stdout = writer
 	ended := make(chan error, 1)
 	go func() {
