@@ -178,6 +178,36 @@ func (p Pipeline) Build(ctx context.Context, o Options) (Result, error) {
 // latter are mostly the work of one processor at a time, so they are put together
 // beside the packing.
 func (b *build) files(ctx context.Context, sources *sources) ([]artifact.File, error) {
+	machines, err := b.machines(ctx, sources)
+	if err != nil {
+		return nil, err
+	}
+	var packages, source []artifact.File
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		source, err = sources.finish(ctx)
+		return err
+	})
+	group.Go(func() (err error) {
+		packages, err = b.packAll(ctx, machines)
+		return err
+	})
+	if group.Wait() != nil {
+		// What one that was cancelled says is not why.
+		return nil, context.Cause(ctx)
+	}
+	return slices.Concat(packages, source), nil
+}
+
+// machine is what one architecture's packages are made of.
+type machine struct {
+	info  compile.Info
+	items []wanted
+}
+
+// machines are all architectures' binaries and texts; the source packages are told
+// what is in the packages.
+func (b *build) machines(ctx context.Context, sources *sources) ([]machine, error) {
 	var machines []machine
 	for _, arch := range b.options.Arches {
 		m, err := b.compiled(ctx, arch)
@@ -189,30 +219,7 @@ func (b *build) files(ctx context.Context, sources *sources) ([]artifact.File, e
 		}
 		machines = append(machines, m)
 	}
-	var packages, source []artifact.File
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() (err error) {
-		source, err = sources.finish(ctx)
-		return err
-	})
-	group.Go(func() error {
-		for _, m := range machines {
-			files, err := b.packed(ctx, m)
-			if err != nil {
-				return err
-			}
-			packages = append(packages, files...)
-		}
-		return nil
-	})
-	err := group.Wait()
-	return slices.Concat(packages, source), err
-}
-
-// machine is what one architecture's packages are made of.
-type machine struct {
-	info  compile.Info
-	items []wanted
+	return machines, nil
 }
 
 // compiled makes one architecture's binaries, and the texts that they tell.
@@ -222,6 +229,20 @@ func (b *build) compiled(ctx context.Context, arch string) (m machine, err error
 	}
 	m.items, err = b.items(ctx, m.info)
 	return m, err
+}
+
+// packAll makes all architectures' packages, one after the other: each takes all
+// processors.
+func (b *build) packAll(ctx context.Context, machines []machine) ([]artifact.File, error) {
+	var all []artifact.File
+	for _, m := range machines {
+		files, err := b.packed(ctx, m)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, files...)
+	}
+	return all, nil
 }
 
 // packed makes one architecture's packages, and what is said of them.

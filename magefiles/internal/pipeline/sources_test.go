@@ -74,6 +74,18 @@ func TestFinishEnds(t *testing.T) {
 	}
 }
 
+// What ended a build is said, and not what became of the rest.
+func TestFilesSayWhy(t *testing.T) {
+	ctx, fail := context.WithCancelCause(t.Context())
+	full := errors.New("the disk is full")
+	fail(full)
+	s := &sources{cancel: func() {}, done: make(chan struct{}), err: context.Canceled}
+	close(s.done)
+	if _, err := new(build).files(ctx, s); !errors.Is(err, full) {
+		t.Errorf("error %v", err)
+	}
+}
+
 // A rebuild is for the machine that it runs on.
 func TestPortable(t *testing.T) {
 	env := portable()

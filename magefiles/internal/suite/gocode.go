@@ -41,8 +41,8 @@ func (s Suite) vet(ctx context.Context, _ *Tally) error {
 
 func (s Suite) lint(ctx context.Context, _ *Tally) error {
 	fmt.Fprintln(s.Log, "compiling the linter takes some minutes the first time")
-	// Nobody takes a debugger to it: without the information for one, what is from
-	// there was measured to compile in a tenth less time.
+	// Nobody takes a debugger to it: without what one reads, it was measured to
+	// compile in a tenth less time. Go's own library stays as others use it.
 	return s.goCommand(ctx, "run", "-gcflags=github.com/...=-dwarf=false", linter, "run", "--build-tags=mage", "./...")
 }
 
