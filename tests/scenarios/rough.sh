@@ -88,6 +88,7 @@ begin_from() {
         quietly $PKG_PUT "$(pkg_file "$FILES" "$1" "$2")"
     fi
     [ "$CODE" -eq 0 ] || fail "beginning from $1, expected exit code 0, got $CODE: $(brief)"
+    pkg_noticed
 }
 
 # in_one_piece NAME: what is so after an installation, in one line.
