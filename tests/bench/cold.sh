@@ -3,7 +3,11 @@
 # cold: an empty build cache, no dist. The module cache is warm for both. Mage's
 # own compilation is left out: the targets are compiled once, before.
 #
-#   tests/bench/cold.sh [PAIRS] [FOLDER] [TARGET...]
+# Bare is measured twice: "same" with the very flags of our build, "usual"
+# without the one that is there for speed alone (no debugger's information),
+# as who compiles SPIRE by hand would do it.
+#
+#   tests/bench/cold.sh [ROUNDS] [FOLDER] [TARGET...]
 #
 # The targets are `build` unless given; `package:deb package:rpm` leaves out the
 # source packages. Nothing else may run on the machine: a compiler beside it
@@ -11,10 +15,10 @@
 #
 # For another architecture set SPIRE_ARCH, and BENCH_CC to its C compiler. Needs
 # jq, and about 4 GB in FOLDER (default: a new one in /tmp). Prints a line
-# a run and the ratio of the sums.
+# a round and the ratios of the sums.
 set -eu
 
-pairs=${1:-3}
+rounds=${1:-3}
 work=${2:-$(mktemp -d)}
 shift $(($# < 2 ? $# : 2))
 [ $# -gt 0 ] || set -- build
@@ -40,14 +44,14 @@ seconds() {
 # shellcheck disable=SC2086 # one target a word
 build() { rm -rf dist && "$work/mage" $targets; }
 
-# bare: the same compilation of the same tree, with the flags that the build
-# recorded, and nothing else.
+# bare FILTER: the same compilation of the same tree, with those of the flags
+# that the build recorded that jq's FILTER takes, and nothing else.
 bare() {
   record=$(echo "$checkout"/dist/*/*.build.json)
   rm -rf "$work/bare"
   (
     cd "$checkout/dist/.work/$(jq -r .Tree.Version "$record")/source"
-    jq -r '.Flags[]' "$record" >"$work/flags"
+    jq -r ".Flags[] | $1" "$record" >"$work/flags"
     # shellcheck disable=SC2046 # one variable a word
     export GOENV=off GOFLAGS=-mod=readonly $(jq -r '.Env[]' "$record")
     # The record has no path of a machine, so no cross compiler's specs.
@@ -58,12 +62,14 @@ bare() {
   )
 }
 
-for pair in $(seq "$pairs"); do
+for round in $(seq "$rounds"); do
   whole=$(seconds build)
-  only=$(seconds bare)
+  same=$(seconds bare .)
   cmp "$work/bare/spire-server" dist/.work/*/*/bin/spire-server
-  echo "pair $pair: build $whole s, bare $only s"
-  echo "$whole $only" >>"$work/times"
+  usual=$(seconds bare 'select(startswith("-gcflags=") | not)')
+  echo "round $round: build $whole s, bare $same s with the same flags, $usual s with the usual ones"
+  echo "$whole $same $usual" >>"$work/times"
 done
-awk '{ a += $1; b += $2 } END { printf "ratio of %d pairs: %.3f\n", NR, a / b }' "$work/times"
+awk '{ a += $1; b += $2; c += $3 }
+  END { printf "ratios of %d rounds: %.3f to the same flags, %.3f to the usual ones\n", NR, a / b, a / c }' "$work/times"
 rm -f "$work/times"
