@@ -348,14 +348,25 @@ func wantEmpty(t *testing.T, dir string) {
 	}
 }
 
-// agents are the processes that work in a gpg home.
-func agents(t *testing.T, home string) []string {
+// agents are the processes that work in a gpg home, and still do after a while:
+// an agent that was told to end answers first, and ends then.
+func agents(t *testing.T, home string) (found []string) {
+	t.Helper()
+	for range 100 {
+		if found = agentsNow(t, home); len(found) == 0 {
+			return nil
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return found
+}
+
+func agentsNow(t *testing.T, home string) (found []string) {
 	t.Helper()
 	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var found []string
 	for _, line := range lines {
 		if content, _ := os.ReadFile(line); bytes.Contains(content, []byte(home)) && bytes.Contains(content, []byte("gpg-agent")) {
 			found = append(found, filepath.Base(filepath.Dir(line)))
