@@ -17,7 +17,7 @@ import (
 // and starts Docker's daemon where none answers. With -arch=amd64,arm64 also
 // what building for the other architecture needs.
 func Setup(ctx context.Context, arch *string) error {
-	return tool.Installer{Log: os.Stderr, In: os.Stdin}.Install(ctx, arches(arch))
+	return tool.Installer{Log: os.Stderr, In: os.Stdin, Meanwhile: tests().Warm}.Install(ctx, arches(arch))
 }
 
 // Build makes all packages into dist/.

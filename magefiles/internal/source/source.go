@@ -14,7 +14,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/mod/module"
@@ -129,7 +128,7 @@ func (f Fetcher) make(ctx context.Context, want asked) (artifact.Tree, error) {
 			return artifact.Tree{}, err
 		}
 	}
-	defer f.beside(ctx)()
+	defer run.Beside(ctx, f.Meanwhile)()
 	tree := from.tree
 	tree.Dir, tree.Upstream = f.dir(tree), f.upstream(tree)
 	// The folder is made inside the archive's making, so that both get their
@@ -144,20 +143,6 @@ func (f Fetcher) make(ctx context.Context, want asked) (artifact.Tree, error) {
 	}
 	tree.Fresh = true
 	return tree, artifact.Save(f.record(tree), record{Key: want.key, Tree: tree})
-}
-
-// beside starts Meanwhile; what it returns ends it.
-func (f Fetcher) beside(ctx context.Context) (end func()) {
-	if f.Meanwhile == nil {
-		return func() {}
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	var group sync.WaitGroup
-	group.Go(func() { f.Meanwhile(ctx) })
-	return func() {
-		cancel()
-		group.Wait()
-	}
 }
 
 // origin is where a tree comes from, and what is known of it.

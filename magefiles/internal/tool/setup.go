@@ -33,6 +33,9 @@ var managers = []manager{
 type Installer struct {
 	Log io.Writer
 	In  io.Reader // where sudo may ask for a password; nil if nobody is there
+	// Meanwhile runs beside the package manager, which waits for the network and
+	// the disk; its context ends with it. nil means nothing does.
+	Meanwhile func(context.Context)
 }
 
 // Install makes sure that all programs are there, those for the given other
@@ -141,6 +144,7 @@ func (i Installer) installPackages(ctx context.Context, packages []string) error
 	}
 	install := asRoot(system, append(slices.Clone(system.install), packages...))
 	fmt.Fprintf(i.Log, "setup: installing: %s\n", install)
+	defer run.Beside(ctx, i.Meanwhile)()
 	if system.refresh != nil {
 		err = i.run(ctx, asRoot(system, system.refresh), system.env)
 	}
