@@ -64,6 +64,7 @@ func (s Suite) All(ctx context.Context, o pipeline.Options) error {
 		Check{"trust", built.trust},
 		Check{"rpm", built.rpm},
 		Check{"rpmlint", built.rpmlint},
+		Check{"machine's parts", built.machineParts},
 	)...)
 	// A processor that is emulated needs this one for itself.
 	tally.Run(ctx, Check{"machine", built.machine})

@@ -27,25 +27,41 @@ func (s Suite) Machine(ctx context.Context, o pipeline.Options) error {
 	return s.runAll(ctx, []Check{{"machine", built.machine}})
 }
 
-// machine installs the packages from a signed repository on a whole machine,
-// and counts each of its scenarios.
-func (b built) machine(ctx context.Context, tally *Tally) error {
+// machineParts makes the roots that the machine is made of beside other checks:
+// it is the work of one processor. What goes wrong is for the check of the machine
+// to count, which asks for them again.
+func (b built) machineParts(ctx context.Context, _ *Tally) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	_, _ = b.assembled(ctx)
+	return errCounted
+}
+
+// assembled is the machine, ready to run; its repository is served until ctx ends.
+func (b built) assembled(ctx context.Context) (vm.Machine, error) {
 	if err := stageTools(); err != nil {
-		return err
+		return vm.Machine{}, err
 	}
 	if runtime.GOARCH != "amd64" || !slices.Contains(b.options.Arches, "amd64") {
-		return Skip{"the machine is an amd64 one, and so must be the packages and what runs this"}
+		return vm.Machine{}, Skip{"the machine is an amd64 one, and so must be the packages and what runs this"}
 	}
 	stage, err := b.stage(ctx)
 	if err != nil {
-		return err
+		return vm.Machine{}, err
 	}
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
 	machine, err := stage.machine(ctx)
 	if errors.Is(err, distro.ErrSkip) {
-		return Skip{err.Error()}
+		return vm.Machine{}, Skip{err.Error()}
 	}
+	return machine, err
+}
+
+// machine installs the packages from a signed repository on a whole machine,
+// and counts each of its scenarios.
+func (b built) machine(ctx context.Context, tally *Tally) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	machine, err := b.assembled(ctx)
 	if err != nil {
 		return err
 	}
