@@ -54,6 +54,7 @@ var linterProgram = []string{"-gcflags=github.com/...=-dwarf=false", linter}
 // it is done or ctx ends. A failure is of no consequence: the check of that name
 // does what is not done.
 func (s Suite) Warm(ctx context.Context) {
+	fmt.Fprintln(s.Log, "compiling the linter meanwhile, as far as that gets")
 	_ = s.goCommand(ctx, slices.Concat([]string{"run", "-p=1"}, linterProgram, []string{"version"})...)
 }
 

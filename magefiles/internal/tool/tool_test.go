@@ -1,6 +1,7 @@
 package tool
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"os"
@@ -211,8 +212,13 @@ func TestInstall(t *testing.T) {
 				asRootOnly(t)
 			}
 			var log strings.Builder
-			if err := (Installer{Log: &log}).Install(t.Context(), []string{runtime.GOARCH}); err != nil {
+			meanwhile := false
+			installer := Installer{Log: &log, Meanwhile: func(context.Context) { meanwhile = true }}
+			if err := installer.Install(t.Context(), []string{runtime.GOARCH}); err != nil {
 				t.Fatal(err)
+			}
+			if installs := len(test.want) > 0; meanwhile != installs {
+				t.Errorf("something ran meanwhile: %t, where something is installed: %t", meanwhile, installs)
 			}
 			if diff := cmp.Diff(append([]string{}, test.want...), m.called()); diff != "" {
 				t.Errorf("commands (-want +got):\n%s", diff)
