@@ -31,37 +31,39 @@ func (s Suite) Machine(ctx context.Context, o pipeline.Options) error {
 // it is the work of one processor. What goes wrong is for the check of the machine
 // to count, which asks for them again.
 func (b built) machineParts(ctx context.Context, _ *Tally) error {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	_, _ = b.assembled(ctx)
+	if stage, err := b.machineStage(ctx); err == nil {
+		ctx, stop := context.WithCancel(ctx)
+		defer stop()
+		_, _ = stage.machine(ctx)
+	}
 	return errCounted
 }
 
-// assembled is the machine, ready to run; its repository is served until ctx ends.
-func (b built) assembled(ctx context.Context) (vm.Machine, error) {
+// machineStage is the stage, where this machine and the packages are of the
+// architecture that the machine is. It is made for all checks, so ctx is theirs.
+func (b built) machineStage(ctx context.Context) (*stage, error) {
 	if err := stageTools(); err != nil {
-		return vm.Machine{}, err
+		return nil, err
 	}
 	if runtime.GOARCH != "amd64" || !slices.Contains(b.options.Arches, "amd64") {
-		return vm.Machine{}, Skip{"the machine is an amd64 one, and so must be the packages and what runs this"}
+		return nil, Skip{"the machine is an amd64 one, and so must be the packages and what runs this"}
 	}
-	stage, err := b.stage(ctx)
-	if err != nil {
-		return vm.Machine{}, err
-	}
-	machine, err := stage.machine(ctx)
-	if errors.Is(err, distro.ErrSkip) {
-		return vm.Machine{}, Skip{err.Error()}
-	}
-	return machine, err
+	return b.stage(ctx)
 }
 
 // machine installs the packages from a signed repository on a whole machine,
 // and counts each of its scenarios.
 func (b built) machine(ctx context.Context, tally *Tally) error {
+	stage, err := b.machineStage(ctx)
+	if err != nil {
+		return err
+	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	machine, err := b.assembled(ctx)
+	machine, err := stage.machine(ctx)
+	if errors.Is(err, distro.ErrSkip) {
+		return Skip{err.Error()}
+	}
 	if err != nil {
 		return err
 	}
