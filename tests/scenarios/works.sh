@@ -109,7 +109,7 @@ program_needs_the_capability() {
     agent_is_healthy
     refused 'a program, without the capability' by_path api fetch x509
 
-    install -D -m 644 "/usr/share/doc/spire-agent/examples/drop-ins/${DROP_IN##*/}" "$DROP_IN"
+    install -D -m 644 "/usr/share/spire-agent/examples/drop-ins/${DROP_IN##*/}" "$DROP_IN"
     systemctl daemon-reload
     systemctl restart spire-agent
     agent_is_healthy

@@ -7,7 +7,7 @@ set -eu
 # shellcheck source=lib/spire.sh
 . "$(dirname "$0")/lib/spire.sh"
 
-DOC=/usr/share/doc
+SHARE=/usr/share
 export TPM2TOOLS_TCTI=device:/dev/tpmrm0
 work=$(mktemp -d)
 cd "$work"
@@ -45,17 +45,17 @@ ok 'a key is in the TPM'
 # From here on as the README says.
 echo '== attesting by the TPM'
 forget
-cp $DOC/spire-server/examples/tpm/server.conf /etc/spire/server/
+cp $SHARE/spire-server/examples/tpm/server.conf /etc/spire/server/
 install -m 0644 devid-ca.crt tpm-endorsement-ca.crt /etc/spire/server/
 systemctl enable --now spire-server
 server_is_healthy
 spire-server bundle show >bootstrap.crt
 
 echo '127.0.0.1 spire.example.org' >>/etc/hosts
-cp $DOC/spire-agent/examples/tpm/agent.conf /etc/spire/agent/
+cp $SHARE/spire-agent/examples/tpm/agent.conf /etc/spire/agent/
 install -m 0644 bootstrap.crt devid.crt devid.priv.blob devid.pub.blob /etc/spire/agent/
 install -D -m 0644 -t /etc/systemd/system/spire-agent.service.d \
-    $DOC/spire-agent/examples/drop-ins/tpm.conf
+    $SHARE/spire-agent/examples/drop-ins/tpm.conf
 systemctl daemon-reload
 systemctl enable --now spire-agent
 agent_is_healthy

@@ -161,12 +161,12 @@ func loadPackage(root, name string) (Package, error) {
 	if p.Units, err = loadUnits(filepath.Join(root, "units", name), name); err != nil {
 		return Package{}, err
 	}
-	examples, err := tree(filepath.Join(dir, "examples"), p.docDir()+"/examples")
+	examples, err := tree(filepath.Join(dir, "examples"), p.examplesDir())
 	if err != nil {
 		return Package{}, err
 	}
 	p.Lintian = filepath.Join(root, "packages", lintianOverrides)
-	p.Fixed = slices.Concat(p.configEntries(dir), p.Units.entries(p.docDir()), examples)
+	p.Fixed = slices.Concat(p.configEntries(dir), p.Units.entries(p.examplesDir()), examples)
 	return p, strayFiles(dir, p.Config, "package.yaml", "man.md", "examples")
 }
 
@@ -268,6 +268,10 @@ func strayFiles(dir string, configs []Config, names ...string) error {
 
 func (p Package) docDir() string { return "/usr/share/doc/" + p.Name }
 
+// examplesDir is not below docDir: what a documented command copies is no
+// documentation, which minimal images leave out.
+func (p Package) examplesDir() string { return "/usr/share/" + p.Name + "/examples" }
+
 func (p Package) configEntries(dir string) []Entry {
 	var entries []Entry
 	for _, config := range p.Config {
@@ -276,7 +280,7 @@ func (p Package) configEntries(dir string) []Entry {
 	return entries
 }
 
-// tree lists the files below dir as documentation below dest. Modes come from
+// tree lists the files below dir as files below dest. Modes come from
 // here and not from the checkout, whose umask is anybody's.
 func tree(dir, dest string) ([]Entry, error) {
 	var entries []Entry
@@ -291,11 +295,11 @@ func tree(dir, dest string) ([]Entry, error) {
 			return err
 		}
 		relative, err := filepath.Rel(dir, name)
-		entries = append(entries, Entry{Path: dest + "/" + filepath.ToSlash(relative), Kind: Doc, Mode: 0o644, From: name})
+		entries = append(entries, Entry{Path: dest + "/" + filepath.ToSlash(relative), Kind: File, Mode: 0o644, From: name})
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("reading documentation: %w", err)
+		return nil, fmt.Errorf("reading examples: %w", err)
 	}
 	return entries, nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -81,6 +82,43 @@ func checkPayload(t *testing.T, name string, entries []Entry) {
 	}
 	if !slices.IsSortedFunc(entries, func(a, b Entry) int { return strings.Compare(a.Path, b.Path) }) {
 		t.Errorf("%s: not in order of path", name)
+	}
+}
+
+// installedName is a path of ours below /usr/share in a text.
+var installedName = regexp.MustCompile(`/usr/share/[a-z/]*spi[rf][A-Za-z0-9/._-]*[A-Za-z0-9]`)
+
+// What a text has its reader look up or copy is installed, and is nothing that a
+// minimal machine leaves out.
+func TestNamedPathsAreInstalled(t *testing.T) {
+	packages, err := Load(checkout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds, texts, named := map[string]Kind{}, map[string]bool{}, 0
+	for _, p := range packages {
+		texts[p.Manual] = true
+		for _, entry := range p.Payload(Deb, "", Docs{}) {
+			kinds[entry.Path] = entry.Kind
+		}
+		for _, entry := range p.Fixed {
+			texts[entry.From] = true
+		}
+	}
+	for text := range texts {
+		content, err := os.ReadFile(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range installedName.FindAllString(string(content), -1) {
+			named++
+			if kind := kinds[path]; kind != File && kind != Dir || strings.HasPrefix(path, "/usr/share/doc/") {
+				t.Errorf("%s: %s, expected a file or a folder that is no documentation, got kind %q", text, path, kind)
+			}
+		}
+	}
+	if named == 0 {
+		t.Error("no text names a path below /usr/share: the test looks for the wrong thing")
 	}
 }
 

@@ -136,9 +136,8 @@ func parseUser(line string) (scriptlets.SysusersLine, error) {
 	return scriptlets.SysusersLine{Type: first[0], Name: first[1], ID: first[2], Gecos: gecos, Home: last[0], Shell: last[1]}, nil
 }
 
-// entries are the installed files, drop-ins below the given documentation
-// folder.
-func (u Units) entries(docDir string) []Entry {
+// entries are the installed files, drop-ins below the given folder of examples.
+func (u Units) entries(examplesDir string) []Entry {
 	file := func(path, from string) Entry { return Entry{Path: path, Kind: File, Mode: 0o644, From: from} }
 	var entries []Entry
 	for _, unit := range u.Files {
@@ -154,7 +153,7 @@ func (u Units) entries(docDir string) []Entry {
 		}
 	}
 	for _, entry := range u.dropIns {
-		entry.Path = docDir + "/examples/drop-ins" + entry.Path
+		entry.Path = examplesDir + "/drop-ins" + entry.Path
 		entries = append(entries, entry)
 	}
 	return entries

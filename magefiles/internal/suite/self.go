@@ -48,7 +48,7 @@ const (
 var faults = []fault{
 	{
 		name: "missing file", place: debPlace, scenario: "fresh", words: `nginx/README\.md of ` + planted + `, expected it to be there`,
-		deb: func(root string) error { return os.Remove(filepath.Join(root, "usr/share/doc", planted, plantedDocs)) },
+		deb: func(root string) error { return os.Remove(filepath.Join(root, "usr/share", planted, plantedDocs)) },
 	},
 	{
 		name: "missing file", place: rpmPlace, scenario: "fresh", words: `nginx/README\.md of ` + planted + `, expected it to be there`,

@@ -102,3 +102,8 @@ pkg_download() {
 
 # pkg_file FOLDER VERSION NAME: where pkg_download put it.
 pkg_file() { printf '%s\n' "$1/$3_$2_$ARCH.deb"; }
+
+# pkg_without_documentation: from now on, as Debian's images for containers have it.
+pkg_without_documentation() {
+    printf 'path-exclude=/usr/share/%s/*\n' doc man >/etc/dpkg/dpkg.cfg.d/without-documentation
+}

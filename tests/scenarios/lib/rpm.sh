@@ -105,3 +105,10 @@ pkg_download() {
     esac
 }
 pkg_file() { find "$1" -name "$3-$2.*.rpm"; }
+
+pkg_without_documentation() {
+    case $CLIENT in
+    dnf) echo tsflags=nodocs >>/etc/dnf/dnf.conf ;;
+    zypper) printf '[main]\nrpm.install.excludedocs = yes\n' >>/etc/zypp/zypp.conf ;;
+    esac
+}
