@@ -280,6 +280,14 @@ func (p Package) configEntries(dir string) []Entry {
 	return entries
 }
 
+func (p Package) configPaths() []string {
+	var paths []string
+	for _, config := range p.Config {
+		paths = append(paths, config.Path)
+	}
+	return paths
+}
+
 // tree lists the files below dir as files below dest. Modes come from
 // here and not from the checkout, whose umask is anybody's.
 func tree(dir, dest string) ([]Entry, error) {
@@ -310,6 +318,6 @@ func (p Package) Scriptlets(version string) scriptlets.Data {
 		Name: p.Name, Version: version,
 		Sysusers: p.Units.Sysusers != "", SysusersLines: p.Units.Users, Tmpfiles: p.Units.Tmpfiles != "",
 		Units: p.Units.Names(), Services: p.Units.Services(),
-		Purge: p.Purge, Keep: p.Keep,
+		Config: p.configPaths(), Purge: p.Purge, Keep: p.Keep,
 	}
 }

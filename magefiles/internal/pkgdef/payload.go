@@ -1,6 +1,7 @@
 package pkgdef
 
 import (
+	"io/fs"
 	"maps"
 	"path"
 	"path/filepath"
@@ -58,12 +59,27 @@ func (p Package) Payload(format, binary string, docs Docs) []Entry {
 	}
 	entries = append(entries, ownDirs(entries)...)
 	if format == RPM {
+		entries = slices.DeleteFunc(entries, ofConfiguration)
 		for _, file := range p.Adopts {
-			entries = append(entries, Entry{Path: file, Kind: Ghost, Mode: 0o644})
+			entries = append(entries, Entry{Path: file, Kind: Ghost, Mode: adoptedMode(file)})
 		}
 	}
 	slices.SortFunc(entries, func(a, b Entry) int { return strings.Compare(a.Path, b.Path) })
 	return entries
+}
+
+// ofConfiguration finds the folders that configuration is in. rpm makes them with
+// mode 0755 where they are missing; if the package owned them, each upgrade would
+// set that mode and root again, whatever their admin has given them.
+func ofConfiguration(e Entry) bool { return e.Kind == Dir && strings.HasPrefix(e.Path, "/etc/") }
+
+// adoptedMode is what `rpm --setperms` gives a file that is there: an environment
+// file holds secrets, and systemd reads it as root.
+func adoptedMode(file string) fs.FileMode {
+	if strings.HasSuffix(file, ".env") {
+		return 0o600
+	}
+	return 0o644
 }
 
 // docEntries says where each format looks for a package's texts.

@@ -105,6 +105,19 @@ var faults = []fault{
 		},
 	},
 	{
+		name: "example that is documentation", place: debPlace, scenario: "minimal", words: `examples/drop-ins/port-443\.conf, expected it to be there`,
+		deb: func(root string) error {
+			share := filepath.Join(root, "usr/share")
+			return os.Rename(filepath.Join(share, planted, "examples/drop-ins/port-443.conf"), filepath.Join(share, "doc", planted, "port-443.conf"))
+		},
+	},
+	{
+		name: "scriptlet that stops a unit of the admin's own", place: debPlace, scenario: "own", words: `spire-agent\.service active, expected 'active'`,
+		deb: func(root string) error {
+			return alter(filepath.Join(root, "DEBIAN/postinst"), `(?m)^set -e$`, "set -e\nsystemctl stop spire-agent.service")
+		},
+	},
+	{
 		name: "unsigned file", place: rpmPlace, scenario: "fresh", words: `[Ss]igned|GPG|signature`,
 		repository: func(ctx context.Context, s *stage, place distro.Place, www string) error {
 			return s.unsign(ctx, place, www)

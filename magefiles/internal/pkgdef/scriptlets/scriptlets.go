@@ -14,7 +14,7 @@ import (
 	"text/template"
 )
 
-//go:embed versions.sh.tmpl deb/*.sh.tmpl rpm/*.sh.tmpl
+//go:embed versions.sh.tmpl units.sh.tmpl modes.sh.tmpl deb/*.sh.tmpl rpm/*.sh.tmpl
 var templates embed.FS
 
 // Data is what the templates know of a package.
@@ -32,8 +32,16 @@ type Data struct {
 	// Helped leaves users and units to what debhelper puts in place of its token.
 	Helped bool
 
-	Purge []string // directories that go with a purge; below /run with an rpm's erasure too
-	Keep  []string // directories that even a purge keeps unless they are empty
+	Config []string // configuration files, which the admin may edit
+	Purge  []string // directories that go with a purge; below /run with an rpm's erasure too
+	Keep   []string // directories that even a purge keeps unless they are empty
+}
+
+// below is the data for scripts that may act on another root than the running
+// system's: what they write before each absolute path.
+type below struct {
+	Data
+	Root string
 }
 
 // SysusersLine is one line of a sysusers.d file. ID is empty or "-" for a
@@ -63,7 +71,7 @@ func Render(format string, data Data) (map[string]string, error) {
 
 func render(name string, data Data) (string, error) {
 	t, err := template.New(path.Base(name)).Funcs(functions).
-		Option("missingkey=error").ParseFS(templates, "versions.sh.tmpl", name)
+		Option("missingkey=error").ParseFS(templates, "versions.sh.tmpl", "units.sh.tmpl", "modes.sh.tmpl", name)
 	if err != nil {
 		return "", err
 	}
@@ -75,17 +83,20 @@ func render(name string, data Data) (string, error) {
 }
 
 var functions = template.FuncMap{
-	"quote":     quote,
-	"quoteAll":  quoteAll,
-	"join":      strings.Join,
-	"plain":     plain,
-	"targets":   targets,
-	"instances": instances,
-	"globs":     func(units []string) []string { return each(units, instances) },
-	"parents":   parents,
-	"runtime":   runtime,
-	"sysusers":  sysusers,
-	"fallback":  fallback,
+	"quote":      quote,
+	"quoteAll":   quoteAll,
+	"join":       strings.Join,
+	"plain":      plain,
+	"below":      func(root string, data Data) below { return below{data, root} },
+	"isTemplate": isTemplate,
+	"dir":        path.Dir,
+	"targets":    targets,
+	"instances":  instances,
+	"globs":      func(units []string) []string { return each(units, instances) },
+	"parents":    parents,
+	"runtime":    runtime,
+	"sysusers":   sysusers,
+	"fallback":   fallback,
 }
 
 // plainWord needs no quotes in any shell.
@@ -124,7 +135,7 @@ func targets(units []string) []string {
 func instances(unit string) string { return strings.Replace(unit, "@.", "@*.", 1) }
 
 // shared are directories of the system's own.
-var shared = []string{"/", "/run", "/var", "/var/lib", "/var/log", "/var/cache"}
+var shared = []string{"/", "/etc", "/run", "/var", "/var/lib", "/var/log", "/var/cache"}
 
 // parents are the directories above dirs, deepest first, that are not the
 // system's own.
@@ -190,6 +201,7 @@ var (
 	unitGlob    = regexp.MustCompile(`^[A-Za-z0-9:_.-]+(@\*)?\.(service|socket|target|timer|path|mount)$`)
 	userName    = regexp.MustCompile(`^[a-z_][a-z0-9_-]*$`)
 	userID      = regexp.MustCompile(`^(-|[0-9]+)?$`)
+	configFile  = regexp.MustCompile(`^/etc(/[A-Za-z0-9_+-][A-Za-z0-9_.+-]*)+$`)
 	directory   = regexp.MustCompile(`^/(run|var/lib|var/log|var/cache)(/[A-Za-z0-9_+-][A-Za-z0-9_.+-]*)+$`)
 )
 
@@ -210,6 +222,7 @@ func (d Data) validate() error {
 	check("version", d.Version, version)
 	checkAll("unit", d.Units, unitFile)
 	checkAll("service to restart", d.Services, unitGlob)
+	checkAll("configuration file", d.Config, configFile)
 	checkAll("directory to purge", d.Purge, directory)
 	checkAll("directory to keep", d.Keep, directory)
 	for _, l := range d.SysusersLines {

@@ -24,6 +24,7 @@ func everything() Data {
 		Services:      []string{"spire-server.service", "spire-server@*.service"},
 		Purge:         []string{"/run/spire/server", "/var/log/spire/server"},
 		Keep:          []string{"/var/lib/spire/server"},
+		Config:        []string{"/etc/spire/server/server.conf"},
 	}
 }
 
@@ -69,6 +70,7 @@ func TestBadData(t *testing.T) {
 		"unit":               func(d *Data) { d.Units = []string{"../x.service"} },
 		"service to restart": func(d *Data) { d.Services = []string{"x@*.service; id"} },
 		"directory to purge": func(d *Data) { d.Purge = []string{"/var/lib/../../etc"} },
+		"configuration file": func(d *Data) { d.Config = []string{"/etc/../root/x"} },
 		"directory to keep":  func(d *Data) { d.Keep = []string{"/"} },
 		"user":               func(d *Data) { d.SysusersLines[0].Name = "Root!" },
 		"type":               func(d *Data) { d.SysusersLines[0].Type = "u!" },
@@ -169,7 +171,7 @@ func onEachShell(t *testing.T, test func(t *testing.T, h *host)) {
 var stubs = map[string]string{
 	"systemd-sysusers":   `case "$*" in *" -") sed 's/^/  stdin: /' >>"$LOG";; esac; exit ${FAIL:-0}`,
 	"systemd-tmpfiles":   `exit ${FAIL:-0}`,
-	"systemctl":          `exit ${FAIL:-0}`,
+	"systemctl":          `case "$1" in list-units) shift 5; for unit; do echo "$unit loaded active running Unit"; done | sed 's/@[*]/@main/';; esac; exit ${FAIL:-0}`,
 	"deb-systemd-invoke": `exit ${FAIL:-0}`,
 	"deb-systemd-helper": `case "$*" in debian-installed*) exit ${INSTALLED:-1};; *was-enabled*) exit ${ENABLED:-1};; esac; exit ${FAIL:-0}`,
 	"groupadd":           `exit ${FAIL:-0}`,
@@ -182,7 +184,7 @@ func (h *host) install() {
 	for name, body := range stubs {
 		h.file("bin/"+name, "#!/bin/sh\necho \""+name+" $*\" >>\"$LOG\"\n"+body+"\n")
 	}
-	for _, tool := range []string{"ls", "readlink", "rm", "rmdir", "sed"} {
+	for _, tool := range []string{"cat", "cp", "ls", "readlink", "rm", "rmdir", "sed"} {
 		program, err := exec.LookPath(tool)
 		if err == nil {
 			err = os.Symlink(program, h.path("bin/"+tool))
@@ -286,9 +288,10 @@ var (
 		"deb-systemd-helper debian-installed spire-server.target", "deb-systemd-helper update-state spire-server.target",
 	}
 	debReload  = "systemctl --system daemon-reload"
-	debRestart = "deb-systemd-invoke try-restart spire-server.service spire-server@*.service"
-	debStop    = "deb-systemd-invoke stop spire-server.service spire-server@*.service"
-	debPurge   = "deb-systemd-helper purge spire-server.service spire-server.target"
+	debLoaded  = "systemctl list-units --all --full --plain --no-legend spire-server.service spire-server@*.service"
+	debRestart = debLoaded + "\ndeb-systemd-invoke try-restart spire-server.service spire-server@main.service"
+	debStop    = debLoaded + "\ndeb-systemd-invoke stop spire-server.service spire-server@main.service"
+	debPurge   = "deb-systemd-helper purge spire-server.service\ndeb-systemd-helper purge spire-server.target"
 )
 
 // debForms are all the ways in which dpkg calls maintainer scripts (Debian Policy
@@ -464,9 +467,8 @@ func TestDebFailures(t *testing.T) {
 var (
 	rpmUsers  = []string{"systemd-sysusers --replace=/usr/lib/sysusers.d/spire-server.conf -", `  stdin: u spire-server - "SPIRE Server" /var/lib/spire/server /usr/sbin/nologin`, "id -u spire-server"}
 	rpmPreset = []string{"systemd-tmpfiles --create spire-server.conf", "systemctl --no-reload preset spire-server.service", "systemctl --no-reload preset spire-server.target", "systemctl --no-reload preset spire-server@.service"}
-	rpmStop   = []string{"systemctl stop spire-server.service spire-server.target spire-server@*.service", rpmOff[0]}
-	rpmOff    = []string{"systemctl --no-reload disable spire-server.service spire-server.target spire-server@.service"}
-	rpmAgain  = []string{"systemctl daemon-reload", "systemctl try-restart spire-server.service spire-server@*.service"}
+	rpmStop   = []string{"systemctl list-units --all --full --plain --no-legend spire-server.service spire-server.target spire-server@*.service", "systemctl stop spire-server.service spire-server.target spire-server@main.service"}
+	rpmAgain  = []string{"systemctl daemon-reload", debLoaded, "systemctl try-restart spire-server.service spire-server@main.service"}
 )
 
 // rpmForms: the argument is the number of this package's versions there will be.
@@ -478,7 +480,7 @@ var rpmForms = []struct {
 	{"pre", "2", rpmUsers, rpmUsers},
 	{"post", "1", rpmPreset, rpmPreset},
 	{"post", "2", slices.Concat(rpmPreset[:1], rpmAgain), rpmPreset[:1]},
-	{"preun", "0", rpmStop, rpmOff},
+	{"preun", "0", rpmStop, nil},
 	{"preun", "1", nil, nil},
 	{"postun", "0", rpmAgain[:1], nil},
 	{"postun", "1", rpmAgain[:1], nil},
@@ -575,6 +577,176 @@ func TestRPMErase(t *testing.T) {
 			t.Error("erasing removed state, or left /run/spire")
 		}
 	})
+}
+
+// What was there before the package under names of its own is the admin's: it is
+// kept, and said so once.
+func TestAdminsOwn(t *testing.T) {
+	const (
+		unit     = "etc/systemd/system/spire-server.service"
+		template = "etc/systemd/system/spire-server@.service"
+		instance = "usr/local/lib/systemd/system/spire-server@main.service"
+		wants    = "etc/systemd/system/multi-user.target.wants/"
+		program  = "usr/local/bin/spire-server"
+	)
+	for name, c := range map[string]struct {
+		files, links map[string]string
+		kept         []string // what the first installation names
+		acted        []string // what is restarted and stopped
+		preset       string   // what an rpm's first installation presets
+	}{
+		"a unit": {
+			files: map[string]string{unit: "ExecStart=/opt/spire/bin/spire-server run\n", program: "#!"}, links: map[string]string{"spire-server.service": "/" + unit},
+			kept: []string{unit, program}, acted: words("spire-server@main.service"), preset: "spire-server.target spire-server@.service",
+		},
+		"a template": {
+			files: map[string]string{template: "ExecStart=/usr/local/bin/spire-server run\n"}, links: map[string]string{"spire-server@main.service": "/" + template},
+			kept: []string{template}, acted: words("spire-server.service"), preset: "spire-server.service spire-server.target",
+		},
+		"an instance": {
+			files: map[string]string{instance: "ExecStart=/opt/spire/bin/spire-server run\n"},
+			kept:  []string{instance}, acted: words("spire-server.service"), preset: "spire-server.service spire-server.target",
+		},
+		"a copy of the package's": {
+			files: map[string]string{unit: "ExecStart=/usr/bin/spire-server run\n"},
+			kept:  []string{unit}, acted: words("spire-server.service spire-server@main.service"), preset: "spire-server.target spire-server@.service",
+		},
+		"a mask": {
+			links: map[string]string{"../spire-server.service": "/dev/null"},
+			acted: words("spire-server.service spire-server@main.service"), preset: "spire-server.target spire-server@.service",
+		},
+		"nothing": {
+			acted: words("spire-server.service spire-server@main.service"), preset: "spire-server.service spire-server.target spire-server@.service",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onEachShell(t, func(t *testing.T, h *host) {
+				h.dir("run/systemd/system")
+				for file, content := range c.files {
+					h.file(file, strings.ReplaceAll(content, "/usr/bin/", h.path("usr/bin")+"/")) // as confined has it
+				}
+				for link, target := range c.links {
+					h.link(target, wants+link)
+				}
+				for _, script := range []struct {
+					format, name string
+					args         []string
+					verb         string
+					says         bool
+				}{
+					{"deb", "postinst", []string{"configure"}, "", true},
+					{"deb", "postinst", []string{"configure", "1.13.2-1"}, "try-restart ", false},
+					{"deb", "prerm", []string{"remove"}, "stop ", false},
+					{"rpm", "post", []string{"1"}, "", true},
+					{"rpm", "post", []string{"2"}, "try-restart ", false},
+					{"rpm", "preun", []string{"0"}, "stop ", false},
+				} {
+					calls, said, status := h.run(rendered(t, script.format, everything())[script.name], script.args...)
+					var want []string
+					if script.says {
+						for _, file := range c.kept {
+							want = append(want, "spire-server: /"+file+" is kept, and goes before what this package brings")
+						}
+					}
+					if diff := cmp.Diff(strings.Join(want, "\n"), said); diff != "" || status != 0 {
+						t.Errorf("%s %q: status %d, said (-want +got):\n%s", script.name, script.args, status, diff)
+					}
+					acted := slices.DeleteFunc(words(after(calls, script.verb)), func(unit string) bool { return strings.HasSuffix(unit, ".target") })
+					if script.verb != "" && !slices.Equal(acted, c.acted) {
+						t.Errorf("%s %q: expected %s%q, got calls:\n%s", script.name, script.args, script.verb, c.acted, calls)
+					}
+					if got := after(calls, "preset "); script.format == "rpm" && script.says && got != c.preset {
+						t.Errorf("preset %q, want %q", got, c.preset)
+					}
+				}
+				for link := range c.links {
+					if !h.has(wants + link) {
+						t.Errorf("%s is gone", link)
+					}
+				}
+			})
+		})
+	}
+}
+
+// after is what follows the word in each line that has it.
+func after(lines, word string) string {
+	var rest []string
+	for line := range strings.Lines(lines) {
+		if _, found, ok := strings.Cut(strings.TrimSpace(line), word); ok {
+			rest = append(rest, found)
+		}
+	}
+	return strings.Join(rest, " ")
+}
+
+// Erasing disables what is enabled by the package's own units, and nothing else. A
+// deb's purge does it, see TestDebPurge.
+func TestRPMEraseDisables(t *testing.T) {
+	script := rendered(t, "rpm", everything())["preun"]
+	onEachShell(t, func(t *testing.T, h *host) {
+		wants := "etc/systemd/system/multi-user.target.wants/"
+		h.link("/usr/lib/systemd/system/spire-server.service", wants+"spire-server.service")
+		h.link("/usr/lib/systemd/system/spire-server@.service", wants+"spire-server@main.service")
+		h.link("/etc/systemd/system/spire-server@.service", wants+"spire-server@own.service")
+		h.link("/usr/lib/systemd/system/spire-server-other.service", wants+"spire-server-other.service")
+		h.does(script, []string{"0"}, "systemctl --no-reload disable spire-server.service", "systemctl --no-reload disable spire-server@main.service")
+	})
+}
+
+// The mode that an admin gave a configuration is noted before rpm sets its own, and
+// set again; in a folder that others may write to it is left alone.
+func TestRPMGivesModesBack(t *testing.T) {
+	scripts := rendered(t, "rpm", everything())
+	onEachShell(t, func(t *testing.T, h *host) {
+		const folder, conf = "etc/spire/server", "etc/spire/server/server.conf"
+		h.file(conf, "edited\n")
+		for _, c := range []struct {
+			folder, admins, want os.FileMode
+		}{{0o750, 0o640, 0o640}, {0o770, 0o640, 0o644}, {0o757, 0o640, 0o644}, {0o755, 0o600, 0o600}} {
+			if os.Geteuid() != 0 {
+				c.want = 0o644 // the folder is not root's
+			}
+			h.chmod(c.folder, folder)
+			h.chmod(c.admins, conf)
+			h.run(scripts["pre"], "2")
+			h.chmod(0o644, conf)       // as rpm does
+			h.run(scripts["pre"], "2") // after a run that was killed
+			h.run(scripts["post"], "2")
+			info, err := os.Stat(h.path(conf))
+			if err != nil || info.Mode() != c.want {
+				t.Errorf("in a folder of mode %o: mode %o, want %o; %v", c.folder, info.Mode(), c.want, err)
+			}
+			if content, err := os.ReadFile(h.path(conf)); err != nil || string(content) != "edited\n" {
+				t.Errorf("its content is %q, error %v", content, err)
+			}
+			if h.has(conf + ".rpm-mode") {
+				t.Error("the note is left")
+			}
+		}
+		h.run(scripts["postun"], "0")
+		if !h.has(conf) {
+			t.Error("erasing took the admin's configuration")
+		}
+		if err := os.Remove(h.path(conf)); err != nil {
+			t.Fatal(err)
+		}
+		h.run(scripts["postun"], "1")
+		if !h.has(folder) {
+			t.Error("an upgrade took the folder")
+		}
+		h.run(scripts["postun"], "0")
+		if h.has("etc/spire") {
+			t.Error("erasing left the empty folders")
+		}
+	})
+}
+
+func (h *host) chmod(mode os.FileMode, name string) {
+	h.t.Helper()
+	if err := os.Chmod(h.path(name), mode); err != nil {
+		h.t.Fatal(err)
+	}
 }
 
 // jumps are versions before 1.13.3 that came, and whether a step was left out.
