@@ -26,11 +26,14 @@ type Data struct {
 	SysusersLines []SysusersLine // what it says
 	Tmpfiles      bool           // /usr/lib/tmpfiles.d/NAME.conf is there
 
-	Units    []string // every unit file, templates and targets too
+	Units    []string // all that can be enabled, templates and targets too
 	Services []string // what an upgrade restarts; templates as spire-server@*.service
 
 	// Helped leaves users and units to what debhelper puts in place of its token.
 	Helped bool
+
+	// State is the argument of /usr/libexec/NAME/state; empty if there is none.
+	State string
 
 	Purge []string // directories that go with a purge; below /run with an rpm's erasure too
 	Keep  []string // directories that even a purge keeps unless they are empty
@@ -84,6 +87,7 @@ var functions = template.FuncMap{
 	"globs":     func(units []string) []string { return each(units, instances) },
 	"parents":   parents,
 	"runtime":   runtime,
+	"state":     state,
 	"sysusers":  sysusers,
 	"fallback":  fallback,
 }
@@ -145,6 +149,10 @@ func runtime(dirs []string) []string {
 	return slices.DeleteFunc(slices.Clone(dirs), func(d string) bool { return !strings.HasPrefix(d, "/run/") })
 }
 
+func state(dirs []string) []string {
+	return slices.DeleteFunc(slices.Clone(dirs), func(d string) bool { return strings.HasPrefix(d, "/run/") })
+}
+
 // sysusers writes l as sysusers.d has it.
 func sysusers(l SysusersLine) string {
 	field := func(s string) string {
@@ -188,6 +196,7 @@ var (
 	version     = regexp.MustCompile(`^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)([-~+][A-Za-z0-9.~+-]+)?$`)
 	unitFile    = regexp.MustCompile(`^[A-Za-z0-9:_.-]+@?\.(service|socket|target|timer|path|mount)$`)
 	unitGlob    = regexp.MustCompile(`^[A-Za-z0-9:_.-]+(@\*)?\.(service|socket|target|timer|path|mount)$`)
+	stateName   = regexp.MustCompile(`^[a-z]*$`)
 	userName    = regexp.MustCompile(`^[a-z_][a-z0-9_-]*$`)
 	userID      = regexp.MustCompile(`^(-|[0-9]+)?$`)
 	directory   = regexp.MustCompile(`^/(run|var/lib|var/log|var/cache)(/[A-Za-z0-9_+-][A-Za-z0-9_.+-]*)+$`)
@@ -210,6 +219,7 @@ func (d Data) validate() error {
 	check("version", d.Version, version)
 	checkAll("unit", d.Units, unitFile)
 	checkAll("service to restart", d.Services, unitGlob)
+	check("folder of the state", d.State, stateName)
 	checkAll("directory to purge", d.Purge, directory)
 	checkAll("directory to keep", d.Keep, directory)
 	for _, l := range d.SysusersLines {
