@@ -79,9 +79,9 @@ ask_files() {
   done
 }
 
-# running: the instances that systemd runs.
+# running UNIT...: those that systemd runs.
 running() {
-  systemctl list-units --plain --no-legend --state=active,activating,reloading,deactivating "spire-$role@*.service" |
+  systemctl list-units --plain --no-legend --state=active,activating,reloading,deactivating "$@" |
     while read -r name _; do printf '%s\n' "$name"; done
 }
 
@@ -274,6 +274,7 @@ is_former() {
 # stopped: nothing uses what is to be moved. Instances may run while the former
 # layout is left: what is open, mounted and entered moves along.
 stopped() {
+  [ "$settling" ] || instances=$(running "spire-$role@*.service")
   [ "$pid" -eq 0 ] || refuse "$unit still runs as another version left it, and its state is to move: systemctl restart $unit"
   [ "$want" = new ] || [ -z "$instances" ] ||
     refuse "instances still run as another version left them, and their state is to move: systemctl restart $unit 'spire-$role@*.service'"
@@ -314,11 +315,11 @@ arrange_former() {
 # warn: instances below a folder that is not root's.
 warn() {
   [ -d "$place" ] && [ "$(owner "$place")" -ne 0 ] || return 0
-  [ -n "$instances" ] || return 0
-  echo "$named belongs to a service, by a unit of this host's own: its user can become root when spire-$role@ starts. See spire-$role(1), FILES" >&2
+  [ -n "$(running "spire-$role@*.service")" ] || return 0
+  echo "$named belongs to a service, by a unit of this host's own: its user can become root when spire-$role@ starts. See spire-$role(1)" >&2
 }
 
-linked=''
+linked='' settling='' instances=''
 if [ -L "$place" ]; then
   [ "$(owner "$place")" -eq 0 ] || refuse "$named is a link that is not root's: remove it"
   linked=yes
@@ -326,13 +327,12 @@ if [ -L "$place" ]; then
 fi
 
 if [ "${2-}" = settle ]; then
-  instances=''
+  settling=yes
   ask_files
   [ "$want" = former ] && { there "$place/+default" || there "$place+new" || there "$place+former"; } || exit 0
   units=''
   if [ -z "$root" ] && [ -d /run/systemd/system ]; then
-    units=$(systemctl list-units --plain --no-legend --state=active,activating,reloading,deactivating "$unit" "spire-$role@*.service" |
-      while read -r name _; do printf '%s\n' "$name"; done)
+    units=$(running "$unit" "spire-$role@*.service")
     # shellcheck disable=SC2086 # a list
     [ -z "$units" ] || systemctl stop $units
   fi
@@ -347,7 +347,6 @@ if [ "${2-}" = settle ]; then
 fi
 
 ask
-instances=$(running)
 finish
 case $want in
 new) arrange_new ;;

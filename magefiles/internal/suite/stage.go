@@ -369,7 +369,9 @@ func (s *stage) hostOf(ctx context.Context, repository string) (*distro.Host, er
 	host.Web = filepath.Join(own, "web")
 	pastes := filepath.Join(own, "pastes")
 	host.Folders = map[string]string{"expected": s.folder("expected"), "pastes": pastes}
-	host.Vars = []string{"VERSIONS=" + strings.Join(s.versions, " "), "URL=" + distro.WebURL}
+	// How often the scenario state kills a move: as often as it says by itself,
+	// unless somebody wants to be sure.
+	host.Vars = []string{"VERSIONS=" + strings.Join(s.versions, " "), "URL=" + distro.WebURL, "KILLS=" + os.Getenv("SPIRE_TEST_KILLS")}
 	if err := writePastes(filepath.Join(s.folder(repository), "index.html"), pastes); err != nil {
 		return nil, fmt.Errorf("reading the front page: %w", err)
 	}
