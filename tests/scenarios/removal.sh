@@ -31,8 +31,8 @@ no_links() {
     same 'links to units of ours' '' "$(find /etc/systemd /run/systemd \( -lname '*spi[rf]*' -o -name '*spi[rf]*' \) ! -path '/run/systemd/units/*')"
 }
 
-# no_sockets: a removal leaves at most the folders that they were in.
-no_sockets() { same 'what a removal leaves in /run' '' "$(find /run ! -type d \( -path '*spire*' -o -path '*spiffe*' \))"; }
+# no_sockets: a removal leaves nothing there, nor the folders that they were in.
+no_sockets() { same 'what a removal leaves in /run' '' "$(find /run \( ! -type d \( -path '*spire*' -o -path '*spiffe*' \) \) -o -path '/run/spire*')"; }
 
 packages_are_gone() {
     for name in $NAMES; do gone "/usr/bin/$name"; done

@@ -7,10 +7,12 @@ set -eu
 . "$(dirname "$0")/lib/common.sh"
 # shellcheck source=lib/spire.sh
 . "$(dirname "$0")/lib/spire.sh"
+# shellcheck source=lib/instances.sh
+. "$(dirname "$0")/lib/instances.sh"
+# shellcheck source=lib/state.sh
+. "$(dirname "$0")/lib/state.sh"
 
 FIRST=${VERSIONS%% *}
-SERVER_STATE=/var/lib/spire/server
-AGENT_STATE=/var/lib/spire/agent
 
 # minor VERSION
 minor() { printf '%s\n' "$1" | cut -d . -f 1,2; }
@@ -31,8 +33,18 @@ identities() {
     spire-server bundle show | sha256sum
 }
 
-# owners FOLDER: everyone who owns something in it.
-owners() { find "$1" -printf '%u:%g\n' | sort -u; }
+# owners FOLDER...: everyone who owns something in them.
+owners() { find "$@" -printf '%u:%g\n' | sort -u; }
+
+# state_files: what a move leaves as it is, of files that a server and an agent
+# do not write anew, and of the folder that they are in.
+state_files() {
+    for path in "$(leaf "$SERVER_STATE")" "$(leaf "$SERVER_STATE")/keys.json" "$(leaf "$SERVER_STATE")/datastore.sqlite3" \
+        "$(leaf "$AGENT_STATE")/keys.json" "$SERVER_STATE/beside/keys.json" "$SERVER_STATE/beside/datastore.sqlite3"; do
+        stat --format '%i %a %U:%G %C' "$path" 2>/dev/null || stat --format '%i %a %U:%G' "$path"
+        ! command -v getfacl >/dev/null || getfacl --omit-header --absolute-names "$path"
+    done
+}
 
 accounts() { for user in $USERS; do getent passwd "$user"; done; }
 
@@ -64,6 +76,8 @@ remember() {
     agent_conf=$(digest "$AGENT_CONF")
     server_keys=$(digest "$SERVER_STATE/keys.json")
     agent_keys=$(digest "$AGENT_STATE/keys.json")
+    beside_keys=$(digest "$SERVER_STATE/beside/keys.json")
+    files=$(state_files)
     known=$(identities)
     numbers=$(accounts)
     # One agent, its alias and the workload's entry, and the bundle.
@@ -75,9 +89,11 @@ is_as_remembered() {
     same 'CA keys' "$server_keys" "$(digest "$SERVER_STATE/keys.json")"
     same "agent's keys" "$agent_keys" "$(digest "$AGENT_STATE/keys.json")"
     same 'agents, entries and bundle' "$known" "$(identities)"
+    same 'keys of the instance beside them' "$beside_keys" "$(digest "$SERVER_STATE/beside/keys.json")"
     same 'users' "$numbers" "$(accounts)"
-    same "owners of the server's state" spire-server:spire-server "$(owners "$SERVER_STATE")"
-    same "owners of the agent's state" spire-agent:spire-agent "$(owners "$AGENT_STATE")"
+    same "owners of the server's state" spire-server:spire-server "$(owners "$(leaf "$SERVER_STATE")" "$SERVER_STATE/beside")"
+    same "owners of the agent's state" spire-agent:spire-agent "$(owners "$(leaf "$AGENT_STATE")")"
+    same 'files of state: inode, mode, owner, lists' "$files" "$(state_files)"
 }
 
 # has VERSION NAME...: installed, and what the program says of itself.
@@ -100,6 +116,8 @@ works_on() {
     agent_is_healthy
     runs spire-server.service spire-server
     runs spire-agent.service spire-agent
+    runs spire-server@beside.service spire-server
+    server_at_is_healthy beside
     units_are_in_the_same_states
     is_as_remembered
     workload_gets_its_svid
@@ -124,6 +142,9 @@ upgrade_to() {
     has "$1" $NAMES
     restarted spire-server.service spire-agent.service
     works_on
+    layout_of server "$1"
+    layout_of agent "$1"
+    case ${1##*-} in 1) ;; *) mount_gets_its_svid "after upgrading to $1" ;; esac
 }
 
 # downgrade_to VERSION NAME UNIT
@@ -134,6 +155,15 @@ downgrade_to() {
     has "$1" "$2"
     [ -z "${3-}" ] || restarted "$3"
     works_on
+    case $2 in spire-*) layout_of "${2#spire-}" "$1" ;; esac
+}
+
+# hold_before VERSION: that it is upgraded to. The former units' stop takes the
+# folder from who has it mounted.
+hold_before() {
+    case ${1##*-} in 1) return 0 ;; esac
+    hold_mount
+    mount_gets_its_svid "before upgrading to $1"
 }
 
 # The oldest version's defaults are other ones. What the admin changed stays, with
@@ -157,11 +187,15 @@ unwarned "installing $FIRST"
 has "$FIRST" $NAMES
 [ "$(digest "$OIDC_CONF")" != "$(default_of "$OIDC_CONF")" ] || fail "$OIDC_CONF of $FIRST, expected another default than today's, got the same"
 bring_up
+instance_beside beside 8082
+systemctl enable --now spire-server@beside.service
+server_at_is_healthy beside
 edit_configurations
 put_units_into_all_states
 remember
 
 for version in ${VERSIONS#* }; do
+    hold_before "$version"
     upgrade_to "$version"
     new_defaults_are_there
 done

@@ -38,6 +38,9 @@ type Package struct {
 	// for this one reads them too. An rpm has to say so of each, or it goes with
 	// the package that brought it.
 	Adopts []string
+	// State names the folder below /var/lib/spire in which each of the package's
+	// units has a folder of its own. What makes and moves these is installed.
+	State string
 	// Purge are state folders that a deb's purge removes, Keep those that it
 	// leaves in place, and says so. An rpm has no purge: it removes neither.
 	Purge []string
@@ -52,8 +55,11 @@ type Package struct {
 	Lintian string `yaml:"-"`
 }
 
-// lintianOverrides is the one file among the packages' folders.
-const lintianOverrides = "lintian-overrides"
+// The files among the packages' folders, which several packages have.
+const (
+	lintianOverrides = "lintian-overrides"
+	stateProgram     = "state.sh"
+)
 
 // Config is a configuration file: where it is in the package's folder, and
 // where it is installed.
@@ -122,7 +128,7 @@ func folders(root string) (programs, keyrings []fs.DirEntry, err error) {
 	}
 	for _, entry := range entries {
 		switch {
-		case entry.Name() == lintianOverrides:
+		case entry.Name() == lintianOverrides, entry.Name() == stateProgram:
 		case isKeyring(filepath.Join(dir, entry.Name(), "package.yaml")):
 			keyrings = append(keyrings, entry)
 		default:
@@ -166,7 +172,7 @@ func loadPackage(root, name string) (Package, error) {
 		return Package{}, err
 	}
 	p.Lintian = filepath.Join(root, "packages", lintianOverrides)
-	p.Fixed = slices.Concat(p.configEntries(dir), p.Units.entries(p.examplesDir()), examples)
+	p.Fixed = slices.Concat(p.configEntries(dir), p.Units.entries(p.examplesDir()), p.stateEntries(root), examples)
 	return p, strayFiles(dir, p.Config, "package.yaml", "man.md", "examples")
 }
 
@@ -288,6 +294,16 @@ func (p Package) configPaths() []string {
 	return paths
 }
 
+// stateEntries is the program of the package's state unit.
+func (p Package) stateEntries(root string) []Entry {
+	if p.State == "" {
+		return nil
+	}
+	return []Entry{{Path: p.stateProgram(), Kind: File, Mode: 0o755, From: filepath.Join(root, "packages", stateProgram)}}
+}
+
+func (p Package) stateProgram() string { return "/usr/libexec/" + p.Name + "/state" }
+
 // tree lists the files below dir as files below dest. Modes come from
 // here and not from the checkout, whose umask is anybody's.
 func tree(dir, dest string) ([]Entry, error) {
@@ -317,7 +333,7 @@ func (p Package) Scriptlets(version string) scriptlets.Data {
 	return scriptlets.Data{
 		Name: p.Name, Version: version,
 		Sysusers: p.Units.Sysusers != "", SysusersLines: p.Units.Users, Tmpfiles: p.Units.Tmpfiles != "",
-		Units: p.Units.Names(), Services: p.Units.Services(),
-		Config: p.configPaths(), Purge: p.Purge, Keep: p.Keep,
+		Units: p.Units.Switched(), Services: p.Units.Services(),
+		State: p.State, Config: p.configPaths(), Purge: p.Purge, Keep: p.Keep,
 	}
 }

@@ -40,7 +40,7 @@ const (
 var shared = map[string]bool{
 	"/": true, "/etc": true, "/usr": true, "/usr/bin": true, "/usr/lib": true,
 	"/usr/lib/systemd": true, "/usr/lib/systemd/system": true, "/usr/lib/systemd/system-preset": true,
-	"/usr/lib/sysusers.d": true, "/usr/lib/tmpfiles.d": true, "/usr/share": true,
+	"/usr/lib/sysusers.d": true, "/usr/lib/tmpfiles.d": true, "/usr/libexec": true, "/usr/share": true,
 	"/usr/share/bash-completion": true, "/usr/share/bash-completion/completions": true,
 	"/usr/share/doc": true, "/usr/share/licenses": true, "/usr/share/lintian": true, "/usr/share/lintian/overrides": true, "/usr/share/man": true, "/usr/share/man/man1": true,
 }

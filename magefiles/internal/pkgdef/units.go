@@ -23,6 +23,8 @@ type Units struct {
 	Users    []scriptlets.SysusersLine
 
 	name    string
+	static  map[string]bool // units without an [Install] section
+	own     []Entry         // the units' own drop-ins
 	dropIns []Entry
 }
 
@@ -35,11 +37,17 @@ func (u Units) Names() []string {
 	return names
 }
 
+// Switched are the names of those that can be enabled and disabled. The others
+// start by the need of these alone.
+func (u Units) Switched() []string {
+	return slices.DeleteFunc(u.Names(), func(name string) bool { return u.static[name] })
+}
+
 // Services are the units to restart on an upgrade, templates as a pattern for
 // their instances.
 func (u Units) Services() []string {
 	var services []string
-	for _, name := range u.Names() {
+	for _, name := range u.Switched() {
 		if strings.HasSuffix(name, ".service") {
 			services = append(services, strings.Replace(name, "@.service", "@*.service", 1))
 		}
@@ -48,7 +56,7 @@ func (u Units) Services() []string {
 }
 
 func loadUnits(dir, name string) (Units, error) {
-	u := Units{name: name}
+	u := Units{name: name, static: map[string]bool{}}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return Units{}, fmt.Errorf("reading the units of %s: %w", name, err)
@@ -65,6 +73,10 @@ func (u *Units) add(file string, entry fs.DirEntry) (err error) {
 	switch name := entry.Name(); {
 	case name == "drop-ins" && entry.IsDir():
 		u.dropIns, err = tree(file, "")
+	case strings.HasSuffix(name, ".service.d") && entry.IsDir():
+		var own []Entry
+		own, err = tree(file, unitDir+name)
+		u.own = append(u.own, own...)
 	case !entry.Type().IsRegular():
 		err = fmt.Errorf("%s is not a regular file", file)
 	case name == "sysusers.conf":
@@ -75,10 +87,24 @@ func (u *Units) add(file string, entry fs.DirEntry) (err error) {
 		u.Preset = file
 	case strings.HasSuffix(name, ".service"), strings.HasSuffix(name, ".target"):
 		u.Files = append(u.Files, file)
+		err = u.readUnit(file)
 	default:
-		err = fmt.Errorf("%s: not a service, a target, sysusers.conf, tmpfiles.conf, preset or drop-ins", file)
+		err = fmt.Errorf("%s: not a service, its drop-ins (NAME.service.d), a target, sysusers.conf, tmpfiles.conf, preset or drop-ins", file)
 	}
 	return err
+}
+
+// unitDir is where unit files are installed.
+const unitDir = "/usr/lib/systemd/system/"
+
+// readUnit finds out whether the unit can be enabled.
+func (u *Units) readUnit(file string) error {
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("reading a unit: %w", err)
+	}
+	u.static[filepath.Base(file)] = !slices.Contains(strings.Split(string(content), "\n"), "[Install]")
+	return nil
 }
 
 // checkPreset makes sure that every unit is off by default: what no preset
@@ -92,7 +118,7 @@ func (u Units) checkPreset() error {
 		return fmt.Errorf("reading presets: %w", err)
 	}
 	lines := strings.Split(string(content), "\n")
-	for _, name := range u.Names() {
+	for _, name := range u.Switched() {
 		if !slices.Contains(lines, "disable "+name) {
 			return fmt.Errorf("%s has no line \"disable %s\"", u.Preset, name)
 		}
@@ -141,7 +167,10 @@ func (u Units) entries(examplesDir string) []Entry {
 	file := func(path, from string) Entry { return Entry{Path: path, Kind: File, Mode: 0o644, From: from} }
 	var entries []Entry
 	for _, unit := range u.Files {
-		entries = append(entries, file("/usr/lib/systemd/system/"+filepath.Base(unit), unit))
+		entries = append(entries, file(unitDir+filepath.Base(unit), unit))
+	}
+	for _, entry := range u.own {
+		entries = append(entries, file(entry.Path, entry.From))
 	}
 	for path, from := range map[string]string{
 		"/usr/lib/systemd/system-preset/95-" + u.name + ".preset": u.Preset,

@@ -43,6 +43,11 @@ type stage struct {
 	signed    string
 }
 
+// formerRelease is the packaging of the versions to upgrade from, the one before
+// state had a folder for each unit: tests/former has what it had in the place of
+// today's.
+const formerRelease = 1
+
 // mainRepository is the folder of the repository that nobody has broken.
 const mainRepository = "www"
 
@@ -122,7 +127,7 @@ func (s *stage) publish(ctx context.Context) error {
 			return fmt.Errorf("building %s, to upgrade from: %w", earlier, err)
 		}
 		s.published = append(s.published, made...)
-		s.versions = append(s.versions, fmt.Sprintf("%s-%d", earlier, source.Release))
+		s.versions = append(s.versions, fmt.Sprintf("%s-%d", earlier, formerRelease))
 	}
 	s.versions = append(s.versions, fmt.Sprintf("%s-%d", s.result.Tree.Label(), source.Release))
 	return s.publishIn(ctx, mainRepository, s.published)
@@ -138,7 +143,7 @@ func (s *stage) publishIn(ctx context.Context, name string, files []string) erro
 
 // earlier builds a version to upgrade from, and signs it.
 func (s *stage) earlier(ctx context.Context, number string, first bool) ([]string, error) {
-	p, options, err := s.earlierBuild(ctx, s.options, number, first, s.folder("definitions"))
+	p, options, err := s.earlierBuild(ctx, s.options, number, first, s.folder("definitions-"+number))
 	if err != nil {
 		return nil, err
 	}
@@ -159,7 +164,7 @@ func (s Suite) Earlier(ctx context.Context, o pipeline.Options) error {
 	}
 	defer os.RemoveAll(definitions)
 	for i, number := range s.leading(ctx, source, cmp.Or(o.Version, source.Version)) {
-		p, options, err := s.earlierBuild(ctx, o, number, i == 0, definitions)
+		p, options, err := s.earlierBuild(ctx, o, number, i == 0, filepath.Join(definitions, number))
 		if err != nil {
 			return err
 		}
@@ -178,18 +183,39 @@ func (s Suite) earlierBuild(ctx context.Context, o pipeline.Options, number stri
 	p.Dist = artifact.Dist(filepath.Join(string(p.Dist), ".earlier"))
 	// Other machines built the version under test only.
 	o.Version, o.Formats, o.Prebuilt = number, []string{string(distro.Deb), string(distro.RPM)}, ""
-	if !first {
-		return p, o, nil
-	}
 	p.Root = definitions
-	return p, o, s.olderDefinitions(ctx, definitions)
+	if err := s.formerDefinitions(ctx, definitions); err != nil {
+		return p, o, err
+	}
+	if first {
+		return p, o, olderDefaults(definitions)
+	}
+	return p, o, nil
 }
 
-// olderDefinitions makes definitions with one more line in each configuration.
-func (s Suite) olderDefinitions(ctx context.Context, root string) error {
+// formerDefinitions makes definitions of the former packaging: its services, and
+// nothing that moves state.
+func (s Suite) formerDefinitions(ctx context.Context, root string) error {
 	if err := s.copyDefinitions(ctx, root); err != nil {
 		return err
 	}
+	services, err := filepath.Glob(filepath.Join(root, "units", "*", "*.service*"))
+	if err != nil {
+		return err
+	}
+	for _, service := range services {
+		err = errors.Join(err, os.RemoveAll(service))
+	}
+	err = errors.Join(err, s.command(ctx, "cp", "-r", filepath.Join(s.Root, "tests", "former", "units"), root),
+		alter(filepath.Join(root, "srpm", pipeline.SourceName, "source.yaml"), `(?m)^release: .*`, fmt.Sprintf("release: %d", formerRelease)))
+	for _, name := range []string{"spire-server", "spire-agent"} {
+		err = errors.Join(err, alter(filepath.Join(root, "packages", name, "package.yaml"), `(?m)^state: .*\n`, ""))
+	}
+	return err
+}
+
+// olderDefaults puts one more line into each configuration.
+func olderDefaults(root string) error {
 	files, err := filepath.Glob(filepath.Join(root, "packages", "*", "*.conf"))
 	if err != nil || len(files) == 0 {
 		return errors.Join(err, errors.New("the packages have no configuration"))
@@ -343,7 +369,9 @@ func (s *stage) hostOf(ctx context.Context, repository string) (*distro.Host, er
 	host.Web = filepath.Join(own, "web")
 	pastes := filepath.Join(own, "pastes")
 	host.Folders = map[string]string{"expected": s.folder("expected"), "pastes": pastes}
-	host.Vars = []string{"VERSIONS=" + strings.Join(s.versions, " "), "URL=" + distro.WebURL}
+	// How often the scenario state kills a move: as often as it says by itself,
+	// unless somebody wants to be sure.
+	host.Vars = []string{"VERSIONS=" + strings.Join(s.versions, " "), "URL=" + distro.WebURL, "KILLS=" + os.Getenv("SPIRE_TEST_KILLS")}
 	if err := writePastes(filepath.Join(s.folder(repository), "index.html"), pastes); err != nil {
 		return nil, fmt.Errorf("reading the front page: %w", err)
 	}

@@ -74,11 +74,34 @@ func TestLeading(t *testing.T) {
 
 // What other machines built is the version under test only.
 func TestEarlierBuild(t *testing.T) {
-	s := Suite{Root: checkout, Pipeline: pipeline.Pipeline{Root: checkout, Dist: artifact.Dist(t.TempDir())}}
+	here, err := filepath.Abs(checkout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := Suite{Root: here, Log: t.Output(), Pipeline: pipeline.Pipeline{Root: here, Dist: artifact.Dist(t.TempDir())}}
 	under := pipeline.Options{Version: "1.13.3", Arches: []string{"arm64"}, Prebuilt: "elsewhere"}
-	p, o, err := s.earlierBuild(t.Context(), under, "1.12.2", false, "")
-	if err != nil || o.Version != "1.12.2" || o.Prebuilt != "" || !slices.Equal(o.Arches, under.Arches) || p.Root != checkout || p.Dist == s.Pipeline.Dist {
+	root := t.TempDir()
+	p, o, err := s.earlierBuild(t.Context(), under, "1.12.2", false, root)
+	if err != nil || o.Version != "1.12.2" || o.Prebuilt != "" || !slices.Equal(o.Arches, under.Arches) || p.Root != root || p.Dist == s.Pipeline.Dist {
 		t.Errorf("%v: %+v, %+v", err, p, o)
+	}
+	source, err := pkgdef.LoadSource(root, pipeline.SourceName)
+	if err != nil || source.Release != formerRelease {
+		t.Errorf("its packaging is %d, want %d: %v", source.Release, formerRelease, err)
+	}
+	packages, err := pkgdef.Load(root)
+	if err != nil || len(packages) == 0 {
+		t.Fatal(err)
+	}
+	for _, p := range packages {
+		for _, unit := range p.Units.Names() {
+			if strings.Contains(unit, "state") || len(p.Units.Names()) != len(p.Units.Switched()) {
+				t.Errorf("its %s moves state: %q", p.Name, p.Units.Names())
+			}
+		}
+		if p.Scriptlets("1.12.2").State != "" {
+			t.Errorf("the scriptlets of its %s move state", p.Name)
+		}
 	}
 }
 

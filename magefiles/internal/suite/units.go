@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
@@ -24,6 +25,8 @@ func (s Suite) units(ctx context.Context, tally *Tally) error {
 	if err != nil {
 		return err
 	}
+	start := time.Now()
+	tally.Count("folders of the units", pkgdef.CheckFolders(packages), time.Since(start))
 	root, err := unitRoot(packages)
 	if err != nil {
 		return err
@@ -46,18 +49,22 @@ func unitRoot(packages []pkgdef.Package) (string, error) {
 		return "", err
 	}
 	units := filepath.Join(root, "usr/lib/systemd/system")
-	bin := filepath.Join(root, "usr/bin")
-	err = errors.Join(os.MkdirAll(units, 0o755), os.MkdirAll(bin, 0o755), os.Symlink("usr/bin", filepath.Join(root, "bin")))
-	programs := []string{"sh"}
+	err = errors.Join(os.MkdirAll(units, 0o755), os.Symlink("usr/bin", filepath.Join(root, "bin")))
+	programs := []string{"/usr/bin/sh"}
 	for _, p := range packages {
-		programs = append(programs, p.Binary())
-		for _, file := range p.Units.Files {
-			content, readErr := os.ReadFile(file)
-			err = errors.Join(err, readErr, os.WriteFile(filepath.Join(units, filepath.Base(file)), content, 0o644))
+		programs = append(programs, "/usr/bin/"+p.Binary())
+		for _, entry := range p.Fixed {
+			switch {
+			case strings.HasPrefix(entry.Path, "/usr/lib/systemd/system/"):
+				content, readErr := os.ReadFile(entry.From)
+				err = errors.Join(err, readErr, artifact.WriteBytes(filepath.Join(root, entry.Path), 0o644, content))
+			case entry.Mode&0o111 != 0:
+				programs = append(programs, entry.Path)
+			}
 		}
 	}
 	for _, program := range programs {
-		err = errors.Join(err, os.WriteFile(filepath.Join(bin, program), []byte("#!/bin/sh\n"), 0o755))
+		err = errors.Join(err, artifact.WriteBytes(filepath.Join(root, program), 0o755, []byte("#!/bin/sh\n")))
 	}
 	// Units that every system has, and ours name.
 	for _, other := range []string{"basic.target", "shutdown.target", "sysinit.target", "multi-user.target", "network-online.target", "time-sync.target", "umount.target", "system.slice", "-.slice", "-.mount", "dbus.socket", "systemd-journald.socket", "tmp.mount"} {

@@ -12,6 +12,7 @@
 #   PATIENCE  how many times longer than usual things may take
 #   PHASE     1, and one more after each reboot that the scenario asked for
 #   URL       where the signed repository is
+#   KILLS     how often the scenario state kills a move; empty for its own number
 #   VERSIONS  what it has, oldest first; the last is the one under test
 # and with these folders in $TOP:
 #   pastes/setup-$CLIENT, pastes/install-$CLIENT   the front page's lines

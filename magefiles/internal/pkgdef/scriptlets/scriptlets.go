@@ -26,11 +26,14 @@ type Data struct {
 	SysusersLines []SysusersLine // what it says
 	Tmpfiles      bool           // /usr/lib/tmpfiles.d/NAME.conf is there
 
-	Units    []string // every unit file, templates and targets too
+	Units    []string // all that can be enabled, templates and targets too
 	Services []string // what an upgrade restarts; templates as spire-server@*.service
 
 	// Helped leaves users and units to what debhelper puts in place of its token.
 	Helped bool
+
+	// State is the argument of /usr/libexec/NAME/state; empty if there is none.
+	State string
 
 	Config []string // configuration files, which the admin may edit
 	Purge  []string // directories that go with a purge; below /run with an rpm's erasure too
@@ -95,6 +98,7 @@ var functions = template.FuncMap{
 	"globs":      func(units []string) []string { return each(units, instances) },
 	"parents":    parents,
 	"runtime":    runtime,
+	"state":      state,
 	"sysusers":   sysusers,
 	"fallback":   fallback,
 }
@@ -156,6 +160,10 @@ func runtime(dirs []string) []string {
 	return slices.DeleteFunc(slices.Clone(dirs), func(d string) bool { return !strings.HasPrefix(d, "/run/") })
 }
 
+func state(dirs []string) []string {
+	return slices.DeleteFunc(slices.Clone(dirs), func(d string) bool { return strings.HasPrefix(d, "/run/") })
+}
+
 // sysusers writes l as sysusers.d has it.
 func sysusers(l SysusersLine) string {
 	field := func(s string) string {
@@ -199,6 +207,7 @@ var (
 	version     = regexp.MustCompile(`^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)([-~+][A-Za-z0-9.~+-]+)?$`)
 	unitFile    = regexp.MustCompile(`^[A-Za-z0-9:_.-]+@?\.(service|socket|target|timer|path|mount)$`)
 	unitGlob    = regexp.MustCompile(`^[A-Za-z0-9:_.-]+(@\*)?\.(service|socket|target|timer|path|mount)$`)
+	stateName   = regexp.MustCompile(`^[a-z]*$`)
 	userName    = regexp.MustCompile(`^[a-z_][a-z0-9_-]*$`)
 	userID      = regexp.MustCompile(`^(-|[0-9]+)?$`)
 	configFile  = regexp.MustCompile(`^/etc(/[A-Za-z0-9_+-][A-Za-z0-9_.+-]*)+$`)
@@ -223,6 +232,7 @@ func (d Data) validate() error {
 	checkAll("unit", d.Units, unitFile)
 	checkAll("service to restart", d.Services, unitGlob)
 	checkAll("configuration file", d.Config, configFile)
+	check("folder of the state", d.State, stateName)
 	checkAll("directory to purge", d.Purge, directory)
 	checkAll("directory to keep", d.Keep, directory)
 	for _, l := range d.SysusersLines {

@@ -22,6 +22,7 @@ func everything() Data {
 		SysusersLines: []SysusersLine{{"u", "spire-server", "-", "SPIRE Server", "/var/lib/spire/server", "/usr/sbin/nologin"}},
 		Units:         []string{"spire-server.service", "spire-server.target", "spire-server@.service"},
 		Services:      []string{"spire-server.service", "spire-server@*.service"},
+		State:         "server",
 		Purge:         []string{"/run/spire/server", "/var/log/spire/server"},
 		Keep:          []string{"/var/lib/spire/server"},
 		Config:        []string{"/etc/spire/server/server.conf"},
@@ -406,7 +407,7 @@ func TestDebPurge(t *testing.T) {
 		h.link("/etc/systemd/system/spire-server@.service", wants+"spire-server@own.service")
 		h.link("/usr/lib/systemd/system/spire-server-other.service", wants+"spire-server-other.service")
 
-		if _, said, status := h.run(script, "remove"); status != 0 || said != "" || !h.has(wants+"spire-server@main.service") || !h.has("run/spire") {
+		if _, said, status := h.run(script, "remove"); status != 0 || said != "" || !h.has(wants+"spire-server@main.service") || h.has("run/spire") || !h.has("var/log/spire") {
 			t.Errorf("remove: status %d, said %q, or it removed what only a purge may", status, said)
 		}
 		for range 3 {
@@ -443,6 +444,31 @@ func TestDebPurge(t *testing.T) {
 			t.Errorf("purge of an empty state: status %d, said %q, or the directory is left", status, said)
 		}
 	})
+}
+
+// Only where another version is in place already, the state may have to move.
+func TestStateSettles(t *testing.T) {
+	for format, calls := range map[string]map[string]string{
+		"deb": {"postrm upgrade 1.12.2-1": "state server settle", "postrm failed-upgrade 1.12.2-1": "", "postrm abort-upgrade 1.12.2-1": ""},
+		"rpm": {"preun 1": "state server settle"},
+	} {
+		scripts := rendered(t, format, everything())
+		former := everything()
+		former.State = ""
+		formers := rendered(t, format, former)
+		onEachShell(t, func(t *testing.T, h *host) {
+			h.file("usr/libexec/spire-server/state", "#!/bin/sh\necho \"state $*\" >>\"$LOG\"\nexit 1\n")
+			for call, want := range calls {
+				args := words(call)
+				if got, said, status := h.run(scripts[args[0]], args[1:]...); status != 0 || said != "" || got != want {
+					t.Errorf("%s: calls %q, want %q; status %d, said %q", call, got, want, status, said)
+				}
+				if got, _, status := h.run(formers[args[0]], args[1:]...); status != 0 || got != "" {
+					t.Errorf("%s without state: calls %q, status %d", call, got, status)
+				}
+			}
+		})
+	}
 }
 
 func TestDebFailures(t *testing.T) {

@@ -1,0 +1,77 @@
+package pkgdef
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// unitFiles are packages with units of the given texts, by their names.
+func unitFiles(t *testing.T, units map[string]string) []Package {
+	t.Helper()
+	dir := t.TempDir()
+	var p Package
+	for name, text := range units {
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p.Units.Files = append(p.Units.Files, file)
+	}
+	return []Package{p}
+}
+
+func TestCheckFolders(t *testing.T) {
+	for name, c := range map[string]struct {
+		units map[string]string
+		want  []string // in the error; none for units that are right
+	}{
+		"leaves":            {map[string]string{"a.service": "StateDirectory=x/+default\n", "a@.service": "StateDirectory=x/%i\n"}, nil},
+		"its own":           {map[string]string{"a.service": "RuntimeDirectory=x x/y\n"}, nil},
+		"names that extend": {map[string]string{"a.service": "StateDirectory=x\n", "b.service": "StateDirectory=xy\n"}, nil},
+		"other roots":       {map[string]string{"a.service": "StateDirectory=x\n", "b.service": "RuntimeDirectory=x/y\n"}, nil},
+		"below":             {map[string]string{"a.service": "StateDirectory=x\n", "a@.service": "StateDirectory=x/%i\n"}, []string{"/var/lib/x/%i of a@.service", "/var/lib/x of a.service"}},
+		"the same":          {map[string]string{"a.service": "LogsDirectory=x\n", "b.service": "LogsDirectory=x\n"}, []string{"/var/log/x"}},
+		"an instance's":     {map[string]string{"a.service": "CacheDirectory=x/main\n", "a@.service": "CacheDirectory=x/%i\n"}, []string{"/var/cache/x/main"}},
+		"below an instance": {map[string]string{"a.service": "ConfigurationDirectory=x/main/y\n", "a@.service": "ConfigurationDirectory=x/%i\n"}, []string{"/etc/x/main/y"}},
+		"second of a line":  {map[string]string{"a.service": "RuntimeDirectory=v w\n", "b.service": "RuntimeDirectory=w/x\n"}, []string{"/run/w/x of b.service", "/run/w of a.service"}},
+		"shown to it":       {map[string]string{"a.service": "BindPaths=-/var/lib/x:/var/lib/y\n", "a@.service": "StateDirectory=x/%i\n"}, []string{"/var/lib/x/%i of a@.service"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := CheckFolders(unitFiles(t, c.units))
+			if (err == nil) != (c.want == nil) {
+				t.Fatalf("error %v, want %q", err, c.want)
+			}
+			for _, want := range c.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("the error does not say %q:\n%v", want, err)
+				}
+			}
+		})
+	}
+}
+
+// The real units are right; those of the first packaging were not.
+func TestRealFolders(t *testing.T) {
+	packages, err := Load(checkout)
+	if err == nil {
+		err = CheckFolders(packages)
+	}
+	if err != nil {
+		t.Error(err)
+	}
+	for i, p := range packages {
+		files, err := filepath.Glob(filepath.Join(checkout, "tests", "former", "units", p.Name, "*.service"))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s has no former units: %v", p.Name, err)
+		}
+		packages[i].Units.Files = files
+	}
+	err = CheckFolders(packages)
+	for _, want := range []string{"/var/lib/spire/server/%i of spire-server@.service is or is below /var/lib/spire/server of spire-server.service", "/var/lib/spire/agent/%i of spire-agent@.service"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("of the former units it is not said that %s: %v", want, err)
+		}
+	}
+}
