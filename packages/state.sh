@@ -316,7 +316,8 @@ arrange_former() {
 warn() {
   [ -d "$place" ] && [ "$(owner "$place")" -ne 0 ] || return 0
   for folder in "$place"/*; do
-    real "$folder" && configured "${folder##*/}" || continue
+    real "$folder" || continue
+    configured "${folder##*/}" || continue
     echo "$named belongs to a service, by a unit of this host's own: its user can become root when spire-$role@${folder##*/} starts. See spire-$role(1)" >&2
     return
   done
