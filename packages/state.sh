@@ -315,8 +315,12 @@ arrange_former() {
 # warn: instances below a folder that is not root's.
 warn() {
   [ -d "$place" ] && [ "$(owner "$place")" -ne 0 ] || return 0
-  [ -n "$(running "spire-$role@*.service")" ] || return 0
-  echo "$named belongs to a service, by a unit of this host's own: its user can become root when spire-$role@ starts. See spire-$role(1)" >&2
+  for folder in "$place"/*; do
+    real "$folder" || continue
+    configured "${folder##*/}" || continue
+    echo "$named belongs to a service, by a unit of this host's own: its user can become root when spire-$role@${folder##*/} starts. See spire-$role(1)" >&2
+    return
+  done
 }
 
 linked='' settling='' instances=''
