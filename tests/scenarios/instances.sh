@@ -25,16 +25,38 @@ configure() {
     done
 }
 
-# start NAME ENVIRONMENT: its server, and its agent, whose token is in that file
-# for as long as it is needed.
+# watch_for WORD, seen: whether anybody has seen the word on a command line since.
+WATCH=$TOP/watch
+watch_for() {
+    install -d -m 0777 "$WATCH"
+    rm -f "$WATCH"/*
+    printf '%s\n' "$1" >"$WATCH/word"
+    # shellcheck disable=SC2016 # for the other shell
+    as_workload sh -c 'cd "$0" && until [ -e stop ]; do
+        if cat /proc/[0-9]*/cmdline 2>/dev/null | grep --text --quiet --fixed-strings --file=word; then : >seen; fi
+        : >looked
+    done' "$WATCH" &
+    soon 10 'somebody looks at all command lines' 0 '' test -e "$WATCH/looked"
+}
+seen() {
+    sleep 1
+    : >"$WATCH/stop"
+    wait
+    [ ! -e "$WATCH/seen" ] || echo seen
+}
+
+# start NAME ENVIRONMENT VARIABLE: its server, and its agent, whose token is in
+# that variable in that file for as long as it is needed.
 start() {
-    systemctl start "spire-server@$1.service"
+    starts "spire-server@$1.service"
     server_at_is_healthy "$1"
     server_at "$1" bundle show >"/etc/spire/agent/$1.crt"
     token_at "$1" "$1.test"
-    (umask 077 && printf 'SPIRE_JOIN_TOKEN=%s\n' "$TOKEN" >"$2")
-    systemctl start "spire-agent@$1.service"
+    (umask 077 && printf '%s=%s\n' "$3" "$TOKEN" >"$2")
+    watch_for "$TOKEN"
+    starts "spire-agent@$1.service"
     agent_at_is_healthy "$1"
+    same "token of agent $1 on a command line" '' "$(seen)"
     rm "$2"
     entry_at "$1" "$1.test" unix:uid:65534
 }
@@ -59,9 +81,10 @@ unwarned 'installing'
 configure a 8082 "$SERVER_A" "$AGENT_A"
 configure b 8083 "$SERVER_B" "$AGENT_B"
 
-systemctl start spire-server.service # as it came
-start a /etc/spire/agent/a/env
-start b /etc/spire/agent/b.env
+starts spire-server.service # as it came
+start a /etc/spire/agent/a/env SPIRE_JOIN_TOKEN # which its configuration names
+sed -i '/join_token =/d' "$AGENT_B"
+start b /etc/spire/agent/b.env JOIN_TOKEN # as in spiffe/spire-examples
 server_is_healthy
 works a
 works b
@@ -83,7 +106,8 @@ gone "$SERVER_SOCKET"
 works b
 
 # And back: it is the one from before, which needs no token.
-systemctl start spire-server@a.service spire-agent@a.service
+starts spire-server@a.service
+starts spire-agent@a.service
 server_at_is_healthy a
 agent_at_is_healthy a
 works a

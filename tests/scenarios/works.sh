@@ -14,7 +14,7 @@ DROP_IN=/etc/systemd/system/spire-agent.service.d/unix-discover-path.conf
 
 server_starts() {
     answers 'server configuration' 0 'SPIRE server configuration file is valid.' spire-server validate -config "$SERVER_CONF"
-    systemctl start spire-server
+    starts spire-server
     server_is_healthy
     same "mode of the server's socket directory" 750 "$(stat --format %a "${SERVER_SOCKET%/*}")"
 }
@@ -22,7 +22,7 @@ server_starts() {
 agent_joins() {
     introduce_agent
     set_join_token "$TOKEN"
-    systemctl start spire-agent
+    starts spire-agent
     agent_is_healthy
     same "mode of the agent's socket directory" 755 "$(stat --format %a "${AGENT_SOCKET%/*}")"
     one_agent_is_attested
@@ -70,7 +70,7 @@ both_restart() {
 
 oidc_provider_has_the_key() {
     oidc_entry
-    systemctl start spiffe-oidc-discovery-provider
+    starts spiffe-oidc-discovery-provider
     soon 30 "OIDC keys with the JWT's kid" 0 "$KID" oidc_keys
 }
 
@@ -153,7 +153,7 @@ after_the_reboot() {
     one_agent_is_attested
     workload_gets_its_svid
     known_by_its_program
-    systemctl start spiffe-oidc-discovery-provider
+    starts spiffe-oidc-discovery-provider
     soon 30 "OIDC keys with a kid" 0 '"kid"' oidc_keys
 
     # shellcheck disable=SC2086 # a list

@@ -55,11 +55,11 @@ var faults = []fault{
 		definitions: func(root string) error { return os.Remove(filepath.Join(root, "packages", planted, plantedDocs)) },
 	},
 	{
-		name: "unit that does not start", place: debPlace, scenario: "works", words: `OIDC keys`,
+		name: "unit that does not start", place: debPlace, scenario: "works", words: `starting spiffe-oidc-discovery-provider`,
 		deb: func(root string) error { return alter(unitIn(root), `(?m)^ExecStart=.*`, "ExecStart=/bin/false") },
 	},
 	{
-		name: "unit that does not start", place: rpmPlace, scenario: "works", words: `OIDC keys`,
+		name: "unit that does not start", place: rpmPlace, scenario: "works", words: `starting spiffe-oidc-discovery-provider`,
 		definitions: func(root string) error {
 			return alter(filepath.Join(root, "units", planted, plantedUnit), `(?m)^ExecStart=.*`, "ExecStart=/bin/false")
 		},

@@ -375,6 +375,9 @@ func (s *stage) hostOf(ctx context.Context, repository string) (*distro.Host, er
 	if err := writePastes(filepath.Join(s.folder(repository), "index.html"), pastes); err != nil {
 		return nil, fmt.Errorf("reading the front page: %w", err)
 	}
+	if err := s.writeTenMinutes(pastes); err != nil {
+		return nil, fmt.Errorf("reading the README: %w", err)
+	}
 	return host, s.serve(ctx, s.folder(repository), host.Web)
 }
 

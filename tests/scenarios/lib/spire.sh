@@ -16,8 +16,25 @@ unset_join_token() {
     same 'join_token lines set' 0 "$(grep -Ec '^[[:space:]]*join_token[[:space:]]*=' "$AGENT_CONF" || :)"
 }
 
-server_is_healthy() { soon 15 'server is healthy' 0 'Server is healthy.' spire-server healthcheck; }
-agent_is_healthy() { soon 15 'agent is healthy' 0 'Agent is healthy.' spire-agent healthcheck; }
+# ready NAME WHAT CODE TEXT COMMAND...: answers, at once: what was started is ready.
+# A version of the package before the one under test may need its time.
+ready() {
+    name=$1
+    shift
+    case $(pkg_installed "$name") in
+    "$VERSION") answers "$@" ;;
+    *) soon 15 "$@" ;;
+    esac
+}
+server_is_healthy() { ready spire-server 'server is healthy' 0 'Server is healthy.' spire-server healthcheck; }
+agent_is_healthy() { ready spire-agent 'agent is healthy' 0 'Agent is healthy.' spire-agent healthcheck; }
+
+# starts UNIT...: or says what the unit waited for.
+starts() {
+    quietly systemctl start "$@"
+    [ "$CODE" -eq 0 ] || fail "starting $*, expected exit code 0, got $CODE: $(systemctl show --property=StatusText --value "$@")"
+    ok "$* started"
+}
 
 # new_token: in $TOKEN, for the node alias that entries have as their parent.
 new_token() {
@@ -56,11 +73,12 @@ workload_gets_its_svid() {
 # bring_up: server and agent, enabled, with one entry. The token goes into the
 # agent's environment file, and the file away when it has done its work.
 bring_up() {
-    systemctl enable --now spire-server.service
+    systemctl enable spire-server.service spire-agent.service
+    starts spire-server.service
     server_is_healthy
     introduce_agent
     (umask 077 && printf 'SPIRE_JOIN_TOKEN=%s\n' "$TOKEN" >"$AGENT_ENV")
-    systemctl enable --now spire-agent.service
+    starts spire-agent.service
     agent_is_healthy
     rm "$AGENT_ENV"
     new_entry web unix:uid:65534

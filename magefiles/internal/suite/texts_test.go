@@ -1,0 +1,115 @@
+package suite
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// root is the project's.
+const root = "../../.."
+
+func text(t *testing.T, path string) string {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(root, path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
+}
+
+// TestTenMinutes: what is tested as README has it is what the man page has.
+func TestTenMinutes(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := (Suite{Root: root}).writeTenMinutes(dir); err != nil {
+		t.Fatal(err)
+	}
+	block, err := os.ReadFile(filepath.Join(dir, tenMinutes))
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := fencedBlock(text(t, "packages/spire-server/man.md"), "spire-server validate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if page != string(block) {
+		t.Errorf("spire-server's man page:\n%sREADME:\n%s", page, block)
+	}
+	agents, err := fencedBlock(text(t, "packages/spire-agent/man.md"), "spire-server bundle show")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(agents) {
+		if !strings.Contains(string(block), line) && !strings.HasPrefix(line, "spire-agent validate") {
+			t.Errorf("spire-agent's man page has a line that README does not: %s", line)
+		}
+	}
+}
+
+func TestFencedBlock(t *testing.T) {
+	t.Parallel()
+	for name, text := range map[string]string{
+		"none":      "text\n",
+		"another":   "text\n```\nls\n```\nmake\n\n```\nls\n```\n",
+		"not first": "```\nls\nmake\n```\n",
+	} {
+		if block, err := fencedBlock(text, "make"); err == nil {
+			t.Errorf("%s: %q", name, block)
+		}
+	}
+	if block, err := fencedBlock("```\nls\n```\n\n```\nmake all\nls\n```\n", "make"); err != nil || block != "make all\nls\n" {
+		t.Errorf("%q, %v", block, err)
+	}
+}
+
+// toSecrets is a command that makes a file with secrets in it, or the start of
+// one: what is before it on the same command line counts.
+var toSecrets = regexp.MustCompile(`(?m)^.*>+ *\S*(\.env|/env|token)\b.*$`)
+
+// TestSecretsAreWrittenClosed: no text tells anybody to write a secret into a file
+// that others can read, whatever the umask.
+func TestSecretsAreWrittenClosed(t *testing.T) {
+	t.Parallel()
+	found := 0
+	for _, path := range texts(t) {
+		// Lines that a backslash, a pipe or an open bracket continue are one.
+		content := regexp.MustCompile(`(\\|\|)\n\s*`).ReplaceAllString(text(t, path), " ")
+		for _, line := range toSecrets.FindAllString(content, -1) {
+			found++
+			if !strings.Contains(line, "(umask 077; ") && !strings.Contains(line, "(umask 077 && ") {
+				t.Errorf("%s: %s", path, strings.TrimSpace(line))
+			}
+		}
+		if strings.Contains(content, "-joinToken ") || strings.Contains(content, "-joinToken\"") {
+			t.Errorf("%s has a token as an argument, which everybody can read", path)
+		}
+	}
+	if found < 4 {
+		t.Errorf("found only %d places that write a secret", found)
+	}
+}
+
+// texts are those that people or systemd follow.
+func texts(t *testing.T) []string {
+	t.Helper()
+	paths := []string{"README.md"}
+	for _, dir := range []string{"packages", "units"} {
+		err := filepath.WalkDir(filepath.Join(root, dir), func(path string, entry fs.DirEntry, err error) error {
+			if err == nil && entry.Type().IsRegular() {
+				relative, _ := filepath.Rel(root, path)
+				paths = append(paths, relative)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	slices.Sort(paths)
+	return paths
+}
