@@ -24,12 +24,16 @@ type Units struct {
 
 	name    string
 	dropIns []Entry
+	shared  []string // paths of the units that other packages bring too
+	extends []Entry  // drop-ins that are in force, by their places below the units
 }
 
 // Names are the unit files' names.
-func (u Units) Names() []string {
+func (u Units) Names() []string { return bases(u.Files) }
+
+func bases(files []string) []string {
 	var names []string
-	for _, file := range u.Files {
+	for _, file := range files {
 		names = append(names, filepath.Base(file))
 	}
 	return names
@@ -47,8 +51,14 @@ func (u Units) Services() []string {
 	return services
 }
 
-func loadUnits(dir, name string) (Units, error) {
-	u := Units{name: name}
+func loadUnits(units, name string, shared []string) (Units, error) {
+	u, dir := Units{name: name}, filepath.Join(units, name)
+	for _, unit := range shared {
+		if err := checkFile(units, unit); err != nil {
+			return Units{}, fmt.Errorf("reading what %s shares: %w", name, err)
+		}
+		u.shared = append(u.shared, filepath.Join(units, unit))
+	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return Units{}, fmt.Errorf("reading the units of %s: %w", name, err)
@@ -65,6 +75,10 @@ func (u *Units) add(file string, entry fs.DirEntry) (err error) {
 	switch name := entry.Name(); {
 	case name == "drop-ins" && entry.IsDir():
 		u.dropIns, err = tree(file, "")
+	case strings.HasSuffix(name, ".service.d") && entry.IsDir():
+		var files []Entry
+		files, err = tree(file, "/"+name)
+		u.extends = append(u.extends, files...)
 	case !entry.Type().IsRegular():
 		err = fmt.Errorf("%s is not a regular file", file)
 	case name == "sysusers.conf":
@@ -76,7 +90,7 @@ func (u *Units) add(file string, entry fs.DirEntry) (err error) {
 	case strings.HasSuffix(name, ".service"), strings.HasSuffix(name, ".target"):
 		u.Files = append(u.Files, file)
 	default:
-		err = fmt.Errorf("%s: not a service, a target, sysusers.conf, tmpfiles.conf, preset or drop-ins", file)
+		err = fmt.Errorf("%s: not a service, a folder of its drop-ins, a target, sysusers.conf, tmpfiles.conf, preset or drop-ins", file)
 	}
 	return err
 }
@@ -92,7 +106,7 @@ func (u Units) checkPreset() error {
 		return fmt.Errorf("reading presets: %w", err)
 	}
 	lines := strings.Split(string(content), "\n")
-	for _, name := range u.Names() {
+	for _, name := range append(u.Names(), bases(u.shared)...) {
 		if !slices.Contains(lines, "disable "+name) {
 			return fmt.Errorf("%s has no line \"disable %s\"", u.Preset, name)
 		}
@@ -136,13 +150,44 @@ func parseUser(line string) (scriptlets.SysusersLine, error) {
 	return scriptlets.SysusersLine{Type: first[0], Name: first[1], ID: first[2], Gecos: gecos, Home: last[0], Shell: last[1]}, nil
 }
 
+// unitDir is where units are installed.
+const unitDir = "/usr/lib/systemd/system"
+
+// sharedEntries are the units that other packages bring too. rpm lets several
+// packages have a file, if it is the same. dpkg does not: a deb has it elsewhere,
+// and its scriptlets put it in its place.
+func (u Units) sharedEntries(format string) []Entry {
+	dir := unitDir
+	if format == Deb {
+		dir = scriptlets.SharedDir(u.name)
+	}
+	var entries []Entry
+	for _, unit := range u.shared {
+		entries = append(entries, Entry{Path: dir + "/" + filepath.Base(unit), Kind: File, Mode: 0o644, From: unit})
+	}
+	return entries
+}
+
+// Extends are the drop-ins that are in force: where each is, by its place below
+// the units.
+func (u Units) Extends() map[string]string {
+	files := map[string]string{}
+	for _, entry := range u.extends {
+		files[entry.Path] = entry.From
+	}
+	return files
+}
+
+// Shared are the paths of the units that other packages bring too.
+func (u Units) Shared() []string { return u.shared }
+
 // entries are the installed files, drop-ins below the given documentation
 // folder.
 func (u Units) entries(docDir string) []Entry {
 	file := func(path, from string) Entry { return Entry{Path: path, Kind: File, Mode: 0o644, From: from} }
 	var entries []Entry
 	for _, unit := range u.Files {
-		entries = append(entries, file("/usr/lib/systemd/system/"+filepath.Base(unit), unit))
+		entries = append(entries, file(unitDir+"/"+filepath.Base(unit), unit))
 	}
 	for path, from := range map[string]string{
 		"/usr/lib/systemd/system-preset/95-" + u.name + ".preset": u.Preset,
@@ -152,6 +197,9 @@ func (u Units) entries(docDir string) []Entry {
 		if from != "" {
 			entries = append(entries, file(path, from))
 		}
+	}
+	for _, entry := range u.extends {
+		entries = append(entries, file(unitDir+entry.Path, entry.From))
 	}
 	for _, entry := range u.dropIns {
 		entry.Path = docDir + "/examples/drop-ins" + entry.Path

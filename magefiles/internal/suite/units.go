@@ -51,9 +51,14 @@ func unitRoot(packages []pkgdef.Package) (string, error) {
 	programs := []string{"sh"}
 	for _, p := range packages {
 		programs = append(programs, p.Binary())
-		for _, file := range p.Units.Files {
+		files := p.Units.Extends()
+		for _, file := range append(p.Units.Files, p.Units.Shared()...) {
+			files[filepath.Base(file)] = file
+		}
+		for name, file := range files {
 			content, readErr := os.ReadFile(file)
-			err = errors.Join(err, readErr, os.WriteFile(filepath.Join(units, filepath.Base(file)), content, 0o644))
+			place := filepath.Join(units, name)
+			err = errors.Join(err, readErr, os.MkdirAll(filepath.Dir(place), 0o755), os.WriteFile(place, content, 0o644))
 		}
 	}
 	for _, program := range programs {

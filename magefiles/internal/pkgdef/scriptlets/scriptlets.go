@@ -14,7 +14,7 @@ import (
 	"text/template"
 )
 
-//go:embed versions.sh.tmpl deb/*.sh.tmpl rpm/*.sh.tmpl
+//go:embed versions.sh.tmpl tpm.sh.tmpl deb/*.sh.tmpl rpm/*.sh.tmpl
 var templates embed.FS
 
 // Data is what the templates know of a package.
@@ -29,12 +29,21 @@ type Data struct {
 	Units    []string // every unit file, templates and targets too
 	Services []string // what an upgrade restarts; templates as spire-server@*.service
 
+	// Shared are units that other packages have too. In a deb they are in SharedDir,
+	// from where whichever package is there puts them in their place.
+	Shared []string
+	// TPM lets instances that ask for the TPM have it.
+	TPM bool
+
 	// Helped leaves users and units to what debhelper puts in place of its token.
 	Helped bool
 
 	Purge []string // directories that go with a purge; below /run with an rpm's erasure too
 	Keep  []string // directories that even a purge keeps unless they are empty
 }
+
+// SharedDir is where a deb has the units that other packages bring too.
+func SharedDir(name string) string { return "/usr/share/" + name + "/units" }
 
 // SysusersLine is one line of a sysusers.d file. ID is empty or "-" for a
 // number that systemd chooses.
@@ -63,7 +72,7 @@ func Render(format string, data Data) (map[string]string, error) {
 
 func render(name string, data Data) (string, error) {
 	t, err := template.New(path.Base(name)).Funcs(functions).
-		Option("missingkey=error").ParseFS(templates, "versions.sh.tmpl", name)
+		Option("missingkey=error").ParseFS(templates, "versions.sh.tmpl", "tpm.sh.tmpl", name)
 	if err != nil {
 		return "", err
 	}
@@ -85,6 +94,7 @@ var functions = template.FuncMap{
 	"parents":   parents,
 	"runtime":   runtime,
 	"sysusers":  sysusers,
+	"sharedDir": SharedDir,
 	"fallback":  fallback,
 }
 
@@ -209,6 +219,7 @@ func (d Data) validate() error {
 	check("package name", d.Name, packageName)
 	check("version", d.Version, version)
 	checkAll("unit", d.Units, unitFile)
+	checkAll("shared unit", d.Shared, unitFile)
 	checkAll("service to restart", d.Services, unitGlob)
 	checkAll("directory to purge", d.Purge, directory)
 	checkAll("directory to keep", d.Keep, directory)
