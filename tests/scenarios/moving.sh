@@ -1,7 +1,9 @@
 #!/bin/sh
 # Moving over from the packages of spiffe/spire-examples, with an instance of
 # server and agent at work: configuration, state and sockets stay where they are,
-# nothing is done by hand, and nothing runs as root any more.
+# nothing is done by hand, and nothing runs as root any more. What they had besides
+# stays, too: spire.target, SYSTEMD_INSTANCE, their plugins, the TPM for these, and
+# commands that find the instance main by themselves.
 set -eu
 # shellcheck source=lib/common.sh
 . "$(dirname "$0")/lib/common.sh"
@@ -16,6 +18,9 @@ DOMAIN=production.test
 DOMAIN_ENV=/etc/spiffe/default-trust-domain.env
 SERVER_STATE=/var/lib/spire/server/main
 AGENT_STATE=/var/lib/spire/agent/main
+# What their plugin has said, in the state of the instance that has it.
+PLUGIN_SAID=/var/lib/spire/agent/tpm/plugin.said
+TPM_DROP_IN=/etc/systemd/system/spire-agent@tpm.service.d/spire-examples-tpm.conf
 
 # Of what they brought, some is as it came, and some is edited.
 CONFIGURATION="$DOMAIN_ENV /etc/spire/agent/main.env
@@ -23,19 +28,34 @@ CONFIGURATION="$DOMAIN_ENV /etc/spire/agent/main.env
     /etc/spire/agent/default.conf /etc/spire/agent/default.env"
 
 # gets_its_svid: the agent of their default configuration tells workloads apart
-# by their units.
+# by their units. No command names a socket: they find that of main.
 gets_its_svid() {
     soon 20 'SVID for workload.service' 0 "spiffe://$DOMAIN/web" \
-        systemd-run --quiet --wait --pipe --collect --unit=workload.service --uid=65534 \
-        spire-agent api fetch x509 -socketPath "$(agent_socket main)"
+        systemd-run --quiet --wait --pipe --collect --unit=workload.service --uid=65534 spire-agent api fetch x509
+}
+
+# found_without_a_flag: the instance main.
+found_without_a_flag() {
+    answers 'server main without a flag' 0 'Server is healthy.' spire-server healthcheck
+    answers 'agent main without a flag' 0 'Agent is healthy.' spire-agent healthcheck
+    same 'its bundle' "$(server_at main bundle show | sha256sum)" "$(spire-server bundle show | sha256sum)"
+}
+
+# plugin_said WHAT: a plugin from their place runs, and has the TPM. It is enough to
+# look at that: it is no plugin that the agent could go on with.
+plugin_said() {
+    soon 20 "their plugin" 0 "$1" cat $PLUGIN_SAID
+    rm $PLUGIN_SAID
 }
 
 # theirs_at_work: as an admin of theirs sets it up.
 theirs_at_work() {
     sed -i "s/example.org/$DOMAIN/" "$DOMAIN_ENV"
-    echo '# A line of the admin.' >>/etc/spire/server/default.conf
+    # As spiffe/bootc's configuration names files of an instance.
+    # shellcheck disable=SC2016 # for SPIRE to expand
+    sed -i 's|"./datastore.sqlite3"|"./${SYSTEMD_INSTANCE}.sqlite3"|' /etc/spire/server/default.conf
     systemctl daemon-reload
-    systemctl enable spire-server.target spire-agent.target
+    systemctl enable spire.target spire-server.target spire-agent.target
     systemctl enable --now spire-server@main.service
     server_at_is_healthy main
     token_at main "$DOMAIN"
@@ -44,9 +64,24 @@ theirs_at_work() {
     agent_at_is_healthy main
     entry_at main "$DOMAIN" systemd:id:workload.service
     gets_its_svid
+    found_without_a_flag
+    theirs_with_a_tpm
     for part in server agent; do
         same "user of their $part" root "$(stat --format %U "/proc/$(systemctl show --property=MainPID --value "spire-$part@main.service")")"
     done
+}
+
+# theirs_with_a_tpm: an instance whose plugin for node attestation asks for the TPM,
+# as in spiffe/bootc. Any device will do for one.
+theirs_with_a_tpm() {
+    groupadd --force --system tss
+    mknod --mode=0660 /dev/tpmrm0 c 1 3
+    chgrp tss /dev/tpmrm0
+    sed 's|NodeAttestor .*|NodeAttestor "tpm" {\n        plugin_cmd = "/usr/libexec/spire/plugins/agent-nodeattestor-tpmdirect"\n        plugin_checksum = ""|' \
+        /etc/spire/agent/default.conf >/etc/spire/agent/tpm.conf
+    systemctl enable spire-agent@tpm.service
+    systemctl start --no-block spire-agent@tpm.service
+    plugin_said 'root with the TPM'
 }
 
 # digests: of what must stay as it is, a line a file.
@@ -80,9 +115,45 @@ ours_at_work() {
         same "owners of the $part's state" "spire-$part:spire-$part" "$(find "/var/lib/spire/$part/main" -printf '%u:%g\n' | sort -u)"
         unit_is "spire-$part.service" disabled inactive
     done
+    unit_is spire.target enabled active
+    found_without_a_flag
     there "$(server_socket main)" "$(agent_socket main)" /run/spire/agent/sockets/main/private/admin.sock
     gets_its_svid
     same 'failed units' '' "$(systemctl list-units --failed --plain --no-legend)"
+}
+
+# ours_with_a_tpm: the upgrade has said so, and given it.
+ours_with_a_tpm() {
+    same "the drop-in for main, which has no TPM" '' "$(ls /etc/systemd/system/spire-agent@main.service.d 2>/dev/null || :)"
+    there $TPM_DROP_IN
+    plugin_said 'spire-agent with the TPM'
+    systemctl disable --now spire-agent@tpm.service
+    systemctl reset-failed 'spire-agent@tpm.service' 2>/dev/null || :
+}
+
+# spire_target: theirs could be enabled, and ends all that is SPIRE.
+spire_target() {
+    unit_is spire.target enabled active
+    answers 'enabling spire.target' 0 '' systemctl enable spire.target
+    systemctl stop spire.target
+    for part in server agent; do soon 15 "$part main is stopped" 3 inactive systemctl is-active "spire-$part@main.service"; done
+    systemctl start spire.target
+}
+
+# the_default_beside_it: a server as documented comes to where main was found, and
+# what was found there is nobody's but its own.
+the_default_beside_it() {
+    sed -i 's/"8081"/"8099"/' "$SERVER_CONF"
+    systemctl start spire-server.service
+    server_is_healthy
+    same "owner of the default server's socket" 'spire-server socket' "$(stat --format '%U %F' "$SERVER_SOCKET")"
+    [ "$(spire-server bundle show)" != "$(server_at main bundle show)" ] || fail 'the default server, expected its own bundle, got that of main'
+    ok 'the default server is found before main'
+    server_at_is_healthy main
+    systemctl stop spire-server.service spire-server@main.service
+    rm -rf "${SERVER_SOCKET%/*}"
+    systemctl start spire-server@main.service
+    server_at_is_healthy main
 }
 
 # installed SERVER AGENT: the versions of ours, and nothing of theirs.
@@ -101,8 +172,14 @@ before_the_reboot() {
 
     pkg_move
     unwarned "the front page's lines that move over"
+    case $OUTPUT in
+    *'spire-agent@tpm asks for the TPM, and gets it by '*) ok 'there is a word about the TPM' ;;
+    *) fail 'moving over, expected a word about the TPM, got none' ;;
+    esac
     installed "$VERSION" "$VERSION"
     as_they_were "$kept"
+    ours_with_a_tpm
+    spire_target
     ours_at_work
     same 'agents, entries and bundle' "$known" "$(identities)"
     reboot
@@ -112,9 +189,18 @@ before_the_reboot() {
 # ours: left to itself, dnf takes every package that obsoletes spire-common.
 after_the_reboot() {
     ours_at_work
-    [ "$FORMAT" = rpm ] || return 0
-    pkg_remove spire-server spire-agent
-    quietly rpm --install --nosignature "$TOP"/examples/build/RPMS/*/spire-common-* "$TOP"/examples/build/RPMS/*/spire-agent-*
+    the_default_beside_it
+    found_without_a_flag
+    pkg_remove spire-server
+    there /usr/lib/systemd/system/spire.target # which is the agent's, too
+    if [ "$FORMAT" = deb ]; then
+        pkg_purge spire-server spire-agent
+        gone /usr/lib/systemd/system/spire.target "${TPM_DROP_IN%/*}"
+        return 0
+    fi
+    pkg_remove spire-agent
+    gone /usr/lib/systemd/system/spire.target "${TPM_DROP_IN%/*}"
+    quietly rpm --install --nosignature "$TOP"/examples/build/RPMS/*/spire-common-* "$TOP"/examples/build/RPMS/*/"spire-agent-$EXAMPLES_VERSION"-*
     pkg_move
     unwarned "the front page's lines, for an agent alone"
     installed '' "$VERSION"

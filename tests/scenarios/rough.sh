@@ -6,6 +6,8 @@ set -eu
 . "$(dirname "$0")/lib/common.sh"
 # shellcheck source=lib/spire.sh
 . "$(dirname "$0")/lib/spire.sh"
+# shellcheck source=lib/root.sh
+. "$(dirname "$0")/lib/root.sh"
 # shellcheck source=lib/rough-deb.sh
 . "$LIB/rough-$FORMAT.sh"
 
@@ -23,22 +25,11 @@ fetch_files() {
     done
 }
 
-# copied_root: this root in a folder, as one that nothing runs in.
-copied_root() {
-    mkdir "$1"
-    for path in /*; do
-        case $path in
-        /dev | /mnt | /opt | /proc | /run | /sys | /tmp) mkdir "$1$path" ;;
-        *) cp --archive --one-file-system "$path" "$1" ;;
-        esac
-    done
-    mount --rbind /dev "$1/dev"
-    mount --bind /proc "$1/proc"
-}
-
 without_systemd() {
     root=/opt/no-systemd
     copied_root $root
+    mount --rbind /dev $root/dev
+    mount --bind /proc $root/proc
     pkg_put_in $root "$(pkg_file "$FILES" "$VERSION" $SMALL)"
     unwarned "installing in $root from a file"
     pkg_install_in $root

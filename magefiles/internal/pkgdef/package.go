@@ -41,6 +41,12 @@ type Package struct {
 	// State names the folder below /var/lib/spire in which each of the package's
 	// units has a folder of its own. What makes and moves these is installed.
 	State string
+	// Shares are units in the folder units/ itself, which other packages bring
+	// too, each for itself.
+	Shares []string
+	// TPM is whether an instance that another packager's ran as root may ask for
+	// the TPM, which the package's unit then has to let it have.
+	TPM bool
 	// Purge are state folders that a deb's purge removes, Keep those that it
 	// leaves in place, and says so. An rpm has no purge: it removes neither.
 	Purge []string
@@ -116,7 +122,7 @@ func Load(root string) ([]Package, error) {
 		p, err := loadPackage(root, folder.Name())
 		packages, errs = append(packages, p), append(errs, err)
 	}
-	return packages, errors.Join(append(errs, checkUnitFolders(root, programs))...)
+	return packages, errors.Join(append(errs, checkUnitFolders(root, packages))...)
 }
 
 // folders are what is in packages/, by the kind of package.
@@ -138,15 +144,16 @@ func folders(root string) (programs, keyrings []fs.DirEntry, err error) {
 	return programs, keyrings, nil
 }
 
-// checkUnitFolders finds folders of units that no package would ship.
-func checkUnitFolders(root string, packages []fs.DirEntry) error {
+// checkUnitFolders finds units, and folders of them, that no package would ship.
+func checkUnitFolders(root string, packages []Package) error {
 	entries, err := os.ReadDir(filepath.Join(root, "units"))
 	if err != nil {
 		return fmt.Errorf("reading the units: %w", err)
 	}
 	for _, entry := range entries {
-		if !slices.ContainsFunc(packages, func(p fs.DirEntry) bool { return p.Name() == entry.Name() }) {
-			return fmt.Errorf("units/%s belongs to no folder in packages that has a program", entry.Name())
+		name := entry.Name()
+		if !slices.ContainsFunc(packages, func(p Package) bool { return p.Name == name || slices.Contains(p.Shares, name) }) {
+			return fmt.Errorf("units/%s belongs to no folder in packages that has a program", name)
 		}
 	}
 	return nil
@@ -159,17 +166,17 @@ func loadPackage(root, name string) (Package, error) {
 	}
 	p := Package{Name: name, Manual: filepath.Join(dir, "man.md")}
 	if err := decode(filepath.Join(dir, "package.yaml"), &p); err != nil {
-		return Package{}, err
+		return p, err
 	}
 	if err := p.check(dir); err != nil {
-		return Package{}, fmt.Errorf("%s: %w", filepath.Join(dir, "package.yaml"), err)
+		return p, fmt.Errorf("%s: %w", filepath.Join(dir, "package.yaml"), err)
 	}
-	if p.Units, err = loadUnits(filepath.Join(root, "units", name), name); err != nil {
-		return Package{}, err
+	if p.Units, err = loadUnits(filepath.Join(root, "units"), name, p.Shares); err != nil {
+		return p, err
 	}
 	examples, err := tree(filepath.Join(dir, "examples"), p.examplesDir())
 	if err != nil {
-		return Package{}, err
+		return p, err
 	}
 	p.Lintian = filepath.Join(root, "packages", lintianOverrides)
 	p.Fixed = slices.Concat(p.configEntries(dir), p.Units.entries(p.examplesDir()), p.stateEntries(root), examples)
@@ -333,7 +340,7 @@ func (p Package) Scriptlets(version string) scriptlets.Data {
 	return scriptlets.Data{
 		Name: p.Name, Version: version,
 		Sysusers: p.Units.Sysusers != "", SysusersLines: p.Units.Users, Tmpfiles: p.Units.Tmpfiles != "",
-		Units: p.Units.Switched(), Services: p.Units.Services(),
+		Units: p.Units.Switched(), Services: p.Units.Services(), Shared: p.Shares, TPM: p.TPM,
 		State: p.State, Config: p.configPaths(), Purge: p.Purge, Keep: p.Keep,
 	}
 }

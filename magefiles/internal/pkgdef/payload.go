@@ -50,6 +50,7 @@ var shared = map[string]bool{
 // package's own.
 func (p Package) Payload(format, binary string, docs Docs) []Entry {
 	entries := append(slices.Clone(p.Fixed), Entry{Path: "/usr/bin/" + p.Binary(), Kind: File, Mode: 0o755, From: binary})
+	entries = append(entries, p.Units.sharedEntries(format)...)
 	for name, entry := range p.docEntries(format) {
 		entry.From, entry.Mode = filepath.Join(docs.Dir, name), 0o644
 		entries = append(entries, entry)

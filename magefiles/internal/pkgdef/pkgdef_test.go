@@ -124,7 +124,7 @@ func TestNamedPathsAreInstalled(t *testing.T) {
 }
 
 // Two packages must not install the same file: dpkg and rpm would refuse the
-// second.
+// second. Only rpm takes one that is the same in both, such as a shared unit.
 func TestNoCommonFiles(t *testing.T) {
 	packages, err := Load(checkout)
 	if err != nil {
@@ -136,8 +136,13 @@ func TestNoCommonFiles(t *testing.T) {
 	}
 	for _, format := range []string{Deb, RPM} {
 		owner := map[string]string{}
+		from := map[string]string{}
 		take := func(name string, entries []Entry) {
 			for _, entry := range entries {
+				if format == RPM && from[entry.Path] != "" && from[entry.Path] == entry.From {
+					continue
+				}
+				from[entry.Path] = entry.From
 				if other := owner[entry.Path]; other != "" && entry.Kind != Dir && entry.Kind != Ghost {
 					t.Errorf("%s: %s is in %s and %s", format, entry.Path, other, name)
 				}
@@ -252,6 +257,14 @@ func swap(file, from, to string) func(*testing.T, repo) {
 			t.Fatalf("%q is not once in %s", from, file)
 		}
 		r[file] = strings.Replace(r[file], from, to, 1)
+	}
+}
+
+// both makes one change and then the other.
+func both(one, other func(*testing.T, repo)) func(*testing.T, repo) {
+	return func(t *testing.T, r repo) {
+		one(t, r)
+		other(t, r)
 	}
 }
 
@@ -408,6 +421,9 @@ func TestBadPackages(t *testing.T) {
 		"link in examples":           {set("packages/demo/examples/one/key", "-> /etc/shadow"), []string{"packages/demo/examples/one/key", "not a regular file"}},
 		"link in drop-ins":           {set("units/demo/drop-ins/key.conf", "-> /etc/shadow"), []string{"units/demo/drop-ins/key.conf", "not a regular file"}},
 		"units without a package":    {set("units/other/preset", ""), []string{"units/other", "belongs to no folder in packages"}},
+		"unit that nobody shares":    {set("units/all.target", "[Unit]\n"), []string{"units/all.target", "belongs to no folder in packages"}},
+		"shared unit that is none":   {swap("packages/demo/package.yaml", "keep: [", "shares: [all.target]\nkeep: ["), []string{"all.target", "no such file"}},
+		"shared unit not off":        {both(set("units/all.target", "[Unit]\n"), swap("packages/demo/package.yaml", "keep: [", "shares: [all.target]\nkeep: [")), []string{"preset", `no line "disable all.target"`}},
 		"package without units":      {set("packages/other/package.yaml", "x"), []string{"packages/other"}},
 		"unknown file among units":   {set("units/demo/demo.timer", ""), []string{"units/demo/demo.timer"}},
 		"unit that is a link":        {set("units/demo/demo.target", "-> /etc/shadow"), []string{"units/demo/demo.target", "not a regular file"}},

@@ -26,12 +26,15 @@ type Units struct {
 	static  map[string]bool // units without an [Install] section
 	own     []Entry         // the units' own drop-ins
 	dropIns []Entry
+	shared  []string // paths of the units that other packages bring too
 }
 
 // Names are the unit files' names.
-func (u Units) Names() []string {
+func (u Units) Names() []string { return bases(u.Files) }
+
+func bases(files []string) []string {
 	var names []string
-	for _, file := range u.Files {
+	for _, file := range files {
 		names = append(names, filepath.Base(file))
 	}
 	return names
@@ -55,8 +58,14 @@ func (u Units) Services() []string {
 	return services
 }
 
-func loadUnits(dir, name string) (Units, error) {
-	u := Units{name: name, static: map[string]bool{}}
+func loadUnits(units, name string, shared []string) (Units, error) {
+	u, dir := Units{name: name, static: map[string]bool{}}, filepath.Join(units, name)
+	for _, unit := range shared {
+		if err := checkFile(units, unit); err != nil {
+			return Units{}, fmt.Errorf("reading what %s shares: %w", name, err)
+		}
+		u.shared = append(u.shared, filepath.Join(units, unit))
+	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return Units{}, fmt.Errorf("reading the units of %s: %w", name, err)
@@ -118,7 +127,7 @@ func (u Units) checkPreset() error {
 		return fmt.Errorf("reading presets: %w", err)
 	}
 	lines := strings.Split(string(content), "\n")
-	for _, name := range u.Switched() {
+	for _, name := range append(u.Switched(), bases(u.shared)...) {
 		if !slices.Contains(lines, "disable "+name) {
 			return fmt.Errorf("%s has no line \"disable %s\"", u.Preset, name)
 		}
@@ -161,6 +170,24 @@ func parseUser(line string) (scriptlets.SysusersLine, error) {
 	}
 	return scriptlets.SysusersLine{Type: first[0], Name: first[1], ID: first[2], Gecos: gecos, Home: last[0], Shell: last[1]}, nil
 }
+
+// sharedEntries are the units that other packages bring too. rpm lets several
+// packages have a file, if it is the same. dpkg does not: a deb has it elsewhere,
+// and its scriptlets put it in its place.
+func (u Units) sharedEntries(format string) []Entry {
+	dir := unitDir
+	if format == Deb {
+		dir = scriptlets.SharedDir(u.name) + "/"
+	}
+	var entries []Entry
+	for _, unit := range u.shared {
+		entries = append(entries, Entry{Path: dir + filepath.Base(unit), Kind: File, Mode: 0o644, From: unit})
+	}
+	return entries
+}
+
+// Shared are the paths of the units that other packages bring too.
+func (u Units) Shared() []string { return u.shared }
 
 // entries are the installed files, drop-ins below the given folder of examples.
 func (u Units) entries(examplesDir string) []Entry {

@@ -59,6 +59,7 @@ func (s Suite) All(ctx context.Context, o pipeline.Options) error {
 			return built.distributions(ctx, t, selection{blocking: true})
 		}},
 		Check{"lintian", built.lintian},
+		Check{"piuparts", built.piuparts},
 		Check{"reproducible", built.reproducible},
 		Check{"self", built.self},
 		Check{"trust", built.trust},

@@ -62,6 +62,10 @@ func unitRoot(packages []pkgdef.Package) (string, error) {
 				programs = append(programs, entry.Path)
 			}
 		}
+		for _, unit := range p.Units.Shared() {
+			content, readErr := os.ReadFile(unit)
+			err = errors.Join(err, readErr, artifact.WriteBytes(filepath.Join(units, filepath.Base(unit)), 0o644, content))
+		}
 	}
 	for _, program := range programs {
 		err = errors.Join(err, artifact.WriteBytes(filepath.Join(root, program), 0o755, []byte("#!/bin/sh\n")))

@@ -38,6 +38,7 @@ var needs = map[string]need{
 	"dpkg-deb":        {"reads the debs", map[string]string{"apt-get": "dpkg", "dnf": "dpkg", "zypper": "dpkg"}},
 	"rpm":             {"reads the rpms", map[string]string{"apt-get": "rpm", "dnf": "rpm", "zypper": "rpm"}},
 	"lintian":         {"checks the debs", map[string]string{"apt-get": "lintian", "dnf": "lintian"}},
+	"piuparts":        {"installs, upgrades and purges the debs", map[string]string{"apt-get": "piuparts"}},
 	"rpmlint":         {"checks the rpms", everywhere("rpmlint")},
 	"gpg":             {"signs", map[string]string{"apt-get": "gpg", "dnf": "gnupg2", "zypper": "gpg2"}},
 	"apt-ftparchive":  {"makes the apt repository", map[string]string{"apt-get": "apt-utils", "dnf": "apt"}},

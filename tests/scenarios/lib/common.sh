@@ -36,7 +36,7 @@ VERSION=${VERSIONS##* } # upstream's and the packaging's, as in 1.13.3-1
 # The packages under test: names, and per package its units and commands.
 NAMES='spire-server spire-agent spiffe-oidc-discovery-provider'
 SERVICES='spire-server.service spire-agent.service spiffe-oidc-discovery-provider.service'
-UNITS="$SERVICES spire-server@.service spire-server.target spire-agent@.service spire-agent.target"
+UNITS="$SERVICES spire-server@.service spire-server.target spire-agent@.service spire-agent.target spire.target"
 USERS='spire-server spire-agent spiffe-oidc'
 SERVER_CONF=/etc/spire/server/server.conf
 AGENT_CONF=/etc/spire/agent/agent.conf

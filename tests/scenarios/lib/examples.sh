@@ -5,7 +5,7 @@
 # of ours. Theirs are rpms, and debs made of those by alien: without scripts, and
 # with every file in /etc a conffile.
 
-EXAMPLES='spire-common spire-server spire-agent'
+EXAMPLES='spire-common spire-server spire-agent spire-agent-nodeattestor-tpmdirect'
 EXAMPLES_VERSION=1.12.0 # older than any that it is replaced by
 EXAMPLES_TREE=$TOP/examples/tree
 
@@ -23,6 +23,7 @@ examples_install() {
         mv "$TOP/examples/$name/usr/bin/spire-$name" "$programs"
         chmod 0755 "$programs"/* "$EXAMPLES_TREE/spire-$name"/bin/*
     done
+    chmod 0755 "$EXAMPLES_TREE"/*/usr/libexec/spire/plugins/*
     "examples_$FORMAT"
     for name in $EXAMPLES; do
         same "$name of spire-examples" "$EXAMPLES_VERSION-1" "$(pkg_installed "$name")"
@@ -42,7 +43,7 @@ examples_deb() {
         printf '%s\n' "Package: $name" "Version: $EXAMPLES_VERSION-1" "Architecture: $ARCH" \
             'Maintainer: nobody <nobody@example.org>' "Description: $name, in the shape of spire-examples" \
             >"$EXAMPLES_TREE/$name/DEBIAN/control"
-        (cd "$EXAMPLES_TREE/$name" && find etc -type f | sed 's|^|/|') >"$EXAMPLES_TREE/$name/DEBIAN/conffiles"
+        (cd "$EXAMPLES_TREE/$name" && find . -path './etc/*' -type f | sed 's|^\.||') >"$EXAMPLES_TREE/$name/DEBIAN/conffiles"
         quietly dpkg-deb --root-owner-group -Znone --build "$EXAMPLES_TREE/$name" "$TOP/examples"
     done
     quietly dpkg --install "$TOP"/examples/*_"$EXAMPLES_VERSION"-1_*.deb

@@ -14,7 +14,7 @@ import (
 	"text/template"
 )
 
-//go:embed versions.sh.tmpl units.sh.tmpl modes.sh.tmpl deb/*.sh.tmpl rpm/*.sh.tmpl
+//go:embed versions.sh.tmpl units.sh.tmpl modes.sh.tmpl tpm.sh.tmpl deb/*.sh.tmpl rpm/*.sh.tmpl
 var templates embed.FS
 
 // Data is what the templates know of a package.
@@ -28,6 +28,12 @@ type Data struct {
 
 	Units    []string // all that can be enabled, templates and targets too
 	Services []string // what an upgrade restarts; templates as spire-server@*.service
+
+	// Shared are units that other packages have too. In a deb they are in SharedDir,
+	// from where whichever package is there puts them in their place.
+	Shared []string
+	// TPM lets instances that ask for the TPM have it.
+	TPM bool
 
 	// Helped leaves users and units to what debhelper puts in place of its token.
 	Helped bool
@@ -46,6 +52,9 @@ type below struct {
 	Data
 	Root string
 }
+
+// SharedDir is where a deb has the units that other packages bring too.
+func SharedDir(name string) string { return "/usr/share/" + name + "/units" }
 
 // SysusersLine is one line of a sysusers.d file. ID is empty or "-" for a
 // number that systemd chooses.
@@ -74,7 +83,7 @@ func Render(format string, data Data) (map[string]string, error) {
 
 func render(name string, data Data) (string, error) {
 	t, err := template.New(path.Base(name)).Funcs(functions).
-		Option("missingkey=error").ParseFS(templates, "versions.sh.tmpl", "units.sh.tmpl", "modes.sh.tmpl", name)
+		Option("missingkey=error").ParseFS(templates, "versions.sh.tmpl", "units.sh.tmpl", "modes.sh.tmpl", "tpm.sh.tmpl", name)
 	if err != nil {
 		return "", err
 	}
@@ -100,6 +109,7 @@ var functions = template.FuncMap{
 	"runtime":    runtime,
 	"state":      state,
 	"sysusers":   sysusers,
+	"sharedDir":  SharedDir,
 	"fallback":   fallback,
 }
 
@@ -230,6 +240,7 @@ func (d Data) validate() error {
 	check("package name", d.Name, packageName)
 	check("version", d.Version, version)
 	checkAll("unit", d.Units, unitFile)
+	checkAll("shared unit", d.Shared, unitFile)
 	checkAll("service to restart", d.Services, unitGlob)
 	checkAll("configuration file", d.Config, configFile)
 	check("folder of the state", d.State, stateName)

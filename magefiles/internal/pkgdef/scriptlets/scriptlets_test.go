@@ -137,7 +137,12 @@ func variants() []Data {
 		Services:      []string{"spiffe-oidc-discovery-provider.service"},
 		Purge:         []string{"/var/lib/spire/oidc-discovery-provider"},
 	}
-	return []Data{everything(), group, oidc, {Name: "spire-archive-keyring", Version: "1.13.3"}}
+	return []Data{everything(), group, oidc, moving(), {Name: "spire-archive-keyring", Version: "1.13.3"}}
+}
+
+// moving is a package that takes over from another packager's.
+func moving() Data {
+	return Data{Name: "spire-agent", Version: "1.13.3", Units: []string{"spire-agent@.service"}, Shared: []string{"spire.target"}, TPM: true}
 }
 
 // A host is a root folder in which scripts run: every absolute path in them is
@@ -185,7 +190,7 @@ func (h *host) install() {
 	for name, body := range stubs {
 		h.file("bin/"+name, "#!/bin/sh\necho \""+name+" $*\" >>\"$LOG\"\n"+body+"\n")
 	}
-	for _, tool := range []string{"cat", "cp", "ls", "readlink", "rm", "rmdir", "sed"} {
+	for _, tool := range []string{"cat", "chmod", "cp", "install", "ls", "mkdir", "mv", "readlink", "rm", "rmdir", "sed"} {
 		program, err := exec.LookPath(tool)
 		if err == nil {
 			err = os.Symlink(program, h.path("bin/"+tool))
