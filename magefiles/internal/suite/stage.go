@@ -87,7 +87,7 @@ func (b built) openStage(ctx context.Context) (s *stage, err error) {
 	if err := s.expect(ctx); err != nil {
 		return nil, fmt.Errorf("listing what the packages have: %w", err)
 	}
-	return s, nil
+	return s, s.buildClients(ctx)
 }
 
 // stageTools says which tools are missing for a stage.
@@ -342,7 +342,7 @@ func (s *stage) hostOf(ctx context.Context, repository string) (*distro.Host, er
 	}
 	host.Web = filepath.Join(own, "web")
 	pastes := filepath.Join(own, "pastes")
-	host.Folders = map[string]string{"expected": s.folder("expected"), "pastes": pastes}
+	host.Folders = map[string]string{"expected": s.folder("expected"), "pastes": pastes, "tools": s.folder("tools")}
 	host.Vars = []string{"VERSIONS=" + strings.Join(s.versions, " "), "URL=" + distro.WebURL}
 	if err := writePastes(filepath.Join(s.folder(repository), "index.html"), pastes); err != nil {
 		return nil, fmt.Errorf("reading the front page: %w", err)

@@ -17,6 +17,8 @@
 #   pastes/setup-$CLIENT, pastes/install-$CLIENT   the front page's lines
 #   expected/$FORMAT-$ARCH/NAME                    what the build put into the
 #       package under test: MODE OWNER/GROUP SHA256 PATH, a line a file or folder
+#   tools/NAME-$ARCH                               a program of this checkout that
+#       stands for another one, such as sds for Envoy
 #
 # A scenario prints a line "ok: ..." for each thing checked, and ends at the
 # first thing wrong with one line "FAIL: what, expected ..., got ...". One that
