@@ -125,7 +125,11 @@ func (s *stage) publish(ctx context.Context) error {
 		s.versions = append(s.versions, fmt.Sprintf("%s-%d", earlier, source.Release))
 	}
 	s.versions = append(s.versions, fmt.Sprintf("%s-%d", s.result.Tree.Label(), source.Release))
-	return s.publishIn(ctx, mainRepository, s.published)
+	if err := s.publishIn(ctx, mainRepository, s.published); err != nil {
+		return err
+	}
+	// Beside it, what no key has signed.
+	return s.command(ctx, "cp", "-al", s.result.Dir, s.folder(mainRepository+"/built"))
 }
 
 // publishIn publishes files in a repository of the stage.
@@ -346,6 +350,9 @@ func (s *stage) hostOf(ctx context.Context, repository string) (*distro.Host, er
 	host.Vars = []string{"VERSIONS=" + strings.Join(s.versions, " "), "URL=" + distro.WebURL}
 	if err := writePastes(filepath.Join(s.folder(repository), "index.html"), pastes); err != nil {
 		return nil, fmt.Errorf("reading the front page: %w", err)
+	}
+	if err := s.command(ctx, "cp", filepath.Join(s.Root, "README.md"), pastes); err != nil {
+		return nil, err
 	}
 	return host, s.serve(ctx, s.folder(repository), host.Web)
 }
