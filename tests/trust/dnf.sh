@@ -23,6 +23,7 @@ cd /
 
 others_stay_out
 entries_are_not_doubled
+older_index_is_taken
 for case in $METADATA_CASES; do metadata_refused "$case" 'GPG|gpg|[Ss]ignature|asc'; done
 for case in $PACKAGE_CASES; do
     case $case in

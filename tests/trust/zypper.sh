@@ -29,6 +29,7 @@ paste_works
 others_stay_out
 rm -f /etc/zypp/repos.d/older.repo
 entries_are_not_doubled
+older_index_is_taken
 for case in $METADATA_CASES; do metadata_refused "$case" '[Ss]ignature|GPG|gpg|signed|Valid metadata not found'; done
 for case in $PACKAGE_CASES; do
     case $case in

@@ -80,6 +80,19 @@ others_stay_out() {
     rpm --erase "$SMALL"
 }
 
+# older_index_is_taken: what the front page warns of is so; where it is no more, the
+# page has to change.
+older_index_is_taken() {
+    curl --silent --fail "$BASE/good/index.html" | tr '\n' ' ' | grep -q 'What dnf and zypper read does not expire' ||
+        fail 'the front page, expected it to say that rpm-md does not expire, got no such words'
+    at good
+    client makecache
+    unwarned 'reading the newest metadata'
+    sed -i "s|^baseurl=.*|baseurl=$BASE/replayed/rpm/\$basearch|" "$REPO"
+    client makecache
+    unwarned 'reading older metadata, as the front page warns'
+}
+
 # not_from_us WHAT: sudo 99 is nowhere.
 not_from_us() {
     case $(rpm --query --queryformat '%{VERSION}' sudo || :) in
