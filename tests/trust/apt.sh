@@ -94,6 +94,107 @@ source_comes() {
     cd /
 }
 
+# The index is good and ours, and has what is not SPIRE's: neither an upgrade of
+# everything nor asking for it by name takes it.
+others_stay_out() {
+    at surplus
+    update
+    unwarned 'reading an index with packages of other names'
+    before=$(dpkg-query --show --showformat '${Version}' openssl)
+    quietly apt-get dist-upgrade --yes
+    unwarned 'upgrading everything'
+    same "openssl's version, which the archive has newer" "$before" "$(dpkg-query --show --showformat '${Version}' openssl)"
+    quietly apt-get install --yes sudo
+    [ "$CODE" -ne 0 ] || fail 'installing sudo, which only the archive has, expected it to fail, got exit code 0'
+    ok "sudo is not taken: $(brief)"
+    quietly apt-get install --yes "$SMALL"
+    unwarned 'installing a package of ours beside them'
+    quietly apt-get purge --yes "$SMALL"
+}
+
+# set_up: the front page's lines, but for the last, which installs.
+set_up() { quietly sh -ec "$(printf '%s\n' "$PASTE" | sed '$d')"; }
+
+# theirs FILE: an entry for the archive as a tool that manages the machine writes
+# it, with keys in a place of its own.
+theirs() {
+    install -D -m 644 /usr/share/keyrings/spire-archive-keyring.gpg /etc/apt/keyrings/tool.gpg
+    case $1 in
+    *.list) echo "deb [signed-by=/etc/apt/keyrings/tool.gpg] $BASE/good/apt/ stable main" ;;
+    *) printf '%s\n' 'Types: deb' "URIs: $BASE/good/apt" 'Suites: stable' 'Components: main' 'Signed-By: /etc/apt/keyrings/tool.gpg' ;;
+    esac >"$1"
+}
+
+# Whoever has an entry keeps it, and apt never has two.
+entries_are_not_doubled() {
+    pin=/etc/apt/preferences.d/spire.pref
+    for file in "${SOURCES%/*}/tool.list" "${SOURCES%/*}/tool.sources" /etc/apt/sources.list; do
+        rm -rf "$LISTS"
+        quietly apt-get purge --yes spire-archive-keyring
+        unwarned 'purging the keyring'
+        gone "$SOURCES" "$pin" /var/lib/spire-archive-keyring
+        mkdir -p "$LISTS"
+        theirs_first "$file"
+        rm -f "$file"
+    done
+    set_up
+    unwarned 'setting up again, when nobody else names the archive'
+    there "$SOURCES" "$pin"
+
+    # Under our own name, by a tool; and without a question.
+    quietly apt-get purge --yes spire-archive-keyring
+    install -m 644 /etc/apt/keyrings/tool.gpg /usr/share/keyrings/spire-archive-keyring.gpg
+    theirs "$SOURCES"
+    written=$(digest "$SOURCES")
+    apt-get update
+    quietly apt-get install --yes spire-archive-keyring
+    unwarned "installing where $SOURCES is a tool's"
+    said "$SOURCES stays as it is"
+    same "$SOURCES" "$written" "$(digest "$SOURCES")"
+    quietly apt-get purge --yes spire-archive-keyring
+    same "$SOURCES after a purge" "$written" "$(digest "$SOURCES")"
+    rm "$SOURCES"
+    quietly sh -ec "$PASTE"
+    unwarned 'setting up again'
+    # shellcheck disable=SC2086 # a list
+    quietly apt-get purge --yes $NAMES
+
+    # What its admin did to it stays; what a removal leaves does not stop apt.
+    sed -i 's/^Types: .*/Types: deb/' "$SOURCES"
+    quietly apt-get install --yes --reinstall spire-archive-keyring
+    unwarned 'installing again over a changed entry'
+    same 'the types in a changed entry' 'Types: deb' "$(grep ^Types "$SOURCES")"
+    install -m 644 /usr/share/spire-archive-keyring/spire.sources "$SOURCES"
+    quietly apt-get remove --yes spire-archive-keyring
+    unwarned 'removing the keyring'
+    gone "$SOURCES"
+    update
+    unwarned 'reading the lists after a removal of the keyring'
+    set_up
+    unwarned 'setting up again after a removal'
+}
+
+# said WORDS: among the output.
+said() {
+    case $OUTPUT in
+    *"$1"*) ok "it says: $1" ;;
+    *) fail "the output, expected '$1', got '$OUTPUT'" ;;
+    esac
+}
+
+# theirs_first FILE: somebody else's entry was there before.
+theirs_first() {
+    install -D -m 644 "$TOP/ours.gpg" /usr/share/keyrings/spire-archive-keyring.gpg
+    theirs "$1"
+    set_up
+    unwarned "setting up where $1 names the archive"
+    said "$1 names the archive already"
+    gone "$SOURCES"
+    there "$pin"
+    update
+    unwarned "reading the lists beside $1"
+}
+
 # The keys change hands: a client that knows the first one goes on to the last
 # with nothing but its usual upgrades.
 stage() { sed -i "s|^URIs: .*|URIs: $BASE/rotation-$1/apt|" "$SOURCES"; }
@@ -111,7 +212,10 @@ keys_change() {
 }
 
 paste_works
+cp /usr/share/keyrings/spire-archive-keyring.gpg "$TOP/ours.gpg"
 source_comes
+others_stay_out
+entries_are_not_doubled
 for case in tampered unsigned foreign sha1 expired packages-tampered packages-truncated; do
     case $case in
     tampered) words='BADSIG|[Ss]ignature' ;;

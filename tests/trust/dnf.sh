@@ -9,6 +9,8 @@ set -eu
 
 REPO=/etc/yum.repos.d/spire.repo
 client() { quietly dnf --assumeyes "$@"; }
+# older FOLDER: a distribution has these; one of them is here already.
+older() { rpm --install "$1"/*.rpm; }
 forget() { rm -rf /var/cache/dnf /var/lib/dnf/repos; }
 
 pkg_prepare
@@ -19,6 +21,9 @@ unwarned 'dnf download --source'
 there ./spire-*.src.rpm
 cd /
 
+others_stay_out
+entries_are_not_doubled
+older_index_is_taken
 for case in $METADATA_CASES; do metadata_refused "$case" 'GPG|gpg|[Ss]ignature|asc'; done
 for case in $PACKAGE_CASES; do
     case $case in

@@ -17,11 +17,19 @@ client() {
     esac
     quietly zypper --non-interactive "$command" "$@"
 }
+# older FOLDER: a distribution has these.
+older() {
+    printf '%s\n' '[older]' "baseurl=dir:$1" type=plaindir gpgcheck=0 >/etc/zypp/repos.d/older.repo
+}
 forget() { rm -rf /var/cache/zypp; }
 
 pkg_prepare
 paste_works
 
+others_stay_out
+rm -f /etc/zypp/repos.d/older.repo
+entries_are_not_doubled
+older_index_is_taken
 for case in $METADATA_CASES; do metadata_refused "$case" '[Ss]ignature|GPG|gpg|signed|Valid metadata not found'; done
 for case in $PACKAGE_CASES; do
     case $case in

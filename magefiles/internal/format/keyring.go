@@ -33,6 +33,9 @@ func Keyring(k pkgdef.Keyring, maker pkgdef.Source, url string, trusted pkgdef.C
 	if err != nil {
 		return Item{}, err
 	}
+	if item.Scriptlets, err = k.Scriptlets(url, texts); err != nil {
+		return Item{}, err
+	}
 	if k.Format == pkgdef.Deb {
 		if texts[k.Changelog()], err = zipped(Changelog(item)); err != nil {
 			return Item{}, fmt.Errorf("writing the changelog of %s: %w", k.Name, err)

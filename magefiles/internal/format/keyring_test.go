@@ -98,7 +98,7 @@ func TestKeyringDeb(t *testing.T) {
 		f := strings.Fields(line) // mode, owner, size, day, minute, path
 		fmt.Fprintln(&b, f[0], f[1], f[3], f[4], strings.Join(f[5:], " "))
 	}
-	fmt.Fprintf(&b, "\n# conffiles\n%s", output(t, "dpkg-deb", "--info", path, "conffiles"))
+	fmt.Fprintf(&b, "\n# postinst\n%s", output(t, "dpkg-deb", "--info", path, "postinst")) // and no conffiles
 	root := t.TempDir()
 	output(t, "dpkg-deb", "--extract", path, root)
 	fmt.Fprintf(&b, "\n# changelog\n%s", output(t, "gzip", "-dc", filepath.Join(root, "usr/share/doc/ring/changelog.Debian.gz")))
@@ -153,11 +153,13 @@ func TestKeyringApt(t *testing.T) {
 	need(t, "dpkg-deb")
 	root := t.TempDir()
 	output(t, "dpkg-deb", "--extract", packaged(t, pkgdef.Deb, realKeyring(t, pkgdef.Deb)), root)
-	for _, dir := range []string{"apt.conf.d", "preferences.d"} {
-		if err := os.Mkdir(filepath.Join(root, "etc/apt", dir), 0o755); err != nil {
+	for _, dir := range []string{"apt.conf.d", "preferences.d", "sources.list.d"} {
+		if err := os.MkdirAll(filepath.Join(root, "etc/apt", dir), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
+	output(t, "cp", filepath.Join(root, "usr/share/spire-archive-keyring/spire.sources"), filepath.Join(root, "etc/apt/sources.list.d"))
+	output(t, "cp", filepath.Join(root, "usr/share/spire-archive-keyring/spire.pref"), filepath.Join(root, "etc/apt/preferences.d"))
 	config := filepath.Join(root, "apt.conf")
 	if err := os.WriteFile(config, []byte("Dir \""+root+"\";\nDir::State::status \"/dev/null\";\n"), 0o644); err != nil {
 		t.Fatal(err)

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/net/html/atom"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 )
 
 // What the lines to paste name beside the site's own values.
@@ -49,6 +50,7 @@ type values struct {
 	Certificates string // name of the file at the root
 	Installed    string // where apt looks for the keys
 	Sources      string // for apt
+	AptEntry     string // an extended regular expression of another entry for apt
 	Fingerprints string // of all trusted keys, a blank between
 	Release      string // path of the rpm that holds the keys
 	Debs, RPMs   string // the newest version's packages, a blank between
@@ -67,6 +69,7 @@ func (s Site) values() values {
 	return values{
 		URL: s.URL, Certificates: certificates, Installed: installed,
 		Sources:      strings.TrimSpace(s.Sources),
+		AptEntry:     pkgdef.AptEntry(s.URL),
 		Fingerprints: strings.Join(fingerprints, " "),
 		Release:      release.Path,
 		Debs:         packages(newest.Files, AsDeb),

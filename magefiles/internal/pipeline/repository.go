@@ -120,7 +120,7 @@ func (p Pipeline) placed(a Archive) Archive {
 // tree is the archive as a tree of files.
 func (p Pipeline) tree(a Archive) repo.Repository {
 	tree := repo.Repository{
-		Dir: a.Dir, Origin: "SPIRE", Description: "Packages of SPIRE, the SPIFFE Runtime Environment",
+		Dir: a.Dir, Origin: pkgdef.Origin, Description: "Packages of SPIRE, the SPIFFE Runtime Environment",
 		Source: SourceName, Signer: a.Signer.At(a.Now), Trusted: sign.NewKeyring(a.certificates()...),
 		Log: p.Log,
 	}

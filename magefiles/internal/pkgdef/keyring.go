@@ -2,16 +2,21 @@ package pkgdef
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef/scriptlets"
 )
 
 // Keyring is a package without a program: the keys that the archive is signed
@@ -29,21 +34,37 @@ type Keyring struct {
 	// Keys is where the keys are installed: in a deb binary, which is what apt
 	// 1.6 reads, in an rpm armoured, which is what rpm reads.
 	Keys string
-	// Config are the files in which @URL@ stands for the archive's address.
+	// Config are the files that tell the package manager of the archive: in which
+	// @URL@ stands for its address, @ORIGIN@ for what its index calls it, @PACKAGES@
+	// for the names of all packages of the format, @SOURCES@ for those of the
+	// source packages. An rpm's are configuration as rpm knows it. A deb's are put
+	// in place by its scriptlets: dpkg would ask about one that is there already.
 	Config []Config
 
 	dir string
+	// packages and sources are all that the archive has for the format.
+	packages, sources []string
 }
 
+// Origin is what the archive's index calls it.
+const Origin = "SPIRE"
+
+// What stands for something else in a Config.
 const (
-	placeholder = "@URL@"
-	copyright   = "copyright" // in Debian's machine-readable form
-	dayForm     = "2006.01.02"
+	placeURL      = "@URL@"
+	placeOrigin   = "@ORIGIN@"
+	placePackages = "@PACKAGES@"
+	placeSources  = "@SOURCES@"
+)
+
+const (
+	copyright = "copyright" // in Debian's machine-readable form
+	dayForm   = "2006.01.02"
 )
 
 // LoadKeyrings reads all keyring packages below root, in order of name.
 func LoadKeyrings(root string) ([]Keyring, error) {
-	_, folders, err := folders(root)
+	programs, folders, err := folders(root)
 	if err != nil {
 		return nil, err
 	}
@@ -51,15 +72,43 @@ func LoadKeyrings(root string) ([]Keyring, error) {
 	for i, folder := range folders {
 		keyrings[i], errs[i] = loadKeyring(root, folder.Name())
 	}
+	for i := range keyrings {
+		keyrings[i].nameAll(root, programs, keyrings)
+	}
 	return keyrings, errors.Join(errs...)
 }
 
-// isKeyring looks whether a package.yaml is a keyring's. What else is wrong
-// with the file is found when it is read.
-func isKeyring(path string) bool {
-	var kind struct{ Keyring any }
-	content, err := os.ReadFile(path)
-	return err == nil && yaml.Unmarshal(content, &kind) == nil && kind.Keyring != nil
+// nameAll notes what the archive has for the format: the packages of all
+// programs, and those with its keys.
+func (k *Keyring) nameAll(root string, programs []fs.DirEntry, keyrings []Keyring) {
+	for _, program := range programs {
+		k.packages = append(k.packages, program.Name())
+		if source := peek(root, program.Name()).Source; !slices.Contains(k.sources, source) {
+			k.sources = append(k.sources, source)
+		}
+	}
+	for _, other := range keyrings {
+		if other.Format == k.Format {
+			k.packages = append(k.packages, other.Name)
+		}
+	}
+	slices.Sort(k.packages)
+}
+
+// kind is what a glance at a package.yaml shows.
+type kind struct {
+	Keyring any
+	Source  string
+}
+
+// peek glances at a package's definition. What is wrong with it is found when it
+// is read.
+func peek(root, name string) (seen kind) {
+	content, err := os.ReadFile(filepath.Join(root, "packages", name, "package.yaml"))
+	if err != nil || yaml.Unmarshal(content, &seen) != nil {
+		return kind{}
+	}
+	return seen
 }
 
 func loadKeyring(root, name string) (Keyring, error) {
@@ -101,7 +150,8 @@ func (k Keyring) check() error {
 }
 
 // checkTemplate refuses a file that would not name the archive, or not the keys
-// to check it by.
+// to check it by; and one that is about the archive's packages without a word on
+// which they are.
 func (k Keyring) checkTemplate(file string) error {
 	if err := checkFile(k.dir, file); err != nil {
 		return err
@@ -110,7 +160,11 @@ func (k Keyring) checkTemplate(file string) error {
 	if err != nil {
 		return fmt.Errorf("reading a template: %w", err)
 	}
-	for _, want := range []string{placeholder, k.Keys} {
+	wants := []string{placeURL, k.Keys}
+	if bytes.Contains(content, []byte(placeOrigin)) {
+		wants = []string{placePackages}
+	}
+	for _, want := range wants {
 		if !bytes.Contains(content, []byte(want)) {
 			return fmt.Errorf("%s does not say %s", file, want)
 		}
@@ -158,9 +212,47 @@ func (k Keyring) Texts(url string, trusted Certificates) (map[string][]byte, err
 		if err != nil {
 			return nil, fmt.Errorf("filling in %s: %w", k.Name, err)
 		}
-		texts[config.Path] = bytes.ReplaceAll(content, []byte(placeholder), []byte(url))
+		texts[config.Path] = []byte(strings.NewReplacer(
+			placeURL, url, placeOrigin, Origin,
+			placePackages, strings.Join(k.packages, " "), placeSources, strings.Join(k.sources, " "),
+		).Replace(string(content)))
 	}
 	return texts, nil
+}
+
+// shared is where a deb brings what its scriptlets put in a configuration's place.
+func (k Keyring) shared(config Config) string { return "/usr/share/" + k.Name + "/" + config.File }
+
+// address is where the archive has a format, without the protocol.
+func address(url, format string) string {
+	_, rest, _ := strings.Cut(url, "://")
+	return rest + map[string]string{Deb: "/apt", RPM: "/rpm"}[format]
+}
+
+// AptEntry is an extended regular expression of the lines by which apt's files
+// name the archive.
+func AptEntry(url string) string { return scriptlets.Naming(address(url, Deb)) }
+
+// sectionForm is the first line of what dnf and zypper have of a repository.
+var sectionForm = regexp.MustCompile(`(?m)^\[([^]]*)\]$`)
+
+// Scriptlets put the configuration in place, or leave it to whom has it already.
+// The texts are those of Texts.
+func (k Keyring) Scriptlets(url string, texts map[string][]byte) (map[string]string, error) {
+	data := scriptlets.Keyring{Name: k.Name, Keys: k.Keys}
+	data.Address = address(url, k.Format)
+	for _, config := range k.Config {
+		text := texts[config.Path]
+		file := scriptlets.KeyringFile{
+			Path: config.Path, From: k.shared(config), SHA256: fmt.Sprintf("%x", sha256.Sum256(text)),
+			Entry: bytes.Contains(text, []byte(url)),
+		}
+		for _, match := range sectionForm.FindAllSubmatch(text, -1) {
+			file.Sections = append(file.Sections, string(match[1]))
+		}
+		data.Files = append(data.Files, file)
+	}
+	return scriptlets.RenderKeyring(k.Format, data)
 }
 
 // Payload lists everything that the package installs, by path. The texts, and
@@ -171,7 +263,11 @@ func (k Keyring) Payload(dir string) []Entry {
 	}
 	entries := []Entry{made(k.Keys, File)}
 	for _, config := range k.Config {
-		entries = append(entries, made(config.Path, Conf))
+		entry := made(config.Path, Conf)
+		if k.Format == Deb {
+			entry.Path, entry.Kind = k.shared(config), File
+		}
+		entries = append(entries, entry)
 	}
 	if k.Format == Deb {
 		entries = append(entries, made(k.Changelog(), Doc))

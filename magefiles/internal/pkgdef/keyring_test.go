@@ -45,8 +45,12 @@ func TestChecksAreOn(t *testing.T) {
 	}
 	wants := map[string][]string{
 		"/etc/apt/sources.list.d/spire.sources": {"Signed-By: /usr/share/keyrings/spire-archive-keyring.gpg", "URIs: https://example.org/spire/apt", "Types: deb deb-src"},
-		"/etc/yum.repos.d/spire.repo":           {"gpgcheck=1", "repo_gpgcheck=1", "gpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-spire"},
-		"/etc/zypp/repos.d/spire.repo":          {"gpgcheck=1", "repo_gpgcheck=1", "pkg_gpgcheck=1", "gpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-spire"},
+		"/etc/apt/preferences.d/spire.pref": {
+			"Package: *\nPin: release o=SPIRE\nPin-Priority: -1",
+			"Package: " + names(t, "spire-archive-keyring") + "\nPin: release o=SPIRE\nPin-Priority: 500",
+		},
+		"/etc/yum.repos.d/spire.repo":  {"gpgcheck=1", "repo_gpgcheck=1", "gpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-spire"},
+		"/etc/zypp/repos.d/spire.repo": {"gpgcheck=1", "repo_gpgcheck=1", "pkg_gpgcheck=1", "gpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-spire", "priority=120"},
 	}
 	for _, k := range keyrings {
 		texts, err := k.Texts("https://example.org/spire", someKeys())
@@ -63,10 +67,32 @@ func TestChecksAreOn(t *testing.T) {
 			}
 			delete(wants, config.Path)
 		}
+		if text := string(texts["/etc/yum.repos.d/spire.repo"]); k.Format == RPM {
+			for _, want := range []string{"includepkgs=" + names(t, "spire-release"), "includepkgs=spire"} {
+				if strings.Count(text, "\n"+want+"\n") != 1 {
+					t.Errorf("dnf's file does not have the line %q once:\n%s", want, text)
+				}
+			}
+		}
 	}
 	if len(wants) > 0 {
 		t.Errorf("these files are in no package: %v", wants)
 	}
+}
+
+// names are those of all packages of the checkout that have a program, and one more.
+func names(t *testing.T, more string) string {
+	t.Helper()
+	packages, err := Load(checkout)
+	if err != nil || len(packages) < 3 {
+		t.Fatalf("%d packages, error %v", len(packages), err)
+	}
+	all := []string{more}
+	for _, p := range packages {
+		all = append(all, p.Name)
+	}
+	slices.Sort(all)
+	return strings.Join(all, " ")
 }
 
 // sections are a file's parts that name a repository each: dnf's and zypper's
@@ -245,6 +271,7 @@ func TestBadKeyrings(t *testing.T) {
 		"config file is a link":      {set(sources, "-> copyright"), []string{ring, "ring.sources", "not a regular file"}},
 		"config file elsewhere":      {swap(ring, "file: ring.sources", "file: ../demo/demo.conf"), []string{ring, "../demo/demo.conf"}},
 		"config without an address":  {set(sources, "URIs: https://example.org\nSigned-By: /usr/share/keyrings/ring.gpg\n"), []string{ring, "ring.sources does not say @URL@"}},
+		"pin without names":          {set(sources, "Package: sudo\nPin: release o=@ORIGIN@\n"), []string{ring, "ring.sources does not say @PACKAGES@"}},
 		"config without the keys":    {set(sources, "URIs: @URL@\nTrusted: yes\n"), []string{ring, "ring.sources does not say /usr/share/keyrings/ring.gpg"}},
 		"no copyright":               {drop("packages/ring/copyright"), []string{ring, "copyright"}},
 		"copyright is a link":        {set("packages/ring/copyright", "-> ring.sources"), []string{ring, "copyright", "not a regular file"}},

@@ -135,7 +135,7 @@ func folders(root string) (programs, keyrings []fs.DirEntry, err error) {
 	for _, entry := range entries {
 		switch {
 		case entry.Name() == lintianOverrides, entry.Name() == stateProgram:
-		case isKeyring(filepath.Join(dir, entry.Name(), "package.yaml")):
+		case peek(root, entry.Name()).Keyring != nil:
 			keyrings = append(keyrings, entry)
 		default:
 			programs = append(programs, entry)

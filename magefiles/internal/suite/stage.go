@@ -92,7 +92,7 @@ func (b built) openStage(ctx context.Context) (s *stage, err error) {
 	if err := s.expect(ctx); err != nil {
 		return nil, fmt.Errorf("listing what the packages have: %w", err)
 	}
-	return s, nil
+	return s, s.buildClients(ctx)
 }
 
 // stageTools says which tools are missing for a stage.
@@ -130,7 +130,11 @@ func (s *stage) publish(ctx context.Context) error {
 		s.versions = append(s.versions, fmt.Sprintf("%s-%d", earlier, formerRelease))
 	}
 	s.versions = append(s.versions, fmt.Sprintf("%s-%d", s.result.Tree.Label(), source.Release))
-	return s.publishIn(ctx, mainRepository, s.published)
+	if err := s.publishIn(ctx, mainRepository, s.published); err != nil {
+		return err
+	}
+	// Beside it, what no key has signed.
+	return s.command(ctx, "cp", "-al", s.result.Dir, s.folder(mainRepository+"/built"))
 }
 
 // publishIn publishes files in a repository of the stage.
@@ -368,7 +372,7 @@ func (s *stage) hostOf(ctx context.Context, repository string) (*distro.Host, er
 	}
 	host.Web = filepath.Join(own, "web")
 	pastes := filepath.Join(own, "pastes")
-	host.Folders = map[string]string{"expected": s.folder("expected"), "pastes": pastes}
+	host.Folders = map[string]string{"expected": s.folder("expected"), "pastes": pastes, "tools": s.folder("tools")}
 	// How often the scenario state kills a move: as often as it says by itself,
 	// unless somebody wants to be sure.
 	host.Vars = []string{"VERSIONS=" + strings.Join(s.versions, " "), "URL=" + distro.WebURL, "KILLS=" + os.Getenv("SPIRE_TEST_KILLS")}
@@ -377,6 +381,9 @@ func (s *stage) hostOf(ctx context.Context, repository string) (*distro.Host, er
 	}
 	if err := s.writeTenMinutes(pastes); err != nil {
 		return nil, fmt.Errorf("reading the README: %w", err)
+	}
+	if err := s.command(ctx, "cp", filepath.Join(s.Root, "README.md"), pastes); err != nil {
+		return nil, err
 	}
 	return host, s.serve(ctx, s.folder(repository), host.Web)
 }

@@ -47,6 +47,9 @@ var cases = []breakage{
 	{"packages-truncated", packageIndexes(func(content []byte) []byte { return content[:len(content)/2] })},
 	{"deb-tampered", matching("apt/pool/main/s/spire/"+smallest+"_*.deb", flipped)},
 
+	// Nothing is broken there, and yet:
+	{"surplus", surplus},
+
 	{"repomd-tampered", repomd("", func(text []byte) []byte { return bytes.Replace(text, []byte("<revision>1"), []byte("<revision>2"), 1) })},
 	{"repomd-signature-tampered", repomd(".asc", func(text []byte) []byte {
 		lines := bytes.Split(text, []byte("\n"))

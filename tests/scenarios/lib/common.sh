@@ -11,13 +11,17 @@
 #   ARCH      amd64, arm64
 #   PATIENCE  how many times longer than usual things may take
 #   PHASE     1, and one more after each reboot that the scenario asked for
-#   URL       where the signed repository is
+#   URL       where the signed repository is; the files as they were built are
+#       below it in built/
 #   KILLS     how often the scenario state kills a move; empty for its own number
 #   VERSIONS  what it has, oldest first; the last is the one under test
 # and with these folders in $TOP:
 #   pastes/setup-$CLIENT, pastes/install-$CLIENT   the front page's lines
+#   pastes/README.md                               the checkout's own
 #   expected/$FORMAT-$ARCH/NAME                    what the build put into the
 #       package under test: MODE OWNER/GROUP SHA256 PATH, a line a file or folder
+#   tools/NAME-$ARCH                               a program of this checkout that
+#       stands for another one, such as sds for Envoy
 #
 # A scenario prints a line "ok: ..." for each thing checked, and ends at the
 # first thing wrong with one line "FAIL: what, expected ..., got ...". One that

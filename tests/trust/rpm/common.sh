@@ -54,9 +54,73 @@ paste_works() {
     done
     # shellcheck disable=SC2086 # a list
     quietly rpm --erase $NAMES
+    cp /etc/pki/rpm-gpg/RPM-GPG-KEY-spire "$TOP/ours.asc"
     grep -q '^gpgcheck=1' "$REPO" || fail "$REPO, expected gpgcheck=1, got none"
     grep -q '^repo_gpgcheck=1' "$REPO" || fail "$REPO, expected repo_gpgcheck=1, got none"
     ok 'all checks are on'
+}
+
+# others_stay_out: the index is good and ours, and has what is not SPIRE's: neither
+# an upgrade of everything nor asking for it by name takes it. A stand-in has a
+# distribution of its own for that, which is one older package.
+others_stay_out() {
+    at surplus
+    if [ -n "$STANDIN" ]; then
+        quietly rpmbuild -bb --quiet --define "_topdir $TOP/older" --define 'number 1' "$TOP/scenarios/rpm/sudo.spec"
+        older "$TOP/older/RPMS/noarch"
+    fi
+    client makecache
+    unwarned 'reading metadata with packages of other names'
+    client install sudo
+    not_from_us 'asking for it by name'
+    client upgrade
+    not_from_us 'upgrading everything'
+    client install "$SMALL"
+    unwarned 'installing a package of ours beside it'
+    rpm --erase "$SMALL"
+}
+
+# older_index_is_taken: what the front page warns of is so; where it is no more, the
+# page has to change.
+older_index_is_taken() {
+    curl --silent --fail "$BASE/good/index.html" | tr '\n' ' ' | grep -q 'What dnf and zypper read does not expire' ||
+        fail 'the front page, expected it to say that rpm-md does not expire, got no such words'
+    at good
+    client makecache
+    unwarned 'reading the newest metadata'
+    sed -i "s|^baseurl=.*|baseurl=$BASE/replayed/rpm/\$basearch|" "$REPO"
+    client makecache
+    unwarned 'reading older metadata, as the front page warns'
+}
+
+# not_from_us WHAT: sudo 99 is nowhere.
+not_from_us() {
+    case $(rpm --query --queryformat '%{VERSION}' sudo || :) in
+    99) fail "sudo after $1, expected none of ours, got version 99" ;;
+    *) ok "sudo after $1: $(rpm --query sudo || :)" ;;
+    esac
+}
+
+# entries_are_not_doubled: whoever has an entry keeps it, and the client never has
+# two of one name.
+entries_are_not_doubled() {
+    for file in "${REPO%/*}/a-tool.repo" "${REPO%/*}/tool.repo"; do
+        forget
+        cp "$REPO" "$file"
+        rpm --erase spire-release
+        gone "$REPO"
+        mkdir -p /etc/pki/rpm-gpg
+        cp "$TOP/ours.asc" /etc/pki/rpm-gpg/RPM-GPG-KEY-spire
+        quietly sh -ec "$(printf '%s\n' "$PASTE" | sed '$d')"
+        unwarned "setting up where $file names the archive"
+        gone "$REPO"
+        client makecache
+        unwarned "reading the metadata beside $file"
+        case $OUTPUT in
+        *'more than once'*) fail "the repositories, expected each once, got '$OUTPUT'" ;;
+        esac
+        mv "$file" "$REPO"
+    done
 }
 
 # keys_change: a client that knows the first key goes on to the last with

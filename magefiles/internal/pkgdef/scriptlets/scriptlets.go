@@ -14,7 +14,7 @@ import (
 	"text/template"
 )
 
-//go:embed versions.sh.tmpl units.sh.tmpl modes.sh.tmpl tpm.sh.tmpl deb/*.sh.tmpl rpm/*.sh.tmpl
+//go:embed versions.sh.tmpl units.sh.tmpl modes.sh.tmpl tpm.sh.tmpl deb/*.sh.tmpl rpm/*.sh.tmpl keyring/*/*.sh.tmpl
 var templates embed.FS
 
 // Data is what the templates know of a package.
@@ -66,22 +66,31 @@ func Render(format string, data Data) (map[string]string, error) {
 	if err := data.validate(); err != nil {
 		return nil, fmt.Errorf("%s scriptlets of %q: %w", format, data.Name, err)
 	}
-	files, err := templates.ReadDir(format)
-	if err != nil || format == "." {
-		return nil, fmt.Errorf("no scriptlets for package format %q", format)
+	scripts, err := renderAll(format, data)
+	if err != nil {
+		return nil, fmt.Errorf("%s scriptlets of %s: %w", format, data.Name, err)
+	}
+	return scripts, nil
+}
+
+// renderAll fills in all templates of a folder.
+func renderAll(folder string, data any) (map[string]string, error) {
+	files, err := templates.ReadDir(folder)
+	if err != nil || folder == "." {
+		return nil, fmt.Errorf("no scriptlets for package format %q", path.Base(folder))
 	}
 	scripts := make(map[string]string, len(files))
 	for _, file := range files {
-		text, err := render(path.Join(format, file.Name()), data)
+		text, err := render(path.Join(folder, file.Name()), data)
 		if err != nil {
-			return nil, fmt.Errorf("%s scriptlets of %s: %w", format, data.Name, err)
+			return nil, err
 		}
 		scripts[strings.TrimSuffix(file.Name(), ".sh.tmpl")] = text
 	}
 	return scripts, nil
 }
 
-func render(name string, data Data) (string, error) {
+func render(name string, data any) (string, error) {
 	t, err := template.New(path.Base(name)).Funcs(functions).
 		Option("missingkey=error").ParseFS(templates, "versions.sh.tmpl", "units.sh.tmpl", "modes.sh.tmpl", "tpm.sh.tmpl", name)
 	if err != nil {
