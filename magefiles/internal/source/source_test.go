@@ -501,6 +501,28 @@ func TestLocalRefused(t *testing.T) {
 	}
 }
 
+// Where nothing was built there is no tree, and the text is the vouched one.
+func TestText(t *testing.T) {
+	w := newWorld(t)
+	w.upstream(version)
+	f := w.fetcher()
+	if got, err := f.Text(t.Context(), version, "CHANGELOG.md"); err != nil || got != "## [1.13.3] - 2025-10-23\n- what changed\n" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if got, err := f.Text(t.Context(), version, "ABSENT.md"); err != nil || got != "" {
+		t.Errorf("absent: %q, %v", got, err)
+	}
+	flip(t, w.cached("v"+version+".zip"), "CHANGELOG.md")
+	if _, err := f.Text(t.Context(), version, "CHANGELOG.md"); err == nil || !strings.Contains(err.Error(), "the module cache is damaged") {
+		t.Errorf("another zip: %v", err)
+	}
+	t.Setenv("GOSUMDB", "off")
+	if _, err := f.Text(t.Context(), version, "CHANGELOG.md"); err == nil || !strings.Contains(err.Error(), "cannot vouch") {
+		t.Errorf("without the database: %v", err)
+	}
+	noTrees(t, f)
+}
+
 // What runs beside the making of a tree has ended when Fetch comes back.
 func TestMeanwhile(t *testing.T) {
 	w := newWorld(t)

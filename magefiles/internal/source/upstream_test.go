@@ -103,6 +103,7 @@ func upstreamFiles(version, goSum string) map[string]string {
 	return map[string]string{
 		"go.mod":                 "module " + modulePath + "\n\ngo 1.21\n\nrequire " + dependencyPath + " v1.0.0\n",
 		"go.sum":                 goSum,
+		"CHANGELOG.md":           "## [" + version + "] - 2025-10-23\n- what changed\n",
 		"main.go":                "package main\n\nimport \"" + dependencyPath + "\"\n\nfunc main() { println(dependency.Said) }\n",
 		"pkg/version/version.go": "package version\n\nconst (\n\tBase = \"" + version + "\"\n)\n\nvar gittag, githash string\n",
 		"sockets.txt":            "first\nsocket /tmp/api.sock\nlast\n",
