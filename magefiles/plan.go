@@ -106,7 +106,7 @@ func makePlan(ctx context.Context, source pkgdef.Source, repository string, rule
 	if err != nil {
 		return upstream.Plan{}, err
 	}
-	tool, err := gotool.Find(ctx, source.Toolchain)
+	tool, err := gotool.Find(ctx, source.Toolchain.Version)
 	if err != nil {
 		return upstream.Plan{}, err
 	}

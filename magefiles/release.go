@@ -3,12 +3,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"io/fs"
 	"os"
-	"path/filepath"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
@@ -16,6 +14,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/release"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/report"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/upstream"
 )
 
 // Release builds, signs, and publishes the files of a version as a release on GitHub.
@@ -26,6 +25,10 @@ import (
 // Running it again finishes what was cut, and changes nothing that is done.
 func Release(ctx context.Context, version, arch, repository, results *string, dryRun *bool) error {
 	dry := dryRun != nil && *dryRun
+	theirs, err := upstreamHub() // while the token is there
+	if err != nil {
+		return err
+	}
 	to, err := destination(flag(repository, "GITHUB_REPOSITORY"), dry)
 	if err != nil {
 		return err
@@ -40,7 +43,7 @@ func Release(ctx context.Context, version, arch, repository, results *string, dr
 			return err
 		}
 	}
-	return signedRelease(ctx, r, options(version, arch, nil, nil))
+	return signedRelease(ctx, r, theirs, options(version, arch, nil, nil))
 }
 
 // destination is the repository to release in. The token then leaves the
@@ -56,12 +59,16 @@ func destination(repository string, dry bool) (*hub.Repository, error) {
 	return hub.Open(settings, repository)
 }
 
-func signedRelease(ctx context.Context, r release.Release, o pipeline.Options) error {
+func signedRelease(ctx context.Context, r release.Release, theirs *hub.Repository, o pipeline.Options) error {
 	result, err := toShip(ctx, o)
 	if err != nil {
 		return err
 	}
-	if r, err = about(r, result); err != nil {
+	tree := result.Tree
+	if err := upstream.Confirm(ctx, theirs, upstream.Known{Version: tree.Version, Commit: tree.Commit, By: cmp.Or(tree.CommitBy, "nobody")}); err != nil {
+		return err
+	}
+	if r, err = about(ctx, r, result); err != nil {
 		return err
 	}
 	done, err := r.Publish(ctx)
@@ -69,6 +76,15 @@ func signedRelease(ctx context.Context, r release.Release, o pipeline.Options) e
 		done.Print(os.Stdout)
 	}
 	return err
+}
+
+// upstreamHub is where upstream's tags are.
+func upstreamHub() (*hub.Repository, error) {
+	source, err := pkgdef.LoadSource(checkout().Root, pipeline.SourceName)
+	if err != nil {
+		return nil, err
+	}
+	return hub.OpenPage(hub.FromEnvironment(os.Stderr), cmp.Or(os.Getenv("SPIRE_UPSTREAM"), source.Repository))
 }
 
 // toShip makes the signed folder. The key is given up again before anybody is
@@ -85,17 +101,14 @@ func toShip(ctx context.Context, o pipeline.Options) (result pipeline.Result, er
 }
 
 // about fills in what a signed folder says of its release.
-func about(r release.Release, result pipeline.Result) (release.Release, error) {
+func about(ctx context.Context, r release.Release, result pipeline.Result) (release.Release, error) {
 	source, err := pkgdef.LoadSource(checkout().Root, pipeline.SourceName)
 	if err != nil {
 		return r, err
 	}
 	r.Number, r.Dir = source.Release, result.Dir
 	r.Notes.Tree, r.Notes.Upstream, r.Notes.Key = result.Tree, source.Repository, result.Signed
-	r.Notes.Changelog, err = text(filepath.Join(result.Tree.Dir, "CHANGELOG.md"))
-	if errors.Is(err, fs.ErrNotExist) { // upstream need not have one
-		err = nil
-	}
+	r.Notes.Changelog, err = checkout().Changelog(ctx, result.Tree.Version)
 	return r, err
 }
 
@@ -106,12 +119,4 @@ func tested(dir string) (string, error) {
 		return "", err
 	}
 	return report.Markdown(run)
-}
-
-func text(path string) (string, error) {
-	content, err := os.ReadFile(path)
-	if err != nil {
-		return "", fmt.Errorf("reading what the notes shall say: %w", err)
-	}
-	return string(content), nil
 }

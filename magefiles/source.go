@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -18,7 +19,7 @@ type Source mg.Namespace
 func (Source) Fetch(ctx context.Context, version, source *string, unchecked *bool) error {
 	tree, err := checkout().Fetch(ctx, options(version, nil, source, unchecked))
 	if err == nil {
-		fmt.Printf("%s %s commit %s of %s\n%s\n", tree.Module, tree.Sum, tree.Commit, tree.Time, tree.Dir)
+		fmt.Printf("%s %s commit %s (by %s) of %s\n%s\n", tree.Module, tree.Sum, tree.Commit, cmp.Or(tree.CommitBy, "nobody"), tree.Time, tree.Dir)
 	}
 	return err
 }

@@ -30,6 +30,9 @@ type Tree struct {
 	// empty for a local source.
 	Sum    string
 	Commit string // commit of the upstream tag, 40 hex digits; empty if unknown
+	// CommitBy says by whose word it is that commit: the checksum database vouches
+	// for the files alone.
+	CommitBy string `json:",omitempty"`
 	// Time is the tag's commit time in UTC: the SOURCE_DATE_EPOCH of all that is
 	// built from the tree.
 	Time time.Time
@@ -49,6 +52,10 @@ type Tree struct {
 	// it since.
 	Fresh bool `json:"-"`
 }
+
+// ProxysWord is a tree's CommitBy where nobody but the module proxy has named the
+// commit, which may be wrong.
+const ProxysWord = "the module proxy alone"
 
 // Label is the version as file and folder names show it: a tree that nobody
 // vouches for can never be taken for a release.

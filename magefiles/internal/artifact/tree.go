@@ -22,6 +22,11 @@ func HashTree(dir, prefix string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("listing %s: %w", dir, err)
 	}
+	return HashFiles(dir, prefix, files)
+}
+
+// HashFiles is HashTree over the named files of the folder alone.
+func HashFiles(dir, prefix string, files []string) (string, error) {
 	lines := make([]string, len(files))
 	var group errgroup.Group
 	group.SetLimit(2 * runtime.NumCPU()) // reading waits more than it works

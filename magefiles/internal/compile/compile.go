@@ -92,11 +92,15 @@ type Info struct {
 	Tree      artifact.Tree
 	Arch      string
 	Toolchain string
-	Flags     []string
-	Env       []string
-	CC        string // the C compiler's version line
-	Musl      string // the C library's package version
-	Binaries  []artifact.Binary
+	// ToolchainModule is the module that the toolchain was fetched as, path@version,
+	// and ToolchainSum its h1 sum.
+	ToolchainModule, ToolchainSum string
+
+	Flags    []string
+	Env      []string
+	CC       string // the C compiler's version line
+	Musl     string // the C library's package version
+	Binaries []artifact.Binary
 }
 
 // Compile makes the binaries of the given main packages (paths inside the
@@ -145,7 +149,8 @@ func (c Compiler) plan(ctx context.Context, tree artifact.Tree, arch string) (In
 		return Info{}, cc, err
 	}
 	return Info{
-		Tree: tree, Arch: arch, Toolchain: c.Source.Toolchain, CC: cc.GCC, Musl: cc.Musl,
+		Tree: tree, Arch: arch, Toolchain: c.Source.Toolchain.Version, CC: cc.GCC, Musl: cc.Musl,
+		ToolchainModule: gotool.ModuleOf(c.Source.Toolchain), ToolchainSum: c.Source.Toolchain.Sums[gotool.Host()],
 		Flags: Flags(c.Source, tree), Env: Env(arch, strings.Fields(cc.Command)[0]),
 	}, cc, nil
 }
@@ -182,7 +187,7 @@ func (c Compiler) earlier(key string, tree artifact.Tree, arch string) (Info, bo
 }
 
 func (c Compiler) build(ctx context.Context, tree artifact.Tree, commands []string, arch, cc, out string) error {
-	goTool, err := gotool.Find(ctx, c.Source.Toolchain)
+	goTool, err := gotool.Verified(ctx, c.Source.Toolchain)
 	if err != nil {
 		return err
 	}

@@ -14,13 +14,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/gotool/gotooltest"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
 )
 
 var source = pkgdef.Source{
-	Name: "upstream", Toolchain: runtime.Version(),
+	Name:            "upstream",
 	VersionVariable: "example.org/upstream/pkg/version.gittag", CommitVariable: "example.org/upstream/pkg/version.githash",
 }
 
@@ -184,6 +185,8 @@ func compiler(t *testing.T) (c Compiler, log *strings.Builder) {
 	t.Helper()
 	needMusl(t)
 	log = new(strings.Builder)
+	source := source
+	source.Toolchain = gotooltest.Install(t)
 	return Compiler{Source: source, Dist: artifact.Dist(filepath.Join(t.TempDir(), "dist")), Log: log}, log
 }
 

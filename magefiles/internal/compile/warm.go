@@ -17,7 +17,7 @@ var library = []string{"net/http", "net/http/httputil", "crypto/x509", "database
 // unpacked the others have nothing to do. A failure is of no consequence: the
 // build does what is not done.
 func (c Compiler) Warm(ctx context.Context, arch string) {
-	goTool, err := gotool.Find(ctx, c.Source.Toolchain)
+	goTool, err := gotool.Verified(ctx, c.Source.Toolchain)
 	if err != nil {
 		return
 	}

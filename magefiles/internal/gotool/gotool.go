@@ -9,52 +9,37 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"strings"
-
-	"golang.org/x/mod/module"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 )
 
 // Go is the go command.
 type Go struct {
-	toolchain string
+	program   string // in PATH, or the path of a verified toolchain's
+	toolchain string // GOTOOLCHAIN
 	user      settings
 }
 
 type settings struct {
 	GOPROXY, GOSUMDB, GONOSUMDB, GOPRIVATE, GONOPROXY, GOINSECURE, GOMODCACHE, GOCACHE, GOPATH string
 
-	GOFLAGS string // only looked at
+	GOFLAGS, GOENV, GOROOT string // only looked at
 }
 
 // Find asks the go command in PATH for its settings. toolchain is the exact
 // version to use, such as go1.26.8; the go command fetches it, checked by the
-// checksum database, when it is another one itself.
+// checksum database, when it is another one itself. What it is when it is that
+// one nobody has checked: this is for questions, and Verified for compiling.
 func Find(ctx context.Context, toolchain string) (Go, error) {
 	out, err := run.New("go", "env", "-json").In(os.TempDir()).Output(ctx)
 	if err != nil {
 		return Go{}, fmt.Errorf("asking the go command for its settings: %w", err)
 	}
-	found := Go{toolchain: toolchain}
+	found := Go{program: "go", toolchain: toolchain}
 	if err := json.Unmarshal([]byte(out), &found.user); err != nil {
 		return Go{}, fmt.Errorf("reading the go command's settings: %w", err)
 	}
 	return found, nil
-}
-
-// Unchecked says by which of the user's settings the checksum database is
-// switched off for a module; empty when it is not.
-func (g Go) Unchecked(path string) string {
-	switch {
-	case g.user.GOSUMDB == "off":
-		return "GOSUMDB=off"
-	case module.MatchPrefixPatterns(g.user.GONOSUMDB, path):
-		return "GONOSUMDB=" + g.user.GONOSUMDB // GOPRIVATE's value, unless set
-	case strings.Contains(g.user.GOFLAGS, "-insecure"):
-		return "GOFLAGS=" + g.user.GOFLAGS
-	}
-	return ""
 }
 
 // passed are the variables of the caller's environment that a go command gets:
@@ -67,7 +52,7 @@ var passed = []string{
 // Command is a go command. It reads modules as go.mod has them, unless the
 // arguments say -mod.
 func (g Go) Command(args ...string) run.Command {
-	command := run.New("go", args...)
+	command := run.New(g.program, args...)
 	command.Env = []string{}
 	for _, name := range passed {
 		if value, ok := os.LookupEnv(name); ok {

@@ -129,6 +129,9 @@ func (b *build) treeOf(files []artifact.File) (artifact.Tree, error) {
 			return artifact.Tree{}, fmt.Errorf("%s was built from %s, commit %s, but %s is %s, commit %s", file.Path,
 				record.Tree.Sum, record.Tree.Commit, record.Tree.Version, pin.Sum, pin.Commit)
 		}
+		if !slices.Contains(slices.Collect(maps.Values(b.source.Toolchain.Sums)), record.ToolchainSum) {
+			return artifact.Tree{}, fmt.Errorf("%s was compiled by a toolchain with the sum %q, which srpm/%s/source.yaml does not have", file.Path, record.ToolchainSum, b.source.Name)
+		}
 		return record.Tree, nil
 	}
 	return artifact.Tree{}, nil

@@ -30,7 +30,7 @@ func machines(t *testing.T, version string) (Pipeline, Options) {
 			put(t, filepath.Join(dir, filepath.Base(path)), "content of "+filepath.Base(path))
 		}
 		pin := b.source.Releases[version]
-		record := info{Info: compile.Info{Arch: arch, Tree: artifact.Tree{Version: version, Sum: pin.Sum, Commit: pin.Commit, Verified: true, Hash: "h1:x"}}}
+		record := info{Info: compile.Info{Arch: arch, ToolchainSum: b.source.Toolchain.Sums["linux-"+arch], Tree: artifact.Tree{Version: version, Sum: pin.Sum, Commit: pin.Commit, Verified: true, Hash: "h1:x"}}}
 		if err := artifact.Save(filepath.Join(dir, "spire_"+version+"-1_"+arch+infoSuffix), record); err != nil {
 			t.Fatal(err)
 		}
@@ -109,6 +109,13 @@ func TestGatherRefuses(t *testing.T) {
 			}
 			list(t, amd64)
 		}, "was built from h1:other, commit c0ffee, but 1.13.3 is"},
+		"another toolchain": {func(t *testing.T, amd64, _ string) {
+			record := info{Info: compile.Info{ToolchainSum: "h1:other", Tree: artifact.Tree{Version: "1.99.0"}}}
+			if err := artifact.Save(filepath.Join(amd64, "spire_1.13.3-1_amd64.build.json"), record); err != nil {
+				t.Fatal(err)
+			}
+			list(t, amd64)
+		}, `was compiled by a toolchain with the sum "h1:other", which srpm/spire/source.yaml does not have`},
 		"no record": {func(t *testing.T, amd64, _ string) {
 			put(t, filepath.Join(amd64, "spire_1.13.3-1_amd64.build.json"), "no record")
 			list(t, amd64)

@@ -257,13 +257,13 @@ func (s signing) records(dir string, infos []info) ([]provenance.Subject, error)
 func (s signing) statement(infos []info, packaging string) provenance.Build {
 	made := provenance.Build{
 		Tree: s.tree, Repository: s.source.Repository, Release: s.source.Release,
-		Toolchain: infos[0].Toolchain, Packaging: packaging,
-		Builder: s.by.ID,
+		Packaging: packaging, Builder: s.by.ID,
 	}
 	if made.Builder == "" {
 		made.Builder = provenance.LocalBuilder
 	}
 	for _, info := range infos {
+		made.Toolchains = append(made.Toolchains, provenance.Toolchain{Module: info.ToolchainModule, Sum: info.ToolchainSum})
 		made.Compiles = append(made.Compiles, provenance.Compile{Arch: info.Arch, Flags: info.Flags, Env: info.Env, CC: info.CC, Musl: info.Musl})
 	}
 	return made

@@ -42,7 +42,7 @@ func unsigned(t *testing.T) signing {
 	} {
 		path := filepath.Join(p.Dist.Version("1.13.3"), name)
 		if content == nil {
-			err = artifact.Save(path, info{Info: compile.Info{Tree: tree, Arch: "amd64", Toolchain: "go1.26.8"}})
+			err = artifact.Save(path, info{Info: compile.Info{Tree: tree, Arch: "amd64", ToolchainModule: "golang.org/toolchain@v0.0.1-go1.26.8.linux-amd64", ToolchainSum: source.Toolchain.Sums["linux-amd64"]}})
 		} else {
 			err = artifact.WriteBytes(path, 0o644, content)
 		}

@@ -2,19 +2,16 @@ package pipeline
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"maps"
-	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
@@ -34,9 +31,9 @@ type Verdict struct {
 // String is the verdict in one line.
 func (v Verdict) String() string {
 	if v.Err != nil {
-		return "BAD  " + v.File + ": " + strings.Join(strings.Split(v.Err.Error(), "\n"), "; ")
+		return "BAD  " + printed(v.File) + ": " + printed(strings.Join(strings.Split(v.Err.Error(), "\n"), "; "))
 	}
-	return "ok   " + v.File + ": " + strings.Join(v.Proven, ", ")
+	return "ok   " + printed(v.File) + ": " + printed(strings.Join(v.Proven, ", "))
 }
 
 // Verify finds out whether files are what was shipped: their checksums, whose
@@ -54,7 +51,8 @@ func (p Pipeline) Verify(ctx context.Context, what, downloads string, trusted si
 	for i, one := range strings.Split(what, ",") {
 		if strings.HasPrefix(one, "https://") || strings.HasPrefix(one, "http://") {
 			to := filepath.Join(downloads, fmt.Sprint(i))
-			if err := p.download(ctx, strings.TrimSuffix(one, "/"), to); err != nil {
+			from := fetched{address: strings.TrimSuffix(one, "/"), dir: to, trusted: trusted, log: p.Log, limits: usual}
+			if err := from.all(ctx); err != nil {
 				return nil, err
 			}
 			one = to
@@ -132,13 +130,20 @@ func (v *verifier) readSums() error {
 	if err != nil {
 		return err
 	}
-	if err := v.trusted.Detached(bytes.NewReader(content), signature); err != nil {
-		return fmt.Errorf("the signature of %s: %w", artifact.SumsName, err)
+	v.sums, err = signedSums(v.trusted, content, signature)
+	return err
+}
+
+// signedSums reads a list of checksums, if it has a trusted signature.
+func signedSums(trusted sign.Keyring, content, signature []byte) (map[string]string, error) {
+	if err := trusted.Detached(bytes.NewReader(content), signature); err != nil {
+		return nil, fmt.Errorf("the signature of %s: %w", artifact.SumsName, err)
 	}
-	if v.sums, err = artifact.ParseSums(content); err != nil {
-		return fmt.Errorf("reading %s: %w", list, err)
+	sums, err := artifact.ParseSums(content)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", artifact.SumsName, err)
 	}
-	return nil
+	return sums, nil
 }
 
 // beside reads a file that says something about others.
@@ -171,6 +176,9 @@ func (v *verifier) readStatement() error {
 		}
 		origin := provenance.Origin{Module: v.source.Module, Version: match[1], Commit: v.source.Releases[match[1]].Commit}
 		v.about = fmt.Sprintf("made from %s %s, commit %.12s, by %s", origin.Module, origin.Version, v.statement.Commit(), v.statement.Builder)
+		if origin.Commit == "" { // nothing here to compare it with
+			v.about = strings.Replace(v.about, ", by", fmt.Sprintf(" (by the word of %s), by", cmp.Or(v.statement.CommitBy(), "nobody")), 1)
+		}
 		return v.statement.MadeFrom(origin)
 	}
 	return fmt.Errorf("%s lists no provenance: nobody says what its files were made from", artifact.SumsName)
@@ -232,61 +240,4 @@ func (v *verifier) complete(files []string) []Verdict {
 		}
 	}
 	return verdicts
-}
-
-// downloadTime bounds the download of one file.
-const downloadTime = 10 * time.Minute
-
-// download gets all files of a version that are below one address.
-func (p Pipeline) download(ctx context.Context, address, dir string) error {
-	list := filepath.Join(dir, artifact.SumsName)
-	for _, name := range []string{artifact.SumsName, artifact.SumsName + signatureSuffix} {
-		if err := get(ctx, address+"/"+name, filepath.Join(dir, name)); err != nil {
-			return err
-		}
-	}
-	content, err := os.ReadFile(list)
-	if err != nil {
-		return err
-	}
-	sums, err := artifact.ParseSums(content)
-	if err != nil {
-		return fmt.Errorf("reading %s/%s: %w", address, artifact.SumsName, err)
-	}
-	for i, name := range slices.Sorted(maps.Keys(sums)) {
-		fmt.Fprintf(p.Log, "download %d of %d: %s\n", i+1, len(sums), name)
-		if err := get(ctx, address+"/"+name, filepath.Join(dir, name)); err != nil && !errors.Is(err, errNotThere) {
-			return err
-		}
-	}
-	return nil
-}
-
-// errNotThere is the error for a file that the server does not have.
-var errNotThere = errors.New("the server has no such file")
-
-// get downloads one file.
-func get(ctx context.Context, address, to string) error {
-	ctx, cancel := context.WithTimeout(ctx, downloadTime)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil {
-		return fmt.Errorf("downloading %s: %w", address, err)
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return fmt.Errorf("downloading %s: %w", address, err)
-	}
-	defer func() { _ = response.Body.Close() }() // it was read, or is of no interest
-	switch response.StatusCode {
-	case http.StatusOK:
-	case http.StatusNotFound:
-		return fmt.Errorf("downloading %s: %w", address, errNotThere)
-	default:
-		return fmt.Errorf("downloading %s: the server says %s", address, response.Status)
-	}
-	return artifact.Write(to, 0o644, func(w io.Writer) error {
-		_, err := io.Copy(w, response.Body)
-		return err
-	})
 }

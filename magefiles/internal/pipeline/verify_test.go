@@ -83,8 +83,9 @@ func stated(t *testing.T, source pkgdef.Source, module, version string, release 
 			Module: module, Version: version, Sum: pin.Sum, Commit: pin.Commit, Time: pin.Time, Verified: true,
 			Hash: pin.Sum, UpstreamSHA256: subjects[0].SHA256,
 		},
-		Repository: source.Repository, Release: release, Toolchain: "go1.26.8", Builder: provenance.LocalBuilder,
-		Compiles: []provenance.Compile{{Arch: "amd64"}},
+		Repository: source.Repository, Release: release, Builder: provenance.LocalBuilder,
+		Toolchains: []provenance.Toolchain{{Module: "golang.org/toolchain@v0.0.1-go1.26.8.linux-amd64", Sum: pin.Sum}},
+		Compiles:   []provenance.Compile{{Arch: "amd64"}},
 	}.Statement(subjects)
 	if err != nil {
 		t.Fatal(err)

@@ -222,7 +222,10 @@ keep: [/var/lib/demo]
 		"srpm/up/source.yaml": `module: example.org/up
 version: 1.13.3
 release: 2
-toolchain: go1.26.8
+toolchain:
+  version: go1.26.8
+  sums:
+    linux-amd64: h1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=
 homepage: https://example.org/
 repository: https://example.org/up
 maintainer: Somebody <somebody@example.org>
@@ -483,8 +486,11 @@ func TestBadSources(t *testing.T) {
 		"no maintainer":          {swap(yaml, "maintainer: Somebody <somebody@example.org>\n", ""), "maintainer is missing"},
 		"release 0":              {swap(yaml, "release: 2", "release: 0"), "release is 0"},
 		"release of words":       {swap(yaml, "release: 2", "release: two"), "release"},
-		"any toolchain of 1.26":  {swap(yaml, "toolchain: go1.26.8", "toolchain: go1.26"), `toolchain "go1.26"`},
-		"toolchain and more":     {swap(yaml, "toolchain: go1.26.8", "toolchain: go1.26.8+path"), `toolchain "go1.26.8+path"`},
+		"any toolchain of 1.26":  {swap(yaml, "version: go1.26.8", "version: go1.26"), `toolchain: version "go1.26"`},
+		"toolchain without sums": {swap(yaml, "  sums:\n    linux-amd64: h1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n", ""), "toolchain: sums are needed"},
+		"a sum of another kind":  {swap(yaml, "linux-amd64: h1:", "linux-amd64: h2:"), `toolchain: sums: linux-amd64: "h2:`},
+		"a sum for elsewhere":    {swap(yaml, "linux-amd64: h1:", "plan9-386: h1:"), `toolchain: sums: plan9-386: `},
+		"toolchain and more":     {swap(yaml, "version: go1.26.8", "version: go1.26.8+path"), `toolchain: version "go1.26.8+path"`},
 		"bad version":            {swap(yaml, "version: 1.13.3\n", "version: v1.13.3\n"), `version "v1.13.3"`},
 		"pin of a bad version":   {swap(yaml, "  1.13.3:", "  1.13:"), `version "1.13"`},
 		"pin of a short commit":  {swap(yaml, "0123456789012345678901234567890123456789", "0123456"), `commit "0123456"`},

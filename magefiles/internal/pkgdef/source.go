@@ -22,7 +22,7 @@ type Source struct {
 	Module     string // Go module path
 	Version    string // bare version that is built when no other is asked for
 	Release    int    // number of the packaging, from 1
-	Toolchain  string // exact Go toolchain, such as go1.26.8
+	Toolchain  Toolchain
 	Homepage   string
 	Repository string // where the source is kept, for people
 	Maintainer string // Name <address>
@@ -39,6 +39,14 @@ type Source struct {
 	Allow []Allowance
 
 	dir string
+}
+
+// Toolchain is the Go that compiles, exactly.
+type Toolchain struct {
+	Version string // such as go1.26.8
+	// Sums are the h1 sums of its module, as the checksum database has them, by the
+	// machine that it runs on, such as linux-amd64.
+	Sums map[string]string
 }
 
 // Allowance is what somebody found who looked at a licence by hand.
@@ -73,6 +81,8 @@ var (
 	versionForm = regexp.MustCompile(`^(0|[1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})$`)
 	commitForm  = regexp.MustCompile(`^[0-9a-f]{40}$`)
 	goForm      = regexp.MustCompile(`^go1\.[0-9]+\.[0-9]+$`)
+	hostForm    = regexp.MustCompile(`^linux-[a-z0-9]+$`)
+	sumForm     = regexp.MustCompile(`^h1:[A-Za-z0-9+/]{43}=$`)
 	patchForm   = regexp.MustCompile(`^[0-9]{4}-[a-z0-9.-]+\.patch$`)
 	nameForm    = regexp.MustCompile(`^[a-z][a-z0-9-]+$`)
 )
@@ -116,9 +126,7 @@ func (s Source) check() error {
 	if s.Release < 1 {
 		errs = append(errs, fmt.Errorf("release is %d, not 1 or more", s.Release))
 	}
-	if !goForm.MatchString(s.Toolchain) {
-		errs = append(errs, fmt.Errorf("toolchain %q is not of the form go1.26.8", s.Toolchain))
-	}
+	errs = append(errs, s.Toolchain.check())
 	errs = append(errs, CheckVersion(s.Version))
 	for version, pin := range s.Releases {
 		errs = append(errs, CheckVersion(version))
@@ -127,6 +135,22 @@ func (s Source) check() error {
 		}
 		if pin.Sum == "" || pin.Time.IsZero() {
 			errs = append(errs, fmt.Errorf("releases: %s: sum and time are needed", version))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (t Toolchain) check() error {
+	var errs []error
+	if !goForm.MatchString(t.Version) {
+		errs = append(errs, fmt.Errorf("toolchain: version %q is not of the form go1.26.8", t.Version))
+	}
+	if len(t.Sums) == 0 {
+		errs = append(errs, errors.New("toolchain: sums are needed"))
+	}
+	for host, sum := range t.Sums {
+		if !hostForm.MatchString(host) || !sumForm.MatchString(sum) {
+			errs = append(errs, fmt.Errorf("toolchain: sums: %s: %q is not of the form linux-amd64: h1:BASE64", host, sum))
 		}
 	}
 	return errors.Join(errs...)

@@ -31,13 +31,15 @@ import (
 // version of musl. resolvedDependencies are told apart by name:
 //
 //	module        the module's zip: dirHash, and the same as go.sum writes it
-//	commit        that the module was released from
+//	commit        that the module was released from; the annotation according-to
+//	              says by whose word, for the checksum database has none
 //	upstream.tar  the module's files as an uncompressed tar
 //	patch NAME    applied to them, in this order
 //	tree          the source as it is compiled, with patches and dependencies:
 //	              dirHash over vendor/ and all else
 //	packaging     this repository's commit; absent where it is not known
-//	toolchain     Go's
+//	toolchain HOST  Go's module for the machine that compiled, such as linux-amd64:
+//	              dirHash, and the same as go.sum writes it
 //
 // Building the same commit of this repository for the same externalParameters
 // gives the same subjects, save for signatures.
@@ -57,6 +59,10 @@ const commitName = "commit"
 // file without the signature, which is the one that a rebuild gives.
 const unsigned = "unsigned-sha256"
 
+// goSum is the annotation with a sum as go.sum writes it, and accordingTo the one
+// that says who named the commit.
+const goSum, accordingTo = "go.sum", "according-to"
+
 // Subject is one shipped file.
 type Subject struct {
 	Name   string // without a folder
@@ -71,13 +77,19 @@ type Build struct {
 	Tree       artifact.Tree
 	Repository string // upstream's, as an https address
 	Release    int    // number of the packaging
-	Toolchain  string // Go's, such as go1.26.8
+	Toolchains []Toolchain
 	Compiles   []Compile
 	// Packaging is this repository's commit, 40 hex digits; empty if unknown.
 	Packaging string
 	// Builder is the address that names what ran the build: LocalBuilder, or a
 	// workflow's.
 	Builder string
+}
+
+// Toolchain is the Go that compiled on one machine.
+type Toolchain struct {
+	Module string // path@version
+	Sum    string // h1
 }
 
 // Compile is how one architecture's programs were compiled.
@@ -204,7 +216,11 @@ func (b Build) dependencies() ([]*intoto.ResourceDescriptor, error) {
 	}
 	list := []*intoto.ResourceDescriptor{module}
 	if b.Tree.Commit != "" {
-		list = append(list, gitCommit(commitName, b.Repository, b.Tree.Commit))
+		commit := gitCommit(commitName, b.Repository, b.Tree.Commit)
+		if b.Tree.CommitBy != "" {
+			commit.Annotations = annotation(accordingTo, b.Tree.CommitBy)
+		}
+		list = append(list, commit)
 	}
 	list = append(list, &intoto.ResourceDescriptor{Name: "upstream.tar", Digest: map[string]string{"sha256": b.Tree.UpstreamSHA256}})
 	for _, patch := range b.Tree.Patches {
@@ -218,7 +234,28 @@ func (b Build) dependencies() ([]*intoto.ResourceDescriptor, error) {
 	if b.Packaging != "" {
 		list = append(list, gitCommit("packaging", Project, b.Packaging))
 	}
-	return append(list, &intoto.ResourceDescriptor{Name: "toolchain", Uri: "git+https://github.com/golang/go@refs/tags/" + b.Toolchain}), nil
+	toolchains, err := b.toolchains()
+	return append(list, toolchains...), err
+}
+
+// toolchains has each one once: a machine may compile for several others.
+func (b Build) toolchains() (list []*intoto.ResourceDescriptor, err error) {
+	if len(b.Toolchains) == 0 {
+		return nil, errors.New("no toolchain is named")
+	}
+	sorted := slices.SortedFunc(slices.Values(b.Toolchains), func(x, y Toolchain) int { return cmp.Or(cmp.Compare(x.Module, y.Module), cmp.Compare(x.Sum, y.Sum)) })
+	for _, toolchain := range slices.Compact(sorted) {
+		path, version, _ := strings.Cut(toolchain.Module, "@")
+		one := &intoto.ResourceDescriptor{Name: "toolchain " + version[strings.LastIndex(version, ".")+1:], Annotations: annotation(goSum, toolchain.Sum)}
+		if one.Uri, err = modulePURL(path, version); err != nil {
+			return nil, err
+		}
+		if one.Digest, err = dirHash(toolchain.Sum); err != nil {
+			return nil, fmt.Errorf("the toolchain %s: %w", toolchain.Module, err)
+		}
+		list = append(list, one)
+	}
+	return list, nil
 }
 
 // module is the source as it was fetched. One that nobody vouches for has no
@@ -232,7 +269,7 @@ func (b Build) module() (*intoto.ResourceDescriptor, error) {
 		}
 	}
 	if b.Tree.Sum != "" {
-		module.Annotations = annotation("go.sum", b.Tree.Sum)
+		module.Annotations = annotation(goSum, b.Tree.Sum)
 		module.Digest, err = dirHash(b.Tree.Sum)
 	}
 	return module, err

@@ -14,13 +14,18 @@ import (
 
 func build() Build {
 	return Build{
-		Tree: tree(), Repository: "https://github.com/spiffe/spire", Release: 1, Toolchain: "go1.26.8",
+		Tree: tree(), Repository: "https://github.com/spiffe/spire", Release: 1,
+		Toolchains: []Toolchain{toolchain("arm64", "c"), toolchain("amd64", "b"), toolchain("amd64", "b")},
 		Compiles: []Compile{
 			{Arch: "arm64", Flags: []string{"-trimpath"}, Env: []string{"GOARCH=arm64"}, CC: "aarch64-linux-gnu-gcc 12.2.0", Musl: "1.2.3-1"},
 			{Arch: "amd64", Flags: []string{"-trimpath", "-ldflags=-s -w"}, Env: []string{"GOARCH=amd64", "CC=musl-gcc"}, CC: "gcc <12.2.0> & co", Musl: "1.2.3-1"},
 		},
 		Packaging: strings.Repeat("d1", 20), Builder: LocalBuilder,
 	}
+}
+
+func toolchain(arch, digit string) Toolchain {
+	return Toolchain{Module: "golang.org/toolchain@v0.0.1-go1.26.8.linux-" + arch, Sum: "h1:" + strings.Repeat(strings.ToUpper(digit), 43) + "="}
 }
 
 func subjects() []Subject {
@@ -74,7 +79,7 @@ func TestStatementOfALocalSource(t *testing.T) {
 	b := build()
 	b.Tree.Verified, b.Tree.Sum, b.Tree.Commit, b.Packaging = false, "", "", ""
 	text := must(t)(b.Statement(subjects()))
-	for _, absent := range []string{"pkg:golang", "gitCommit", "metadata", `"packaging"`} {
+	for _, absent := range []string{"pkg:golang/github.com", "gitCommit", "metadata", `"packaging"`} {
 		if bytes.Contains(text, []byte(absent)) {
 			t.Errorf("the statement has %s", absent)
 		}

@@ -17,6 +17,7 @@ type Statement struct {
 	Builder  string // the address of what ran the build
 	asked    external
 	commit   string
+	commitBy string
 	subjects map[string]Subject // by name
 }
 
@@ -84,6 +85,7 @@ func (s *Statement) readDefinition(definition *slsa.BuildDefinition) error {
 	for _, dependency := range definition.ResolvedDependencies {
 		if dependency.Name == commitName {
 			s.commit = dependency.Digest["gitCommit"]
+			s.commitBy = dependency.Annotations.GetFields()[accordingTo].GetStringValue()
 		}
 	}
 	return nil
@@ -145,3 +147,7 @@ func (s Statement) MadeFrom(o Origin) error {
 
 // Commit is that of the source; empty if the statement does not say.
 func (s Statement) Commit() string { return s.commit }
+
+// CommitBy says by whose word it is that commit; empty if the statement does not
+// say.
+func (s Statement) CommitBy() string { return s.commitBy }

@@ -41,6 +41,9 @@ type Fetcher struct {
 	Source pkgdef.Source
 	Dist   artifact.Dist
 	Log    io.Writer // progress, a line each step
+	// Databases are values of GOSUMDB that count beside Go's own public database:
+	// that of a test.
+	Databases []string
 	// Meanwhile runs beside the making of a tree, most of which keeps one
 	// processor busy; its context ends with it. nil means nothing does.
 	Meanwhile func(context.Context)
@@ -118,7 +121,14 @@ func (f Fetcher) earlier(want asked) (artifact.Tree, bool) {
 
 // make makes the tree: located, copied, patched, vendored.
 func (f Fetcher) make(ctx context.Context, want asked) (artifact.Tree, error) {
-	goTool, err := gotool.Find(ctx, f.Source.Toolchain)
+	if want.Dir == "" {
+		verified, err := f.checkable(ctx, want)
+		if err != nil {
+			return artifact.Tree{}, err
+		}
+		want.tree.Verified = verified
+	}
+	goTool, err := gotool.Verified(ctx, f.Source.Toolchain)
 	if err != nil {
 		return artifact.Tree{}, err
 	}
@@ -152,17 +162,25 @@ type origin struct {
 	dir  string // local directory; empty for a module
 }
 
-// checkable says whether the checksum database will vouch for the module.
-func (f Fetcher) checkable(goTool gotool.Go, want asked) (bool, error) {
-	why := goTool.Unchecked(f.Source.Module)
-	if why == "" {
-		return true, nil
+// checkable says whether the checksum database will vouch for the module, and
+// for the toolchain that compiles it.
+func (f Fetcher) checkable(ctx context.Context, want asked) (bool, error) {
+	settings, err := gotool.Find(ctx, "local")
+	if err != nil {
+		return false, err
 	}
-	if want.AllowUnchecked {
-		fmt.Fprintf(f.Log, "source: NOT VERIFIED: %s\n", why)
-		return false, nil
+	for _, module := range []string{f.Source.Module, gotool.Module} {
+		why := settings.Unchecked(module, f.Databases...)
+		switch {
+		case why == "":
+		case want.AllowUnchecked:
+			fmt.Fprintf(f.Log, "source: NOT VERIFIED: %s\n", why)
+			return false, nil
+		default:
+			return false, fmt.Errorf("the checksum database cannot vouch for %s: %s; or say -unchecked (SPIRE_UNCHECKED=1) to build packages that are marked as unverified", module, why)
+		}
 	}
-	return false, fmt.Errorf("the checksum database cannot vouch for the source: %s; unset it, or say -unchecked (SPIRE_UNCHECKED=1) to build packages that are marked as unverified", why)
+	return true, nil
 }
 
 // downloaded is the part of `go mod download -json` that is used here.
@@ -171,10 +189,6 @@ type downloaded struct {
 }
 
 func (f Fetcher) download(ctx context.Context, goTool gotool.Go, want asked) (origin, error) {
-	verified, err := f.checkable(goTool, want)
-	if err != nil {
-		return origin{}, err
-	}
 	fmt.Fprintf(f.Log, "source: downloading %s@v%s\n", f.Source.Module, want.Version)
 	out, err := goTool.Command("mod", "download", "-json", f.Source.Module+"@v"+want.Version).In(os.TempDir()).Output(ctx)
 	var got downloaded
@@ -188,7 +202,7 @@ func (f Fetcher) download(ctx context.Context, goTool gotool.Go, want asked) (or
 		return origin{}, err
 	}
 	tree := want.tree
-	tree.Sum, tree.Verified = got.Sum, verified
+	tree.Sum = got.Sum
 	err = f.identify(&tree, got.Info)
 	return origin{tree: tree, zip: got.Zip}, err
 }
@@ -222,8 +236,12 @@ func (f Fetcher) identify(tree *artifact.Tree, infoFile string) error {
 	tree.Time, tree.Commit = info.Time.UTC(), info.Origin.Hash
 	pin, known := f.Source.Releases[tree.Version]
 	if !known {
+		if tree.Commit != "" {
+			tree.CommitBy = artifact.ProxysWord
+		}
 		return nil
 	}
+	tree.CommitBy = "srpm/" + f.Source.Name + "/source.yaml"
 	if tree.Commit == "" {
 		tree.Commit = pin.Commit // not every proxy passes the origin on
 	}

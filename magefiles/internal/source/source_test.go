@@ -13,6 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/gotool"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/gotool/gotooltest"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
 )
@@ -81,7 +83,7 @@ func TestFetch(t *testing.T) {
 		return sum
 	}
 	want := artifact.Tree{
-		Module: modulePath, Version: version, Sum: sum, Commit: commit, Time: commitTime, Verified: true,
+		Module: modulePath, Version: version, Sum: sum, Commit: commit, CommitBy: artifact.ProxysWord, Time: commitTime, Verified: true,
 		Patches: []artifact.Patch{{Name: "0001-a.patch", SHA256: digest(patches[0])}, {Name: "0002-b.patch", SHA256: digest(patches[1])}},
 		Dir:     f.Dist.Work(version, "source"), Hash: hash, Fresh: true,
 		Upstream: f.Dist.Work(version, "upstream.tar"), UpstreamSHA256: digest(f.Dist.Work(version, "upstream.tar")),
@@ -202,7 +204,7 @@ func TestTampered(t *testing.T) {
 	}{
 		"the proxy has another zip": {func(t *testing.T, w *world) {
 			replace(t, w)
-			makeWritable(t, w.cache)
+			gotooltest.Writable(t, w.cache)
 			if err := os.RemoveAll(filepath.Join(w.cache, "cache")); err != nil {
 				t.Fatal(err)
 			}
@@ -224,7 +226,7 @@ func TestTampered(t *testing.T) {
 			delete(w.sums, modulePath+"@v1.13.4")
 		}, []string{"could not download it", "v1.13.4"}},
 		"a dependency in the cache": {func(t *testing.T, w *world) {
-			makeWritable(t, w.cache)
+			gotooltest.Writable(t, w.cache)
 			file := filepath.Join(w.cache, dependencyPath+"@v1.0.0", "said.go")
 			if err := os.Chmod(file, 0o644); err != nil {
 				t.Fatal(err)
@@ -262,7 +264,7 @@ func TestCacheDoesNotMatter(t *testing.T) {
 	w := newWorld(t)
 	w.upstream(version)
 	want := fetch(t, w.fetcher(), Request{Version: version})
-	makeWritable(t, w.cache)
+	gotooltest.Writable(t, w.cache)
 	unpacked := filepath.Join(w.cache, modulePath+"@v"+version, "main.go")
 	if err := os.MkdirAll(filepath.Dir(unpacked), 0o755); err != nil {
 		t.Fatal(err)
@@ -275,30 +277,38 @@ func TestCacheDoesNotMatter(t *testing.T) {
 }
 
 func TestDatabaseSwitchedOff(t *testing.T) {
-	for setting, value := range map[string]string{"GOSUMDB": "off", "GONOSUMDB": "example.org/*", "GOPRIVATE": modulePath} {
-		t.Run(setting, func(t *testing.T) {
+	for name, test := range map[string]struct{ setting, value, module string }{
+		"off":                          {"GOSUMDB", "off", modulePath},
+		"somebody's own":               {"GOSUMDB", "sum.example.test+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8 http://127.0.0.1:1", modulePath},
+		"left out":                     {"GONOSUMDB", "example.org/*", modulePath},
+		"private":                      {"GOPRIVATE", modulePath, modulePath},
+		"the toolchain alone left out": {"GONOSUMDB", gotool.Module, gotool.Module},
+	} {
+		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			w.upstream(version)
-			t.Setenv(setting, value)
-			words := setting + "=" + value
-			if setting == "GOPRIVATE" {
+			t.Setenv(test.setting, test.value)
+			if test.setting == "GOPRIVATE" {
 				// GOPRIVATE is what GONOSUMDB and GONOPROXY are unless set.
-				words = "GONOSUMDB=" + value
 				t.Setenv("GONOPROXY", "none")
 				if err := os.Unsetenv("GONOSUMDB"); err != nil {
 					t.Fatal(err)
 				}
 			}
-			refused(t, w.fetcher(), Request{Version: version}, "the checksum database cannot vouch for the source: "+words, "-unchecked", "SPIRE_UNCHECKED=1")
+			words := test.setting + "=" + test.value + " (in the environment)"
+			refused(t, w.fetcher(), Request{Version: version}, "the checksum database cannot vouch for "+test.module+": "+words, "-unchecked", "SPIRE_UNCHECKED=1")
 			if _, err := os.Stat(filepath.Join(w.cache, "cache")); err == nil {
 				t.Error("something was downloaded")
+			}
+			if strings.HasPrefix(test.value, "sum.example") {
+				return // nobody answers there
 			}
 			f := w.fetcher()
 			tree := fetch(t, f, Request{Version: version, AllowUnchecked: true})
 			if tree.Verified || tree.Dir != f.Dist.Work(version+"~unverified", "source") {
 				t.Errorf("verified: %v, in %s", tree.Verified, tree.Dir)
 			}
-			if want := "source: NOT VERIFIED: " + words + "\n"; !strings.Contains(log(f), want) {
+			if want := "source: NOT VERIFIED: " + words; !strings.Contains(log(f), want) {
 				t.Errorf("the log does not say %q: %s", want, log(f))
 			}
 		})
@@ -361,11 +371,11 @@ func TestIdentifyWithoutOrigin(t *testing.T) {
 	pin := pkgdef.Pin{Sum: "h1:x", Commit: commit, Time: commitTime}
 	for name, test := range map[string]struct {
 		releases map[string]pkgdef.Pin
-		want     string
-	}{"known": {map[string]pkgdef.Pin{version: pin}, commit}, "unknown": {nil, ""}} {
+		want, by string
+	}{"known": {map[string]pkgdef.Pin{version: pin}, commit, "srpm/upstream/source.yaml"}, "unknown": {nil, "", ""}} {
 		tree := artifact.Tree{Version: version, Sum: "h1:x"}
-		f := Fetcher{Source: pkgdef.Source{Releases: test.releases}}
-		if err := f.identify(&tree, info); err != nil || tree.Commit != test.want || !tree.Time.Equal(commitTime) {
+		f := Fetcher{Source: pkgdef.Source{Name: "upstream", Releases: test.releases}}
+		if err := f.identify(&tree, info); err != nil || tree.Commit != test.want || tree.CommitBy != test.by || !tree.Time.Equal(commitTime) {
 			t.Errorf("%s: %+v, %v", name, tree, err)
 		}
 	}
@@ -489,6 +499,28 @@ func TestLocalRefused(t *testing.T) {
 		write(t, filepath.Join(dir, "pkg", "version", "version.go"), content)
 		refused(t, f, Request{Dir: dir}, words)
 	}
+}
+
+// Where nothing was built there is no tree, and the text is the vouched one.
+func TestText(t *testing.T) {
+	w := newWorld(t)
+	w.upstream(version)
+	f := w.fetcher()
+	if got, err := f.Text(t.Context(), version, "CHANGELOG.md"); err != nil || got != "## [1.13.3] - 2025-10-23\n- what changed\n" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if got, err := f.Text(t.Context(), version, "ABSENT.md"); err != nil || got != "" {
+		t.Errorf("absent: %q, %v", got, err)
+	}
+	flip(t, w.cached("v"+version+".zip"), "CHANGELOG.md")
+	if _, err := f.Text(t.Context(), version, "CHANGELOG.md"); err == nil || !strings.Contains(err.Error(), "the module cache is damaged") {
+		t.Errorf("another zip: %v", err)
+	}
+	t.Setenv("GOSUMDB", "off")
+	if _, err := f.Text(t.Context(), version, "CHANGELOG.md"); err == nil || !strings.Contains(err.Error(), "cannot vouch") {
+		t.Errorf("without the database: %v", err)
+	}
+	noTrees(t, f)
 }
 
 // What runs beside the making of a tree has ended when Fetch comes back.

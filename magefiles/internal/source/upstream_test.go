@@ -3,26 +3,21 @@ package source
 import (
 	"archive/zip"
 	"crypto/rand"
-	"encoding/json"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/http/httptest"
 	"os"
 	"path"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
-	"time"
 
-	"golang.org/x/mod/module"
 	"golang.org/x/mod/sumdb"
-	"golang.org/x/mod/sumdb/dirhash"
 	"golang.org/x/mod/sumdb/note"
-	modzip "golang.org/x/mod/zip"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/gotool"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/gotool/gotooltest"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 )
 
@@ -30,10 +25,10 @@ import (
 const (
 	modulePath     = "example.org/upstream"
 	dependencyPath = "example.org/dependency"
-	commit         = "0123456789abcdef0123456789abcdef01234567"
+	commit         = gotooltest.Commit
 )
 
-var commitTime = time.Date(2025, 10, 23, 12, 39, 57, 0, time.UTC)
+var commitTime = gotooltest.Time
 
 // world is a module proxy in a folder and a checksum database on this machine,
 // with caches of their own: to the go command nothing else exists.
@@ -42,6 +37,9 @@ type world struct {
 	proxy string
 	cache string            // module cache
 	sums  map[string]string // the database's records, by path@version
+
+	toolchain pkgdef.Toolchain
+	vouches   string // the database, as GOSUMDB has it
 }
 
 func newWorld(t *testing.T) *world {
@@ -49,27 +47,18 @@ func newWorld(t *testing.T) *world {
 	if testing.Short() {
 		t.Skip("runs the go command many times")
 	}
-	w := &world{t: t, proxy: t.TempDir(), cache: t.TempDir(), sums: map[string]string{}}
-	t.Cleanup(func() { makeWritable(t, w.cache) }) // the go command makes modules read-only
+	w := &world{t: t, proxy: t.TempDir(), cache: gotooltest.Cache(t), sums: map[string]string{}}
+	lines := ""
+	w.toolchain, lines = gotooltest.Toolchain(t, w.proxy)
+	w.sums[gotool.ModuleOf(w.toolchain)] = lines
+	w.vouches = w.database()
 	for name, value := range map[string]string{
 		"GOENV": "off", "GOFLAGS": "", "GOPRIVATE": "", "GONOPROXY": "", "GONOSUMDB": "", "GOINSECURE": "", "GOWORK": "off",
-		"GOPROXY": "file://" + w.proxy, "GOMODCACHE": w.cache, "GOPATH": t.TempDir(), "GOSUMDB": w.database(),
+		"GOPROXY": "file://" + w.proxy, "GOMODCACHE": w.cache, "GOPATH": t.TempDir(), "GOSUMDB": w.vouches,
 	} {
 		t.Setenv(name, value)
 	}
 	return w
-}
-
-func makeWritable(t *testing.T, dir string) {
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && d.IsDir() {
-			return os.Chmod(path, 0o755)
-		}
-		return err
-	})
-	if err != nil {
-		t.Error(err)
-	}
 }
 
 // database starts the checksum database: golang.org/x/mod's own server, with
@@ -93,33 +82,7 @@ func (w *world) database() string {
 // publish puts a module into the proxy and its sums into the database.
 func (w *world) publish(path, version string, files map[string]string) (sum string, lines string) {
 	w.t.Helper()
-	place := filepath.Join(w.proxy, filepath.FromSlash(path), "@v")
-	info, err := json.Marshal(map[string]any{"Version": version, "Time": commitTime, "Origin": map[string]string{"VCS": "git", "Hash": commit}})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	write(w.t, filepath.Join(place, version+".info"), string(info))
-	write(w.t, filepath.Join(place, version+".mod"), files["go.mod"])
-	from := w.t.TempDir()
-	for name, content := range files {
-		write(w.t, filepath.Join(from, filepath.FromSlash(name)), content)
-	}
-	file, err := os.Create(filepath.Join(place, version+".zip"))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	defer file.Close()
-	if err := modzip.CreateFromDir(file, module.Version{Path: path, Version: version}, from); err != nil {
-		w.t.Fatal(err)
-	}
-	if sum, err = dirhash.HashZip(file.Name(), dirhash.Hash1); err != nil {
-		w.t.Fatal(err)
-	}
-	modSum, err := dirhash.Hash1([]string{"go.mod"}, func(string) (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(files["go.mod"])), nil })
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	lines = fmt.Sprintf("%s %s %s\n%[1]s %[2]s/go.mod %[4]s\n", path, version, sum, modSum)
+	sum, lines = gotooltest.Publish(w.t, w.proxy, path, version, files)
 	w.sums[path+"@"+version] = lines
 	return sum, lines
 }
@@ -140,6 +103,7 @@ func upstreamFiles(version, goSum string) map[string]string {
 	return map[string]string{
 		"go.mod":                 "module " + modulePath + "\n\ngo 1.21\n\nrequire " + dependencyPath + " v1.0.0\n",
 		"go.sum":                 goSum,
+		"CHANGELOG.md":           "## [" + version + "] - 2025-10-23\n- what changed\n",
 		"main.go":                "package main\n\nimport \"" + dependencyPath + "\"\n\nfunc main() { println(dependency.Said) }\n",
 		"pkg/version/version.go": "package version\n\nconst (\n\tBase = \"" + version + "\"\n)\n\nvar gittag, githash string\n",
 		"sockets.txt":            "first\nsocket /tmp/api.sock\nlast\n",
@@ -150,11 +114,11 @@ func upstreamFiles(version, goSum string) map[string]string {
 func (w *world) fetcher(patches ...string) Fetcher {
 	return Fetcher{
 		Source: pkgdef.Source{
-			Name: "upstream", Module: modulePath, Toolchain: runtime.Version(), Patches: patches,
+			Name: "upstream", Module: modulePath, Toolchain: w.toolchain, Patches: patches,
 			VersionVariable: modulePath + "/pkg/version.gittag", CommitVariable: modulePath + "/pkg/version.githash",
 		},
 		Dist: artifact.Dist(filepath.Join(w.t.TempDir(), "dist")),
-		Log:  new(strings.Builder),
+		Log:  new(strings.Builder), Databases: []string{w.vouches},
 	}
 }
 

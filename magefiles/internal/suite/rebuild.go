@@ -109,7 +109,7 @@ func (b built) job(ctx context.Context, cache string) (distro.Job, error) {
 	if err != nil {
 		return distro.Job{}, err
 	}
-	goTool, err := gotool.Find(ctx, source.Toolchain)
+	goTool, err := gotool.Verified(ctx, source.Toolchain)
 	if err != nil {
 		return distro.Job{}, err
 	}

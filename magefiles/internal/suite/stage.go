@@ -266,7 +266,7 @@ func (s Suite) leading(ctx context.Context, source pkgdef.Source, under string) 
 
 // published are the versions that the module proxy has.
 func published(ctx context.Context, source pkgdef.Source) ([]string, error) {
-	tool, err := gotool.Find(ctx, source.Toolchain)
+	tool, err := gotool.Find(ctx, source.Toolchain.Version)
 	if err != nil {
 		return nil, err
 	}

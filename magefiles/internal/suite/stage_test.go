@@ -51,7 +51,7 @@ func TestLeading(t *testing.T) {
 	// Not what this machine has fetched before, and nobody vouches for the above.
 	t.Setenv("GOMODCACHE", t.TempDir())
 	t.Setenv("GONOSUMDB", "github.com/spiffe/spire")
-	source := pkgdef.Source{Module: "github.com/spiffe/spire", Toolchain: runtime.Version(), Releases: map[string]pkgdef.Pin{"1.13.0": {}, "1.13.3": {}}}
+	source := pkgdef.Source{Module: "github.com/spiffe/spire", Toolchain: pkgdef.Toolchain{Version: runtime.Version()}, Releases: map[string]pkgdef.Pin{"1.13.0": {}, "1.13.3": {}}}
 	var log strings.Builder
 	s := Suite{Log: &log}
 	for _, c := range []struct {
