@@ -58,7 +58,7 @@ func TestXZ(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = "caaa83207d8de586c9a121454911f1160059263c5b2e006ddd95d89116e7fedf"
+	const want = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 	if got := artifact.DigestBytes(file); got != want {
 		t.Errorf("%d bytes with SHA-256 %s, want %s", len(file), got, want)
 	}
