@@ -1,6 +1,12 @@
 package format
 
 import (
+	"archive/tar"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
 	"strings"
 
 	"github.com/goreleaser/nfpm/v2"
@@ -10,7 +16,7 @@ import (
 
 func dressDeb(info *nfpm.Info, item Item) {
 	info.Description = item.Package.Summary + "\n" + info.Description
-	info.Deb.Compression = "zstd"
+	info.Deb.Compression = draft
 	info.Deb.Fields = map[string]string{
 		"Multi-Arch": "foreign", // its interface is a command and sockets, the same on every architecture
 	}
@@ -33,6 +39,40 @@ func foundDeb(info *nfpm.Info, item Item) {
 		info.Deb.Fields["Source"] = item.Source.Name
 	}
 	info.Deb.Fields["Static-Built-Using"] = strings.Join(item.Binary.Linked, ", ")
+}
+
+// Parts of an ar archive: what it begins with, and the members' headers with their
+// sizes at a place in them (deb(5)).
+const (
+	arMagic  = "!<arch>\n"
+	arHeader = 60
+	arSize   = 48
+	arEnd    = 58
+)
+
+// mendDeb compresses the payload, which is the last member, in nfpm's stead.
+func mendDeb(content []byte, item Item) ([]byte, error) {
+	at := bytes.Index(content, []byte("data.tar.zst "))
+	if !bytes.HasPrefix(content, []byte(arMagic)) || at < 0 || at+arHeader > len(content) {
+		return nil, errors.New("nfpm has written no deb with a payload of zstd")
+	}
+	size, err := strconv.Atoi(strings.TrimSpace(string(content[at+arSize : at+arEnd])))
+	payload := content[at+arHeader:]
+	if err != nil || size > len(payload) || len(payload) > size+size%2 {
+		return nil, errors.New("the payload is not the last member of the deb that nfpm has written")
+	}
+	packed, err := repack(payload[:size], func(r io.Reader) archive { return tarArchive{tar.NewReader(r)} }, item)
+	if err != nil {
+		return nil, err
+	}
+	var mended bytes.Buffer
+	mended.Write(content[:at])
+	fmt.Fprintf(&mended, "%-16s%s%-10d`\n", "data.tar.xz", content[at+16:at+arSize], len(packed))
+	mended.Write(packed)
+	if len(packed)%2 == 1 {
+		mended.WriteByte('\n')
+	}
+	return mended.Bytes(), nil
 }
 
 func debScriptlets(s *nfpm.Scripts) map[string]*string {

@@ -30,6 +30,9 @@ type Item struct {
 	Package pkgdef.Package
 	Tree    artifact.Tree
 	Binary  artifact.Binary
+	// Packed is an .xz file of the binary, which every format takes as it is;
+	// empty where there is no binary, or a small one.
+	Packed  string
 	Payload []pkgdef.Entry
 	License string // SPDX expression
 	// Modules are the Go modules linked into the binary, as path@version.
@@ -46,8 +49,7 @@ type row struct {
 	// own tools find out by themselves when they build a package, and nfpm does
 	// not.
 	dress, found func(*nfpm.Info, Item)
-	// mend changes what nfpm has written, where it cannot be told better; nil
-	// changes nothing.
+	// mend changes what nfpm has written, where it cannot be told better.
 	mend func(content []byte, item Item) ([]byte, error)
 	// scriptlets says which of the format's scriptlets is which of nfpm's.
 	scriptlets func(*nfpm.Scripts) map[string]*string
@@ -56,7 +58,7 @@ type row struct {
 }
 
 var formats = map[string]row{
-	pkgdef.Deb: {dress: dressDeb, found: foundDeb, scriptlets: debScriptlets, types: map[pkgdef.Kind]string{
+	pkgdef.Deb: {dress: dressDeb, found: foundDeb, mend: mendDeb, scriptlets: debScriptlets, types: map[pkgdef.Kind]string{
 		pkgdef.File: files.TypeFile, pkgdef.Conf: files.TypeConfigNoReplace, pkgdef.Dir: files.TypeDir,
 		// A deb has no such kinds, and nfpm leaves such entries out of one.
 		pkgdef.Doc: files.TypeFile, pkgdef.License: files.TypeFile,
@@ -84,6 +86,13 @@ func FileName(format string, item Item) (string, error) {
 // file's SHA-256.
 func Key(format string, item Item, digest func(path string) (string, error)) (string, error) {
 	parts := []any{packer(), format, *info(format, item), item.Scriptlets, changelog(item), SourceRPM(item)}
+	if item.Packed != "" {
+		sum, err := digest(item.Packed)
+		if err != nil {
+			return "", fmt.Errorf("reading the compressed program of %s: %w", item.Package.Name, err)
+		}
+		parts = append(parts, sum)
+	}
 	for _, content := range contents(format, item) {
 		sum := ""
 		if content.Source != "" {
@@ -120,12 +129,8 @@ func Write(w io.Writer, format string, item Item, scratch string) error {
 	return nil
 }
 
-// write mends, where needed, what nfpm writes. nfpm holds a package whole in
-// any case.
+// write mends what nfpm writes. nfpm holds a package whole in any case.
 func write(w io.Writer, packager nfpm.Packager, info *nfpm.Info, mend func([]byte, Item) ([]byte, error), item Item) error {
-	if mend == nil {
-		return packager.Package(info, w)
-	}
 	var written bytes.Buffer
 	if err := packager.Package(info, &written); err != nil {
 		return err

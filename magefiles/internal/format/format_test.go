@@ -137,8 +137,8 @@ func TestDeb(t *testing.T) {
 	if got := filepath.Base(path); got != "demo_1.13.3-2_amd64.deb" {
 		t.Errorf("name %s", got)
 	}
-	if !bytes.Contains(written(t, pkgdef.Deb, item), []byte("data.tar.zst ")) {
-		t.Error("its payload is not compressed by zstd")
+	if !bytes.Contains(written(t, pkgdef.Deb, item), []byte("data.tar.xz ")) {
+		t.Error("its payload is not compressed as xz")
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "# control\n%s\n# contents\n", output(t, "dpkg-deb", "--field", path))

@@ -3,9 +3,11 @@ package format
 import (
 	"encoding/base64"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
+	"github.com/cavaliergopher/cpio"
 	"github.com/goreleaser/nfpm/v2"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
@@ -27,7 +29,7 @@ func dressRPM(info *nfpm.Info, item Item) {
 		info.RPM.Group = item.Package.Section
 	}
 	info.RPM.BuildHost = buildHost
-	info.RPM.Compression = "zstd"
+	info.RPM.Compression = draft
 	for _, user := range item.Package.Units.Users {
 		info.Provides = append(info.Provides, userProvide(user), "group("+user.Name+")")
 	}
@@ -66,6 +68,7 @@ func foundRPM(info *nfpm.Info, item Item) {
 	if len(item.Scriptlets) > 0 {
 		info.Depends = append(info.Depends, "/bin/sh")
 	}
+	info.Depends = append(info.Depends, xzRequirement)
 }
 
 // SourceRPM is the file name of the source package that the item's package is
@@ -74,11 +77,19 @@ func SourceRPM(item Item) string {
 	return item.Source.Name + "-" + version(item) + ".src.rpm"
 }
 
-// mendRPM names the source package, for which nfpm only knows the binary
-// package's own name, and makes ghosts configuration, for which it has no word.
+// mendRPM compresses the payload in nfpm's stead. It names the source package, for
+// which nfpm only knows the binary package's own name, and makes ghosts
+// configuration, for which it has no word.
 func mendRPM(content []byte, item Item) ([]byte, error) {
 	file, err := rpmfile.Read(content)
 	if err != nil {
+		return nil, err
+	}
+	payload, err := repack(file.Payload(), func(r io.Reader) archive { return cpioArchive{cpio.NewReader(r)} }, item)
+	if err != nil {
+		return nil, err
+	}
+	if file, err = file.Repacked(payload, "xz"); err != nil {
 		return nil, err
 	}
 	file, err = file.Mended(SourceRPM(item))

@@ -52,7 +52,7 @@ func (b *build) installed(ctx context.Context, compiled compile.Info) ([]string,
 	if err != nil || ok && earlier.Key == key {
 		return earlier.Installed, err
 	}
-	roots := append([]string{"gzip"}, tool.CompilerPackages(compiled.Arch)...)
+	roots := append([]string{"gzip", "xz-utils"}, tool.CompilerPackages(compiled.Arch)...)
 	installed, err := provenance.Installed(ctx, roots...)
 	if err != nil {
 		return nil, err

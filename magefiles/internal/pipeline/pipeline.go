@@ -73,6 +73,7 @@ func (p Pipeline) begin(ctx context.Context, o Options, compilers bool) (b *buil
 	}
 	needed := []string{"patch", "gzip"}
 	if compilers {
+		needed = append(needed, "xz")
 		needed = append(needed, srcpkg.Tools(b.options.Formats)...)
 	}
 	if err := tool.Need(needed...); err != nil {
@@ -248,6 +249,9 @@ func (b *build) packAll(ctx context.Context, machines []machine) ([]artifact.Fil
 // packed makes one architecture's packages, and what is said of them.
 func (b *build) packed(ctx context.Context, m machine) ([]artifact.File, error) {
 	wanted := slices.DeleteFunc(slices.Clone(m.items), func(w wanted) bool { return !slices.Contains(b.options.Formats, w.format) })
+	if err := b.compress(ctx, wanted); err != nil {
+		return nil, err
+	}
 	files, err := b.pack(ctx, wanted)
 	if err != nil {
 		return nil, err

@@ -6,18 +6,16 @@ import (
 	"compress/gzip"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"path"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/ulikunitz/xz"
-	"github.com/ulikunitz/xz/lzma"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/xzfile"
 )
 
 const (
@@ -44,7 +42,7 @@ func (r Repository) aptIndexes(l Ledger) (map[string][]byte, error) {
 		group.Go(func() (err error) {
 			packed[i][0], err = gzipped(plain[name])
 			if err == nil {
-				packed[i][1], err = xzipped(plain[name])
+				packed[i][1], err = xzfile.Pack(plain[name])
 			}
 			return err
 		})
@@ -131,22 +129,7 @@ func gzipped(content []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return pack(w, content, &packed)
-}
-
-func xzipped(content []byte) ([]byte, error) {
-	var packed bytes.Buffer
-	// A larger dictionary than the content, or than xz's own 8 MiB, is of no use.
-	config := xz.WriterConfig{DictCap: min(max(len(content), lzma.MinDictCap), 8<<20)}
-	w, err := config.NewWriter(&packed)
-	if err != nil {
-		return nil, err
-	}
-	return pack(w, content, &packed)
-}
-
-func pack(w io.WriteCloser, content []byte, packed *bytes.Buffer) ([]byte, error) {
-	_, err := w.Write(content)
+	_, err = w.Write(content)
 	err = errors.Join(err, w.Close())
 	return packed.Bytes(), err
 }

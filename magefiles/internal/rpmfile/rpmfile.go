@@ -36,6 +36,9 @@ const (
 
 	tagFileFlags     = 1037
 	tagSourceRPM     = 1044
+	tagRequireFlags  = 1048
+	tagRequireName   = 1049
+	tagCompressor    = 1125 // of the payload
 	tagPayloadDigest = 5092 // of the payload, in hexadecimal
 	tagPayloadAlgo   = 5093 // OpenPGP's number of its algorithm
 )
@@ -75,6 +78,9 @@ func Read(content []byte) (File, error) {
 func (f File) Bytes() []byte {
 	return slices.Concat(f.lead, f.signature, make([]byte, padding(len(f.signature), 8)), f.main, f.payload)
 }
+
+// Payload is the compressed archive.
+func (f File) Payload() []byte { return f.payload }
 
 // Header is the stored header: what a header signature is made over.
 func (f File) Header() []byte { return f.main }
@@ -120,6 +126,29 @@ const (
 // header as they are then. A signed rpm is an error: its
 // signature would not hold any more.
 func (f File) Mended(name string) (File, error) {
+	return f.amended(f.payload, func(main header) (header, error) {
+		main, err := main.with(tagSourceRPM, text(name))
+		return main.keepingGhosts(), err
+	})
+}
+
+// Repacked is the file with the same payload otherwise compressed, and with what
+// it requires of rpm marked as that. A signed rpm is an error.
+func (f File) Repacked(payload []byte, compressor string) (File, error) {
+	return f.amended(payload, func(main header) (header, error) {
+		main, err := main.with(tagCompressor, text(compressor))
+		if err != nil {
+			return nil, err
+		}
+		sum := sha256.Sum256(payload)
+		main, err = main.with(tagPayloadDigest, text(hex.EncodeToString(sum[:])))
+		return main.markingFeatures(), err
+	})
+}
+
+// amended is the file with another payload and a changed header, and with digest
+// and size as they are then.
+func (f File) amended(payload []byte, change func(header) (header, error)) (File, error) {
 	signature, main, err := f.headers()
 	if err != nil {
 		return File{}, err
@@ -127,11 +156,10 @@ func (f File) Mended(name string) (File, error) {
 	if f.Signature() != nil {
 		return File{}, errors.New("the rpm is signed")
 	}
-	if main, err = main.with(tagSourceRPM, text(name)); err != nil {
+	if main, err = change(main); err != nil {
 		return File{}, err
 	}
-	main = main.keepingGhosts()
-	f.main = main.bytes()
+	f.main, f.payload = main.bytes(), payload
 	sum := sha256.Sum256(f.main)
 	if signature, err = signature.with(tagSHA256, text(hex.EncodeToString(sum[:]))); err != nil {
 		return File{}, err
@@ -146,18 +174,43 @@ func (f File) Mended(name string) (File, error) {
 
 // keepingGhosts is the header with %ghost as %ghost %config(noreplace).
 func (h header) keepingGhosts() header {
-	h = slices.Clone(h)
-	i := h.find(tagFileFlags)
-	if i < 0 {
-		return h // no files
-	}
-	flags := bytes.Clone(h[i].value)
-	for at := 0; at+4 <= len(flags); at += 4 {
-		if file := binary.BigEndian.Uint32(flags[at:]); file&flagGhost != 0 {
-			binary.BigEndian.PutUint32(flags[at:], file|flagConfig|flagNoReplace)
+	return h.flagging(tagFileFlags, func(_ int, flags uint32) uint32 {
+		if flags&flagGhost != 0 {
+			flags |= flagConfig | flagNoReplace
 		}
+		return flags
+	})
+}
+
+// flagFeature is of a requirement that rpm itself answers, in tagRequireFlags.
+const flagFeature = 1 << 24
+
+// markingFeatures is the header with each rpmlib(NAME) that it requires marked as
+// a feature of rpm, and not of a package.
+func (h header) markingFeatures() header {
+	names := bytes.Split(h.get(tagRequireName), []byte{0})
+	return h.flagging(tagRequireFlags, func(i int, flags uint32) uint32 {
+		if i < len(names) && bytes.HasPrefix(names[i], []byte("rpmlib(")) {
+			flags |= flagFeature
+		}
+		return flags
+	})
+}
+
+// flagging is the header with other flags for each of the things that a tag has
+// flags of; the same where it has no such tag.
+func (h header) flagging(tag uint32, change func(i int, flags uint32) uint32) header {
+	h = slices.Clone(h)
+	at := h.find(tag)
+	if at < 0 {
+		return h
 	}
-	h[i].value = flags
+	flags := bytes.Clone(h[at].value)
+	for i := range len(flags) / 4 {
+		word := flags[4*i:]
+		binary.BigEndian.PutUint32(word, change(i, binary.BigEndian.Uint32(word)))
+	}
+	h[at].value = flags
 	return h
 }
 

@@ -30,7 +30,7 @@ func everywhere(name string) map[string]string {
 var needs = map[string]need{
 	"patch":           {"applies the patches to the source", everywhere("patch")},
 	"musl-gcc":        {"compiles and links the server's sqlite", map[string]string{"apt-get": "musl-tools", "dnf": "musl-gcc", "zypper": "musl-devel"}},
-	"xz":              {"packs the sources", map[string]string{"apt-get": "xz-utils", "dnf": "xz", "zypper": "xz"}},
+	"xz":              {"packs the sources and the programs", map[string]string{"apt-get": "xz-utils", "dnf": "xz", "zypper": "xz"}},
 	"gzip":            {"zips the man pages and changelogs", everywhere("gzip")},
 	"dpkg-source":     {"makes the Debian source package", map[string]string{"apt-get": "dpkg-dev", "dnf": "dpkg-dev", "zypper": "dpkg-devel"}},
 	"rpmbuild":        {"makes the source rpm", map[string]string{"apt-get": "rpm", "dnf": "rpm-build", "zypper": "rpm-build"}},

@@ -1,0 +1,145 @@
+package format
+
+import (
+	"archive/tar"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+
+	"github.com/cavaliergopher/cpio"
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/xzfile"
+)
+
+// draft is what nfpm compresses with: quickly, since all of it is compressed
+// anew. It gives none of its formats uncompressed.
+const draft = "zstd:fastest"
+
+// xzRequirement is what an rpm requires of rpm (rpm's lib/rpmds.c).
+const xzRequirement = "rpmlib(PayloadIsXz) <= 5.2-1"
+
+// archive is read as a tar archive is: the path and the size of the next entry, and
+// then its content. It takes no byte from what it reads before it must.
+type archive interface {
+	io.Reader
+	next() (name string, size int64, err error)
+}
+
+type tarArchive struct{ *tar.Reader }
+
+func (a tarArchive) next() (string, int64, error) {
+	h, err := a.Next()
+	if err != nil {
+		return "", 0, err
+	}
+	return h.Name, h.Size, nil
+}
+
+type cpioArchive struct{ *cpio.Reader }
+
+func (a cpioArchive) next() (string, int64, error) {
+	h, err := a.Next()
+	if err != nil {
+		return "", 0, err
+	}
+	return h.Name, h.Size, nil
+}
+
+// repack makes an .xz file of a payload as nfpm compresses it. The program is not
+// compressed again: its blocks, which are the same in every format, stand between
+// those of what is before and behind it.
+func repack(payload []byte, open func(io.Reader) archive, item Item) ([]byte, error) {
+	plain, err := zstd.NewReader(bytes.NewReader(payload), zstd.WithDecoderConcurrency(1))
+	if err != nil {
+		return nil, err
+	}
+	defer plain.Close()
+	if item.Packed == "" {
+		all, err := io.ReadAll(plain)
+		if err != nil {
+			return nil, err
+		}
+		return xzfile.Pack(all)
+	}
+	file, err := os.ReadFile(item.Packed)
+	if err != nil {
+		return nil, fmt.Errorf("reading the compressed program: %w", err)
+	}
+	program, err := xzfile.Blocks(file)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", item.Packed, err)
+	}
+	before, after, err := around(plain, open, programOf(item), xzfile.NewMatch(program))
+	if err != nil {
+		return nil, err
+	}
+	return join(before, program, after)
+}
+
+// join compresses what is before and behind the program.
+func join(before []byte, program []xzfile.Block, after []byte) ([]byte, error) {
+	first, err := packed(before)
+	if err != nil {
+		return nil, err
+	}
+	last, err := packed(after)
+	return xzfile.Join(first, program, last), err
+}
+
+func packed(content []byte) ([]xzfile.Block, error) {
+	file, err := xzfile.Pack(content)
+	if err != nil {
+		return nil, err
+	}
+	return xzfile.Blocks(file)
+}
+
+// programOf is where the item's program is installed.
+func programOf(item Item) string {
+	for _, entry := range item.Payload {
+		if entry.From == item.Binary.Path && entry.Kind == pkgdef.File {
+			return entry.Path
+		}
+	}
+	return ""
+}
+
+// around gives all bytes of an archive before and behind the content of the named
+// program, which must be what match wants.
+func around(plain io.Reader, open func(io.Reader) archive, program string, match *xzfile.Match) (before, after []byte, err error) {
+	var first, last bytes.Buffer
+	to := &turnout{&first}
+	all := io.TeeReader(plain, to)
+	entries := open(all)
+	for {
+		name, size, err := entries.next()
+		if errors.Is(err, io.EOF) {
+			return nil, nil, fmt.Errorf("there is no program %q in what nfpm has packed", program)
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		if path.Clean("/"+name) != program {
+			continue
+		}
+		to.Writer = match
+		if _, err := io.CopyN(io.Discard, entries, size); err != nil {
+			return nil, nil, err
+		}
+		break
+	}
+	if err := match.Done(); err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", program, err)
+	}
+	to.Writer = &last
+	_, err = io.Copy(io.Discard, all)
+	return first.Bytes(), last.Bytes(), err
+}
+
+// turnout is a writer to one place after the other.
+type turnout struct{ io.Writer }

@@ -1,0 +1,96 @@
+package pipeline
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
+)
+
+// xz compresses a program. The size of a block is said because the number of
+// processors would decide it otherwise; dpkg decompresses several blocks at once. Who
+// installs needs 9 MB of memory for each. No filter goes before: x86's was measured to
+// save a hundredth, and not everything that reads .xz files knows it.
+var xz = []string{"--stdout", "--format=xz", "--check=crc64", "--block-size=24MiB", "--lzma2=preset=6"}
+
+// compress gives each item the compressed form of its program: made once for all
+// formats, and again only when the program is another one. What an item has beside
+// its program may change as it likes.
+func (b *build) compress(ctx context.Context, items []wanted) error {
+	version, err := run.New("xz", "--version").Output(ctx)
+	if err != nil {
+		return fmt.Errorf("asking xz for its version: %w", err)
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(runtime.NumCPU())
+	for _, binary := range programs(items) {
+		place := b.Dist.Work(b.tree.Label(), binary.Arch, "compressed", binary.Name+".xz")
+		group.Go(func() error { return b.compressOne(ctx, binary, place, artifact.Key(version, xz, binary.SHA256)) })
+		for i := range items {
+			if items[i].item.Binary.Path == binary.Path {
+				items[i].item.Packed = place
+			}
+		}
+	}
+	return group.Wait()
+}
+
+// programs are the items' programs, once each, the largest first: it decides when
+// all are done.
+func programs(items []wanted) []artifact.Binary {
+	var all []artifact.Binary
+	for _, want := range items {
+		same := func(other artifact.Binary) bool { return other.Path == want.item.Binary.Path }
+		if !slices.ContainsFunc(all, same) {
+			all = append(all, want.item.Binary)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b artifact.Binary) int { return cmp.Compare(b.Size, a.Size) })
+	return all
+}
+
+func (b *build) compressOne(ctx context.Context, binary artifact.Binary, place, key string) error {
+	start := time.Now()
+	file := artifact.File{Path: place}
+	if b.unchanged(&file, place+".json", key) {
+		return nil
+	}
+	if err := writeCompressed(ctx, place, binary.Path); err != nil {
+		return fmt.Errorf("compressing %s: %w", binary.Name, err)
+	}
+	sum, size, err := artifact.Digest(place)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(b.Log, "compress %s: %d of %d MB, %s\n", binary.Name, size/1e6, binary.Size/1e6, time.Since(start).Round(time.Millisecond))
+	return artifact.Save(place+".json", fileRecord{key, sum})
+}
+
+// writeCompressed makes the file at place of the program.
+func writeCompressed(ctx context.Context, place, program string) error {
+	file, err := os.Open(program)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	return artifact.Write(place, 0o644, func(w io.Writer) error {
+		// With one thread it writes blocks in another form.
+		threads := fmt.Sprintf("--threads=%d", max(runtime.NumCPU(), 2))
+		command := run.New("xz", append([]string{threads}, xz...)...).
+			// No setting of the machine's own counts.
+			// Where the kernel gives large pages to who asks, they take a seventh
+			// off its time.
+			WithEnv("XZ_DEFAULTS=", "XZ_OPT=", "GLIBC_TUNABLES=glibc.malloc.hugetlb=1")
+		command.Stdin, command.Stdout = file, w
+		return command.Run(ctx)
+	})
+}
