@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
 )
 
@@ -45,19 +47,32 @@ func List(version, arch *string) error {
 	return checkout().List(options(version, arch, nil, nil), os.Stdout)
 }
 
+// Vouch builds, and prints the digests of all that was made, for sign on another machine.
+//
+// Flags as for build. In a workflow the output of its step that is named after
+// the architecture has them on one line, for SPIRE_REBUILT of the job that signs.
+func Vouch(ctx context.Context, version, arch *string) error {
+	return vouch(ctx, options(version, arch, nil, nil))
+}
+
 // Sign builds, and makes of it the signed folder with all files to ship.
 //
+// Only exactly the files of a release are signed. What others have built, in the
+// folders of SPIRE_PREBUILT, and whatever a workflow has, must have the digests that
+// vouch has printed on another machine, in SPIRE_REBUILT.
+//
 // The key is that of SPIRE_SIGN_KEY (a fingerprint, in your gpg), or of
-// SPIRE_SIGN_SECRET and SPIRE_SIGN_PASSPHRASE (an armoured secret key), or a key
-// service's: SPIRE_SIGN_COMMAND and SPIRE_SIGN_CERTIFICATE. Flags as for build.
+// SPIRE_SIGN_SECRET or SPIRE_SIGN_SECRET_FILE, and SPIRE_SIGN_PASSPHRASE (an armoured
+// secret key), or a key service's: SPIRE_SIGN_COMMAND and SPIRE_SIGN_CERTIFICATE. It
+// must be one of keys/, but for a rehearsal: SPIRE_REHEARSAL=1. Flags as for build.
 func Sign(ctx context.Context, version, arch *string) error {
-	return signed(ctx, options(version, arch, nil, nil))
+	return signed(ctx, options(version, arch, nil, nil), func(pipeline.Result, *sign.Signer) error { return nil })
 }
 
 // Verify says whether files, a folder or an address of them are what was shipped.
 //
 // Several are separated by commas. The key to believe is in the file -key or,
-// without one, is the one to sign with (see sign). With -rebuild the packages
+// without one, in keys/; while none is there, it is the one to sign with (see sign). With -rebuild the packages
 // are built again from the source package beside them, and compared.
 func Verify(ctx context.Context, files string, key *string, rebuild *bool) error {
 	return verify(ctx, files, key, rebuild != nil && *rebuild)

@@ -29,13 +29,15 @@ func checkout() pipeline.Pipeline {
 	}
 	return pipeline.Pipeline{
 		Root: root, Dist: artifact.Dist(root + "/dist"), Log: os.Stderr,
-		Terminal: term.IsTerminal(int(os.Stderr.Fd())),
+		Terminal:  term.IsTerminal(int(os.Stderr.Fd())),
+		Rehearsal: isOn(nil, "SPIRE_REHEARSAL"),
 	}
 }
 
 // tests is the suite of the same folder.
 func tests() suite.Suite {
 	p := checkout()
+	p.Rehearsal = true // with keys that are made for it
 	return suite.Suite{Root: p.Root, Pipeline: p, Log: os.Stderr}
 }
 
@@ -47,6 +49,7 @@ func options(version, arch, source *string, unchecked *bool) pipeline.Options {
 		Unchecked: isOn(unchecked, "SPIRE_UNCHECKED"),
 		Arches:    arches(arch),
 		Prebuilt:  os.Getenv("SPIRE_PREBUILT"),
+		Rebuilt:   os.Getenv("SPIRE_REBUILT"),
 	}
 }
 

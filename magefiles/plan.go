@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -140,21 +139,13 @@ func printPlan(plan upstream.Plan, json bool) error {
 // shipped gives the names of all that the release of a version has. They are
 // those of the version that is built by default, with another version and number.
 func shipped(source pkgdef.Source, arches []string) (func(version string, release int) []string, error) {
-	var out bytes.Buffer
-	if err := checkout().List(pipeline.Options{Arches: arches}, &out); err != nil {
+	names, err := checkout().Made(pipeline.Options{Arches: arches})
+	if err != nil {
 		return nil, err
 	}
 	full := fmt.Sprintf("%s-%d", source.Version, source.Release)
-	var names []string
-	for line := range strings.Lines(out.String()) {
-		name := strings.Fields(line)[0]
-		names = append(names, name)
-		if strings.HasSuffix(name, ".deb") || (strings.HasSuffix(name, ".rpm") && !strings.HasSuffix(name, ".src.rpm")) {
-			names = append(names, name+".cdx.json", name+".spdx.json")
-		}
-	}
 	for _, arch := range arches {
-		names = append(names, source.Name+"_"+full+"_"+arch+".build.json", source.Name+"_"+full+"_"+arch+".buildinfo")
+		names = append(names, source.Name+"_"+full+"_"+arch+".buildinfo")
 	}
 	names = append(names, source.Name+"_"+full+".intoto.json", "SHA256SUMS", "SHA256SUMS.asc")
 	return func(version string, release int) []string {

@@ -25,7 +25,10 @@ import (
 // Running it again finishes what was cut, and changes nothing that is done.
 func Release(ctx context.Context, version, arch, repository, results *string, dryRun *bool) error {
 	dry := dryRun != nil && *dryRun
-	theirs, err := upstreamHub() // while the token is there
+	if err := checkout().MayRelease(); err != nil && !dry {
+		return err
+	}
+	theirs, err := upstreamHub()
 	if err != nil {
 		return err
 	}
@@ -46,13 +49,9 @@ func Release(ctx context.Context, version, arch, repository, results *string, dr
 	return signedRelease(ctx, r, theirs, options(version, arch, nil, nil))
 }
 
-// destination is the repository to release in. The token then leaves the
-// environment, which every program that is run would get.
+// destination is the repository to release in.
 func destination(repository string, dry bool) (*hub.Repository, error) {
 	settings := hub.FromEnvironment(os.Stderr)
-	for _, variable := range []string{"GITHUB_TOKEN", "GH_TOKEN"} {
-		_ = os.Unsetenv(variable) // fails for a name that is none
-	}
 	if settings.Token == "" && !dry {
 		return nil, errors.New("nothing can be released without a token: set GITHUB_TOKEN to one with contents: write, or look with -dryrun")
 	}
@@ -90,13 +89,10 @@ func upstreamHub() (*hub.Repository, error) {
 // toShip makes the signed folder. The key is given up again before anybody is
 // spoken to.
 func toShip(ctx context.Context, o pipeline.Options) (result pipeline.Result, err error) {
-	err = withSigner(ctx, func(signer *sign.Signer) (err error) {
-		result, err = checkout().Sign(ctx, o, signer, builder(), "")
-		return err
+	err = signed(ctx, o, func(made pipeline.Result, _ *sign.Signer) error {
+		result = made
+		return nil
 	})
-	if err == nil {
-		result.Print(os.Stdout)
-	}
 	return result, err
 }
 

@@ -38,23 +38,14 @@ func (Repo) Build(ctx context.Context, version, arch, url, trust, at *string, re
 	if archive.URL == "" {
 		archive.URL = "http://" + address
 	}
-	return withSigner(ctx, func(signer *sign.Signer) error {
+	return signed(ctx, options(version, arch, nil, nil), func(result pipeline.Result, signer *sign.Signer) error {
 		archive.Signer = signer
-		return publish(ctx, archive, options(version, arch, nil, nil))
-	})
-}
-
-func publish(ctx context.Context, archive pipeline.Archive, o pipeline.Options) error {
-	result, err := checkout().Sign(ctx, o, archive.Signer, builder(), "")
-	if err != nil {
+		report, err := checkout().Publish(ctx, archive, result.Paths())
+		if err == nil {
+			pipeline.PrintReport(os.Stdout, report)
+		}
 		return err
-	}
-	result.Print(os.Stdout)
-	report, err := checkout().Publish(ctx, archive, result.Paths())
-	if err == nil {
-		pipeline.PrintReport(os.Stdout, report)
-	}
-	return err
+	})
 }
 
 // Sync brings into the repository in dist/repo what is released on GitHub and not in it yet.

@@ -7,10 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"sync"
+	"strings"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/secret"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/stepfile"
 )
 
 // withSigner does something with the key that the environment names, and gives
@@ -23,18 +25,14 @@ func withSigner(ctx context.Context, do func(*sign.Signer) error) error {
 	return errors.Join(do(signer), signer.Close())
 }
 
-// settings are read once: the secrets then leave the environment, which every
-// program that is run would get.
-var settings = sync.OnceValue(func() sign.Settings {
-	found := sign.Settings{
-		Key: os.Getenv(sign.KeyVariable), Secret: os.Getenv(sign.SecretVariable), Passphrase: os.Getenv(sign.PassphraseVariable),
-		Command: os.Getenv(sign.CommandVariable), Certificate: os.Getenv(sign.CertificateVariable),
+// settings say what to sign with.
+func settings() sign.Settings {
+	return sign.Settings{
+		Key: os.Getenv(sign.KeyVariable), Secret: secret.Get(sign.SecretVariable), SecretFile: os.Getenv(sign.SecretFileVariable),
+		Passphrase: secret.Get(sign.PassphraseVariable),
+		Command:    secret.Get(sign.CommandVariable), Certificate: os.Getenv(sign.CertificateVariable),
 	}
-	for _, variable := range []string{sign.SecretVariable, sign.PassphraseVariable} {
-		_ = os.Unsetenv(variable) // fails for a name that is none
-	}
-	return found
-})
+}
 
 // builder names the workflow that runs the build, where one does: these are
 // the variables that GitHub's runners set.
@@ -46,20 +44,42 @@ func builder() pipeline.Builder {
 	return pipeline.Builder{ID: os.Getenv("GITHUB_SERVER_URL") + "/" + os.Getenv("GITHUB_WORKFLOW_REF")}
 }
 
-func signed(ctx context.Context, o pipeline.Options) error {
-	return withSigner(ctx, func(signer *sign.Signer) error {
-		result, err := checkout().Sign(ctx, o, signer, builder(), "")
-		if err == nil {
-			result.Print(os.Stdout)
-		}
+// signed makes the signed folder, and does something with it and the key, which is
+// opened when what is to be signed was found right, and then given up.
+func signed(ctx context.Context, o pipeline.Options, do func(pipeline.Result, *sign.Signer) error) error {
+	var signer *sign.Signer
+	result, err := checkout().Sign(ctx, o, func(ctx context.Context) (_ *sign.Signer, err error) {
+		signer, err = sign.Open(ctx, settings())
+		return signer, err
+	}, builder(), "")
+	if err == nil {
+		result.Print(os.Stdout)
+		err = do(result, signer)
+	}
+	if signer != nil {
+		err = errors.Join(err, signer.Close())
+	}
+	return err
+}
+
+// vouch prints digests; in a workflow, it also sets the output of its step that is
+// named after the architecture.
+func vouch(ctx context.Context, o pipeline.Options) error {
+	digests, err := checkout().Vouch(ctx, o)
+	if err != nil {
 		return err
-	})
+	}
+	fmt.Print(digests)
+	return stepfile.SetOutputs(strings.Join(o.Arches, "_") + "=" + strings.Join(strings.Fields(digests), " ") + "\n")
 }
 
 // trusted are the keys whose signatures verify believes.
 func trusted(ctx context.Context, key *string) (ring sign.Keyring, err error) {
 	if key != nil {
 		found, err := certificates(*key)
+		return sign.NewKeyring(found...), err
+	}
+	if found, err := checkout().Keys(); err != nil || len(found) > 0 {
 		return sign.NewKeyring(found...), err
 	}
 	err = withSigner(ctx, func(signer *sign.Signer) error {

@@ -4,6 +4,7 @@
 package hub
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +16,8 @@ import (
 	"time"
 
 	"github.com/google/go-github/v60/github"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/secret"
 )
 
 // Settings say to which server to speak, and as who. The zero value of each
@@ -39,10 +42,7 @@ type Settings struct {
 
 // FromEnvironment are the settings of GitHub's runners, and of its own tool gh.
 func FromEnvironment(log io.Writer) Settings {
-	token := os.Getenv("GITHUB_TOKEN")
-	if token == "" {
-		token = os.Getenv("GH_TOKEN")
-	}
+	token := cmp.Or(secret.Get("GITHUB_TOKEN"), secret.Get("GH_TOKEN"))
 	return Settings{Token: token, API: os.Getenv("GITHUB_API_URL"), Server: os.Getenv("GITHUB_SERVER_URL"), Log: log}
 }
 

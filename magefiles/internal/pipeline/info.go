@@ -22,10 +22,14 @@ type info struct {
 // infoSuffix ends the name of the file with an info.
 const infoSuffix = ".build.json"
 
+// infoName is the name of the file with an architecture's info.
+func (b *build) infoName(label, arch string) string {
+	return fmt.Sprintf("%s_%s-%d_%s%s", b.source.Name, label, b.source.Release, arch, infoSuffix)
+}
+
 // writeInfo writes how the binaries were made beside the packages.
 func (b *build) writeInfo(ctx context.Context, compiled compile.Info) (artifact.File, error) {
-	name := fmt.Sprintf("%s_%s-%d_%s%s", b.source.Name, b.tree.Label(), b.source.Release, compiled.Arch, infoSuffix)
-	file := artifact.File{Path: filepath.Join(b.Dist.Version(b.tree.Label()), name)}
+	file := artifact.File{Path: filepath.Join(b.Dist.Version(b.tree.Label()), b.infoName(b.tree.Label(), compiled.Arch))}
 	before, _, _ := artifact.Digest(file.Path)
 	installed, err := b.installed(ctx, compiled)
 	if err != nil {

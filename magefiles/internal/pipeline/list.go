@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
@@ -55,6 +56,37 @@ func (b *build) expected() []string {
 		files = append(files, filepath.Join(b.Dist.Version(tree.Label()), name))
 	}
 	return files
+}
+
+// Made are the names of all files that Build makes from a verified source, in
+// order: the packages, what is in each, and how the programs were made.
+func (p Pipeline) Made(o Options) ([]string, error) {
+	b, err := p.load(o)
+	if err != nil {
+		return nil, err
+	}
+	return b.made(), nil
+}
+
+func (b *build) made() []string {
+	var names []string
+	for _, path := range b.expected() {
+		name := filepath.Base(path)
+		names = append(names, name)
+		if isBinary(name) {
+			names = append(names, name+cycloneDX, name+spdx)
+		}
+	}
+	for _, arch := range b.options.Arches {
+		names = append(names, b.infoName(b.options.Version, arch))
+	}
+	slices.Sort(names)
+	return names
+}
+
+// isBinary says whether a file is a package to install.
+func isBinary(name string) bool {
+	return strings.HasSuffix(name, ".deb") || strings.HasSuffix(name, ".rpm") && !strings.HasSuffix(name, ".src.rpm")
 }
 
 // Clean removes dist with everything in it, when no other run works there.

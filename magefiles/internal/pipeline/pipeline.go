@@ -31,6 +31,9 @@ type Options struct {
 	// Prebuilt is a folder with a folder for each machine on which the version was
 	// built; empty means to build it here.
 	Prebuilt string
+	// Rebuilt has the digests, in the form of SHA256SUMS, that builds of the same
+	// on other machines have found: Sign signs nothing else.
+	Rebuilt string
 }
 
 // Pipeline is a checkout in which things are built.
@@ -39,6 +42,8 @@ type Pipeline struct {
 	Dist     artifact.Dist
 	Log      io.Writer // progress
 	Terminal bool      // Log is a screen
+	// Rehearsal lets a key sign that is none of keys/. Nothing is released then.
+	Rehearsal bool
 }
 
 // SourceName is the one upstream source there is.

@@ -54,35 +54,74 @@ func (p Pipeline) gather(ctx context.Context, o Options) (Result, error) {
 }
 
 // prebuilt finds the version's files in all folders, and the source that they
-// say they are from.
+// say they are from. There is nothing else in the folders.
 func (b *build) prebuilt() ([]artifact.File, artifact.Tree, error) {
-	lists, err := filepath.Glob(filepath.Join(b.options.Prebuilt, "*", artifact.SumsName))
+	folders, err := os.ReadDir(b.options.Prebuilt)
 	if err != nil {
 		return nil, artifact.Tree{}, err
 	}
 	found := map[string]artifact.File{}
 	var tree artifact.Tree
-	for _, list := range lists {
-		files, err := artifact.Sums(filepath.Dir(list))
+	for _, folder := range folders {
+		dir := filepath.Join(b.options.Prebuilt, folder.Name())
+		files, err := b.ofMachine(dir)
 		if err != nil {
 			return nil, tree, err
+		}
+		if len(files) == 0 {
+			continue
 		}
 		theirs, err := b.treeOf(files)
 		if err != nil {
 			return nil, tree, err
 		}
 		if theirs.Version != b.options.Version {
-			continue // another job's
+			return nil, tree, fmt.Errorf("%s was, by its record, built from version %q, not %s", dir, theirs.Version, b.options.Version)
 		}
 		if tree.Version != "" && tree.Hash != theirs.Hash {
-			return nil, tree, fmt.Errorf("%s was built from another source than the folder before it", filepath.Dir(list))
+			return nil, tree, fmt.Errorf("%s was built from another source than the folder before it", dir)
 		}
 		tree = theirs
 		if err := merge(found, files); err != nil {
 			return nil, tree, err
 		}
 	}
-	return slices.SortedFunc(maps.Values(found), byName), tree, b.whole(found)
+	return slices.SortedFunc(maps.Values(found), byName), tree, b.exactly(slices.Collect(maps.Keys(found)))
+}
+
+// ofMachine are the files of one machine's folder. Each has to be listed, and to
+// be one that a release has.
+func (b *build) ofMachine(dir string) ([]artifact.File, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) == 0 {
+		return nil, err
+	}
+	files, err := artifact.Sums(dir)
+	if err != nil {
+		return nil, err
+	}
+	listed := map[string]bool{artifact.SumsName: true}
+	for _, file := range files {
+		listed[file.Name()] = true
+	}
+	known := b.made()
+	var errs []error
+	for _, entry := range entries {
+		switch name := entry.Name(); {
+		case !entry.Type().IsRegular():
+			errs = append(errs, fmt.Errorf("%s is no file", filepath.Join(dir, name)))
+		case name != artifact.SumsName && !slices.Contains(known, name):
+			errs = append(errs, b.surplus(filepath.Join(dir, name)))
+		case !listed[name]:
+			errs = append(errs, fmt.Errorf("%s is not listed in the %s beside it", filepath.Join(dir, name), artifact.SumsName))
+		}
+	}
+	return files, errors.Join(errs...)
+}
+
+// surplus is the error of a file that a release does not have.
+func (b *build) surplus(file string) error {
+	return fmt.Errorf("%s is not one of the files of %s %s-%d for %s", file, b.source.Name, b.options.Version, b.source.Release, strings.Join(b.options.Arches, ", "))
 }
 
 func byName(x, y artifact.File) int { return strings.Compare(x.Name(), y.Name()) }
@@ -99,18 +138,21 @@ func merge(found map[string]artifact.File, files []artifact.File) error {
 	return nil
 }
 
-// whole says what is missing.
-func (b *build) whole(found map[string]artifact.File) error {
-	var missing []string
-	for _, path := range b.expected() {
-		if _, ok := found[filepath.Base(path)]; !ok {
-			missing = append(missing, filepath.Base(path))
+// exactly is an error unless these are the names of all files that a release of
+// the version has for the asked architectures, and no others.
+func (b *build) exactly(names []string) error {
+	want := b.made()
+	var errs []error
+	for _, name := range slices.Sorted(slices.Values(names)) {
+		if !slices.Contains(want, name) {
+			errs = append(errs, b.surplus(name))
 		}
 	}
+	missing := slices.DeleteFunc(want, func(name string) bool { return slices.Contains(names, name) })
 	if len(missing) > 0 {
-		return fmt.Errorf("%s %s lacks %s", b.source.Name, b.options.Version, strings.Join(missing, ", "))
+		errs = append(errs, fmt.Errorf("%s %s lacks %s", b.source.Name, b.options.Version, strings.Join(missing, ", ")))
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // treeOf is the source that a folder's records name. A known version must be

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/compile"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/source"
 )
 
 // machines makes the folders of two machines that built a version, each for its
@@ -26,17 +27,30 @@ func machines(t *testing.T, version string) (Pipeline, Options) {
 		if err := os.Mkdir(dir, 0o755); err != nil {
 			t.Fatal(err)
 		}
-		for _, path := range b.expected() {
-			put(t, filepath.Join(dir, filepath.Base(path)), "content of "+filepath.Base(path))
+		for _, name := range b.made() {
+			put(t, filepath.Join(dir, name), "content of "+name)
 		}
-		pin := b.source.Releases[version]
-		record := info{Info: compile.Info{Arch: arch, ToolchainSum: b.source.Toolchain.Sums["linux-"+arch], Tree: artifact.Tree{Version: version, Sum: pin.Sum, Commit: pin.Commit, Verified: true, Hash: "h1:x"}}}
-		if err := artifact.Save(filepath.Join(dir, "spire_"+version+"-1_"+arch+infoSuffix), record); err != nil {
-			t.Fatal(err)
-		}
+		record(t, b, filepath.Join(dir, b.infoName(version, arch)), arch, func(*info) {})
 		list(t, dir)
 	}
 	return p, o
+}
+
+// record writes the record of a build that is right, or is changed.
+func record(t *testing.T, b *build, path, arch string, change func(*info)) {
+	t.Helper()
+	tree, err := source.Fetcher{Source: b.source}.Known(t.Context(), b.options.Version)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree.Hash, tree.UpstreamSHA256 = "h1:x", strings.Repeat("0", 64)
+	made := info{Info: compile.Info{
+		Arch: arch, Tree: tree, Toolchain: b.source.Toolchain.Version, ToolchainSum: b.source.Toolchain.Sums["linux-"+arch], Flags: compile.Flags(b.source, tree), Env: compile.Env(arch, "musl-gcc"),
+	}}
+	change(&made)
+	if err := artifact.Save(path, made); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func put(t *testing.T, path, content string) {
@@ -101,7 +115,7 @@ func TestGatherRefuses(t *testing.T) {
 			if err := os.RemoveAll(arm64); err != nil {
 				t.Fatal(err)
 			}
-		}, "lacks spiffe-oidc-discovery-provider_1.13.3-1_arm64.deb"},
+		}, "lacks spiffe-oidc-discovery-provider-1.13.3-1.aarch64.rpm"},
 		"another source": {func(t *testing.T, amd64, _ string) {
 			record := info{Info: compile.Info{Tree: artifact.Tree{Version: "1.13.3", Sum: "h1:other", Commit: "c0ffee"}}}
 			if err := artifact.Save(filepath.Join(amd64, "spire_1.13.3-1_amd64.build.json"), record); err != nil {
@@ -134,7 +148,7 @@ func TestGatherRefuses(t *testing.T) {
 	}
 	p, o := machines(t, "1.13.0")
 	o.Version = "1.13.3"
-	if _, err := p.Build(t.Context(), o); err == nil || !strings.Contains(err.Error(), "spire 1.13.3 lacks") {
+	if _, err := p.Build(t.Context(), o); err == nil || !strings.Contains(err.Error(), "amd64/spiffe-oidc-discovery-provider-1.13.0-1.x86_64.rpm is not one of the files of spire 1.13.3-1") {
 		t.Errorf("another version: %v", err)
 	}
 }

@@ -33,6 +33,8 @@ type Archive struct {
 	Trusted []sign.Certificate
 	Now     time.Time // of the publication
 	Refresh bool      // sign the indexes again though nothing is new
+
+	own *sign.Certificate // the signer's, as keys/ has it
 }
 
 // RepositoryDir is where a repository is unless told otherwise.
@@ -47,8 +49,12 @@ const (
 // certificates are all that clients shall trust, the signer's first.
 func (a Archive) certificates() []sign.Certificate {
 	all := []sign.Certificate{a.Signer.Certificate()}
+	if a.own != nil {
+		all[0] = *a.own
+	}
 	for _, certificate := range a.Trusted {
-		if certificate.Fingerprint() != a.Signer.Fingerprint() {
+		same := func(c sign.Certificate) bool { return c.Fingerprint() == certificate.Fingerprint() }
+		if !slices.ContainsFunc(all, same) {
 			all = append(all, certificate)
 		}
 	}
@@ -81,7 +87,10 @@ func (p Pipeline) Publish(ctx context.Context, a Archive, files []string) (repo.
 	if err := tool.Need(repo.Tools()...); err != nil {
 		return repo.Report{}, err
 	}
-	a = p.placed(a)
+	a, err := p.owned(a)
+	if err != nil {
+		return repo.Report{}, err
+	}
 	source, err := pkgdef.LoadSource(p.Root, SourceName)
 	if err != nil {
 		return repo.Report{}, err
@@ -103,10 +112,30 @@ func (p Pipeline) Publish(ctx context.Context, a Archive, files []string) (repo.
 	if err != nil {
 		return repo.Report{}, err
 	}
-	return p.tree(a).Publish(ctx, repo.Publication{
+	tree := p.tree(a)
+	if tree.Names, err = p.names(definitions); err != nil {
+		return repo.Report{}, err
+	}
+	return tree.Publish(ctx, repo.Publication{
 		Files: slices.Concat(files, packages), Now: a.Now, Refresh: a.Refresh,
 		Page: func(ledger repo.Ledger) ([]byte, error) { return a.page(ledger, source, entry) },
 	})
+}
+
+// names are those of all that is published.
+func (p Pipeline) names(keyrings []pkgdef.Keyring) ([]string, error) {
+	packages, err := pkgdef.Load(p.Root)
+	if err != nil {
+		return nil, err
+	}
+	names := []string{SourceName}
+	for _, one := range packages {
+		names = append(names, one.Name)
+	}
+	for _, one := range keyrings {
+		names = append(names, one.Name)
+	}
+	return names, nil
 }
 
 // placed is the archive with a folder.

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -55,4 +56,13 @@ func (r Result) Paths() []string {
 		paths = append(paths, file.Path)
 	}
 	return paths
+}
+
+// Digests are the digests of the files, in the form of SHA256SUMS.
+func (r Result) Digests() string {
+	var lines strings.Builder
+	for _, file := range r.Files {
+		fmt.Fprintf(&lines, "%s  %s\n", file.SHA256, file.Name())
+	}
+	return lines.String()
 }

@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -24,13 +23,23 @@ type Builder struct {
 	ID string
 }
 
+// Opener gives the key to sign with. It is called when what is to be signed was
+// found right, and not before.
+type Opener func(context.Context) (*sign.Signer, error)
+
+// Opened is the Opener of a key that is open already.
+func Opened(signer *sign.Signer) Opener {
+	return func(context.Context) (*sign.Signer, error) { return signer, nil }
+}
+
 // Sign builds, and makes of it the folder with all files to ship: packages and
 // source packages signed, the record of each architecture's build machine, the
-// provenance of exactly these files, and their signed checksums. All signatures
+// provenance of exactly these files, and their signed checksums. What may be
+// signed is decided by content before the key is opened: see admit. All signatures
 // have the time of the source (or of the key, where that is younger): the same
 // key makes the same files, whenever that is. The folder is named after the
 // version, in signed; empty means dist/signed.
-func (p Pipeline) Sign(ctx context.Context, o Options, signer *sign.Signer, by Builder, signed string) (Result, error) {
+func (p Pipeline) Sign(ctx context.Context, o Options, key Opener, by Builder, signed string) (Result, error) {
 	built, err := p.Build(ctx, o)
 	if err != nil {
 		return Result{}, err
@@ -48,16 +57,28 @@ func (p Pipeline) Sign(ctx context.Context, o Options, signer *sign.Signer, by B
 		return Result{}, err
 	}
 	b.tree = built.Tree
+	files, err := b.admit(ctx, by)
+	if err != nil {
+		return Result{}, fmt.Errorf("nothing is signed: %w", err)
+	}
+	signer, err := key(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	if _, err := p.vouched(signer); err != nil {
+		return Result{}, fmt.Errorf("nothing is signed: %w", err)
+	}
 	if signed == "" {
 		signed = filepath.Join(string(p.Dist), "signed")
 	}
-	s := signing{build: b, signer: signer.At(built.Tree.Time), by: by, signed: signed}
+	s := signing{build: b, files: files, signer: signer.At(built.Tree.Time), by: by, signed: signed}
 	return s.make(ctx)
 }
 
 // signing is one version's files on their way to be shipped.
 type signing struct {
 	*build
+	files  []artifact.File
 	signer *sign.Signer
 	by     Builder
 	signed string
@@ -71,10 +92,6 @@ type signedRecord struct {
 
 func (s signing) make(ctx context.Context) (Result, error) {
 	start := time.Now()
-	files, err := artifact.Sums(s.Dist.Version(s.tree.Label()))
-	if err != nil {
-		return Result{}, err
-	}
 	self, err := selfDigest()
 	if err != nil {
 		return Result{}, err
@@ -83,7 +100,7 @@ func (s signing) make(ctx context.Context) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	key := artifact.Key(self, files, s.signer.Fingerprint(), s.signer.Time(), s.by, packaging)
+	key := artifact.Key(self, s.files, s.signer.Fingerprint(), s.signer.Time(), s.by, packaging)
 	result := Result{Tree: s.tree, Dir: filepath.Join(s.signed, s.tree.Label()), Signed: s.signer.Fingerprint()}
 	place := filepath.Join(s.signed, "."+s.tree.Label()+".json")
 	earlier, ok, err := artifact.Load[signedRecord](place)
@@ -94,7 +111,7 @@ func (s signing) make(ctx context.Context) (Result, error) {
 		result.Files, result.Took = earlier.Files, time.Since(start)
 		return result, nil
 	}
-	err = artifact.MakeDir(result.Dir, func(dir string) error { return s.fill(ctx, dir, files, packaging) })
+	err = artifact.MakeDir(result.Dir, func(dir string) error { return s.fill(ctx, dir, packaging) })
 	if err == nil {
 		result.Files, err = artifact.Describe(result.Dir)
 	}
@@ -128,16 +145,16 @@ func (s signing) packaging(ctx context.Context) (string, error) {
 }
 
 // fill makes all files in dir.
-func (s signing) fill(ctx context.Context, dir string, files []artifact.File, packaging string) error {
+func (s signing) fill(ctx context.Context, dir, packaging string) error {
 	var subjects []provenance.Subject
-	for _, file := range files {
+	for _, file := range s.files {
 		subject, err := s.one(ctx, dir, file)
 		if err != nil {
 			return err
 		}
 		subjects = append(subjects, subject)
 	}
-	infos, err := s.infos(dir)
+	infos, err := s.infos()
 	if err != nil {
 		return err
 	}
@@ -197,26 +214,6 @@ func (s signing) one(ctx context.Context, dir string, file artifact.File) (prove
 	subject.Unsigned = file.SHA256
 	subject.SHA256, _, err = artifact.Digest(to)
 	return subject, err
-}
-
-// infos are how each architecture's binaries were made.
-func (s signing) infos(dir string) ([]info, error) {
-	places, err := filepath.Glob(filepath.Join(dir, "*"+infoSuffix))
-	if err != nil {
-		return nil, err
-	}
-	var infos []info
-	for _, place := range places {
-		found, ok, err := artifact.Load[info](place)
-		if err != nil || !ok {
-			return nil, errors.Join(err, fmt.Errorf("%s is not the record of a build: remove it and build again", place))
-		}
-		infos = append(infos, found)
-	}
-	if len(infos) == 0 {
-		return nil, fmt.Errorf("%s has no *%s: build again", dir, infoSuffix)
-	}
-	return infos, nil
 }
 
 // records writes the .buildinfo of each architecture's debs.

@@ -35,7 +35,10 @@ func (p Pipeline) Sync(ctx context.Context, a Archive, from *hub.Repository, fir
 	if err := tool.Need(repo.Tools()...); err != nil {
 		return repo.Report{}, err
 	}
-	a = p.placed(a)
+	a, err := p.owned(a)
+	if err != nil {
+		return repo.Report{}, err
+	}
 	ledger, err := p.tree(a).Fetch(ctx, a.URL, first)
 	if err != nil {
 		return repo.Report{}, err

@@ -65,6 +65,9 @@ func (b *batch) list(files []string) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", file, err)
 		}
+		if n.pkg != "" && !slices.Contains(b.Names, n.pkg) {
+			return fmt.Errorf("%s is a file of %s, which is none of the packages that are published: %s", file, n.pkg, strings.Join(b.Names, ", "))
+		}
 		sum, size, err := artifact.Digest(file)
 		if err != nil {
 			return fmt.Errorf("reading a file to publish: %w", err)

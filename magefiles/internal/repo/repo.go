@@ -51,7 +51,10 @@ type Repository struct {
 	Origin, Description string
 	// Source is the source after whose versions the folders in files/ are named.
 	// Those of other sources, such as keyring packages, have its name before it.
-	Source  string
+	Source string
+	// Names are those of all packages and sources that are published, as the
+	// definitions have them. Others are refused, whoever has signed them.
+	Names   []string
 	Signer  Signer
 	Trusted Trusted
 	// Keys are files with the certificates that clients shall trust, by their

@@ -192,6 +192,18 @@ func TestRefused(t *testing.T) {
 			},
 			[]string{`has the Package "sudo"`},
 		},
+		"a deb of a foreign name": {
+			func(f *folder) {
+				f.add("sudo_99.0.0-1_all.deb", makeDeb(t, "sudo", "99.0.0-1", "all", ""))
+			},
+			[]string{"sudo_99.0.0-1_all.deb is a file of sudo, which is none of the packages that are published: spire, spire-agent"},
+		},
+		"an rpm of a foreign name": {
+			func(f *folder) {
+				f.add("openssl-99.0.0-1.x86_64.rpm", makeRPM(t, "openssl", "99.0.0", 1, "x86_64", "openssl-99.0.0-1.src.rpm"))
+			},
+			[]string{"openssl-99.0.0-1.x86_64.rpm is a file of openssl, which is none of the packages"},
+		},
 		"a deb of another architecture": {
 			func(f *folder) {
 				f.add("spire-agent_1.13.4-1_amd64.deb", makeDeb(t, "spire-agent", "1.13.4-1", "arm64", "spire"))

@@ -8,13 +8,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"runtime"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/secret"
 )
 
 // grace is how long a cancelled command may take to end by itself.
@@ -34,8 +35,8 @@ type Command struct {
 	Name string   // program, looked up in PATH
 	Args []string // arguments, without the program's name
 	Dir  string   // working directory; empty means the caller's
-	// Env is the whole environment, as KEY=value. nil means the caller's own;
-	// an empty, non-nil slice means none at all.
+	// Env is the whole environment, as KEY=value. nil means the caller's own,
+	// less the secrets; an empty, non-nil slice means none at all.
 	Env    []string
 	Stdin  io.Reader // nil means no input
 	Stdout io.Writer // nil means dropped
@@ -80,11 +81,12 @@ func (c Command) In(dir string) Command {
 }
 
 // WithEnv returns the command with the given variables added to its
-// environment (the caller's, where it had none of its own). Later ones win.
+// environment (the caller's less the secrets, where it had none of its own). Later
+// ones win.
 func (c Command) WithEnv(vars ...string) Command {
 	env := c.Env
 	if env == nil {
-		env = os.Environ()
+		env = secret.Environ()
 	}
 	c.Env = append(append([]string{}, env...), vars...) // not nil, which would mean the caller's
 	return c
@@ -95,7 +97,7 @@ func (c Command) WithEnv(vars ...string) Command {
 // clear up, after a grace period with SIGKILL. The error is an *Error, or wraps the context's.
 func (c Command) Run(ctx context.Context) error {
 	cmd := exec.CommandContext(ctx, c.Name, c.Args...)
-	cmd.Dir, cmd.Env, cmd.Stdin, cmd.Stdout = c.Dir, c.Env, c.Stdin, c.Stdout
+	cmd.Dir, cmd.Env, cmd.Stdin, cmd.Stdout = c.Dir, c.WithEnv().Env, c.Stdin, c.Stdout
 	kept := new(tail)
 	cmd.Stderr = io.Writer(kept)
 	if c.Stderr != nil {

@@ -30,7 +30,7 @@ func (c command) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byt
 	// The line may have a token in it: it reaches the shell by the environment, so
 	// that no echo and no error shows it.
 	command := run.New("sh", "-c", `eval "$`+CommandVariable+`"`)
-	command.Env = append(environment(), CommandVariable+"="+c.line)
+	command = command.WithEnv(CommandVariable + "=" + c.line)
 	command.Stdin = bytes.NewReader(digest)
 	var out bytes.Buffer
 	command.Stdout = &out
@@ -42,15 +42,6 @@ func (c command) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byt
 			out.Len(), CommandVariable, c.public.Size(), CertificateVariable)
 	}
 	return out.Bytes(), nil
-}
-
-// environment is this process's own, without the secrets that only gpg gets,
-// and gets otherwise.
-func environment() []string {
-	return slices.DeleteFunc(os.Environ(), func(s string) bool {
-		name, _, _ := strings.Cut(s, "=")
-		return name == SecretVariable || name == PassphraseVariable
-	})
 }
 
 func openCommand(settings Settings) (*Signer, error) {

@@ -6,22 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
-	"sync"
 	"time"
 
-	"github.com/ProtonMail/go-crypto/openpgp"
-
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
 )
 
-// gpg signs with a key that gpg-agent has, or a smart card.
+// gpg signs with a key that the caller's gpg-agent has, or a smart card.
 type gpg struct {
-	home       *home // nil for the caller's own
 	passphrase string
 	key        key
 	time       time.Time
@@ -48,8 +41,6 @@ func (g gpg) sign(ctx context.Context, how string, message []byte) ([]byte, erro
 		// gpg reads the first line, and leaves the rest of the input for the message.
 		args = append(args, "--pinentry-mode", "loopback", "--passphrase-fd", "0")
 		stdin = io.MultiReader(strings.NewReader(g.passphrase+"\n"), stdin)
-	} else if g.home != nil {
-		args = append(args, "--pinentry-mode", "loopback") // nobody is to be asked
 	}
 	out, err := g.run(ctx, stdin, append(args, how)...)
 	return out, explainGPG(err)
@@ -88,16 +79,11 @@ func explainGPG(err error) error {
 // or notations come into a signature.
 func (g gpg) run(ctx context.Context, stdin io.Reader, args ...string) ([]byte, error) {
 	command := run.New("gpg", append([]string{"--no-options", "--batch", "--no-tty", "--quiet", "--no-auto-check-trustdb"}, args...)...)
-	command.Env = append(environment(), "LC_ALL=C")
+	command = command.WithEnv("LC_ALL=C")
 	command.Stdin = stdin
 	var out bytes.Buffer
 	command.Stdout = &out
-	var err error
-	if g.home == nil {
-		err = command.Run(ctx)
-	} else {
-		err = g.home.use(func(variable string) error { return command.WithEnv(variable).Run(ctx) })
-	}
+	err := command.Run(ctx)
 	return out.Bytes(), err
 }
 
@@ -147,12 +133,7 @@ func openOwn(ctx context.Context, settings Settings) (*Signer, error) {
 	if len(certificates) == 0 {
 		return nil, fmt.Errorf("gpg has no key %s of %s: import it, or unlock the smart card", settings.Key, KeyVariable)
 	}
-	return g.open(ctx, settings, certificates, "gpg")
-}
-
-// open chooses the key to sign with.
-func (g gpg) open(ctx context.Context, settings Settings, certificates []Certificate, where string) (*Signer, error) {
-	certificate, err := only(certificates, settings.Key, where)
+	certificate, err := only(certificates, settings.Key, "gpg")
 	if err != nil {
 		return nil, err
 	}
@@ -164,104 +145,5 @@ func (g gpg) open(ctx context.Context, settings Settings, certificates []Certifi
 	if g.key, err = certificate.signingKey(choice{named: settings.Key, at: settings.Time, bits: settings.Bits, has: has}); err != nil {
 		return nil, err
 	}
-	if strings.Contains(g.passphrase, "\n") {
-		return nil, fmt.Errorf("the passphrase of %s has more than one line", PassphraseVariable)
-	}
 	return &Signer{certificate: certificate, key: g.key, time: settings.Time, maker: g, close: func() error { return nil }}, nil
-}
-
-// openSecret is a signer with the key of the settings, in a home that is removed
-// when it is closed, or when ctx ends.
-func openSecret(ctx context.Context, settings Settings) (*Signer, error) {
-	if err := tool.Need("gpg", "gpgconf"); err != nil {
-		return nil, err
-	}
-	secret, err := dearmour([]byte(settings.Secret), openpgp.PrivateKeyType)
-	if err != nil || !strings.Contains(settings.Secret, "-----BEGIN PGP ") {
-		return nil, fmt.Errorf("%s is no armoured secret key, as `gpg --armor --export-secret-keys` gives it, with all its lines", SecretVariable)
-	}
-	private, err := newHome()
-	if err != nil {
-		return nil, err
-	}
-	remove := func() error { return private.remove(context.WithoutCancel(ctx)) }
-	stop := context.AfterFunc(ctx, func() { _ = remove() }) // Close gives the error
-	s, err := imported(ctx, private, settings, secret)
-	if err != nil {
-		stop()
-		return nil, errors.Join(err, remove())
-	}
-	s.close = func() error { stop(); return remove() }
-	return s, nil
-}
-
-func imported(ctx context.Context, private *home, settings Settings, secret []byte) (*Signer, error) {
-	g := gpg{home: private, passphrase: settings.Passphrase, time: settings.Time}
-	if _, err := g.run(ctx, bytes.NewReader(secret), "--import"); err != nil {
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
-		// What gpg says may have parts of its input in it.
-		return nil, fmt.Errorf("gpg cannot import the key of %s", SecretVariable)
-	}
-	certificates, err := g.certificates(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("reading the key of %s: %w", SecretVariable, err)
-	}
-	s, err := g.open(ctx, settings, certificates, SecretVariable)
-	if err != nil {
-		return nil, err
-	}
-	// A wrong passphrase shows now, and not when half of the files are signed.
-	_, err = s.Detached(ctx, strings.NewReader("probe"))
-	return s, err
-}
-
-// home is a private GNUPGHOME.
-type home struct {
-	dir  string
-	busy sync.Mutex // held while a program works in it
-	gone bool
-}
-
-func newHome() (*home, error) {
-	temp := os.TempDir()
-	if len(temp) > 60 {
-		temp = "/tmp" // the names of gpg-agent's sockets have at most 108 bytes (unix(7))
-	}
-	dir, err := os.MkdirTemp(temp, "g") // mode 0700
-	if err != nil {
-		return nil, fmt.Errorf("making a home for gpg: %w", err)
-	}
-	// A card reader of this machine is none of this key's business.
-	if err := artifact.WriteBytes(filepath.Join(dir, "gpg-agent.conf"), 0o600, []byte("disable-scdaemon\n")); err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
-	}
-	return &home{dir: dir}, nil
-}
-
-// use lets work have the home, by the environment variable that names it.
-func (h *home) use(work func(variable string) error) error {
-	h.busy.Lock()
-	defer h.busy.Unlock()
-	if h.gone {
-		return errors.New("the signer is closed")
-	}
-	return work("GNUPGHOME=" + h.dir)
-}
-
-// remove ends the home's agent and removes the home, once.
-func (h *home) remove(ctx context.Context) error {
-	h.busy.Lock()
-	defer h.busy.Unlock()
-	if h.gone {
-		return nil
-	}
-	h.gone = true
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	kill := run.New("gpgconf", "--kill", "all")
-	kill.Env = append(environment(), "GNUPGHOME="+h.dir)
-	err := kill.Run(ctx)
-	return errors.Join(err, os.RemoveAll(h.dir))
 }

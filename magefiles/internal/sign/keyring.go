@@ -115,8 +115,7 @@ func (k Keyring) rpmkeys(ctx context.Context, path string) error {
 		return err
 	}
 	// HOME, because somebody's .rpmmacros may turn checks off.
-	database := run.New("rpmkeys", "--define", "_dbpath "+filepath.Join(dir, "db"))
-	database.Env = append(environment(), "HOME="+dir, "LC_ALL=C")
+	database := run.New("rpmkeys", "--define", "_dbpath "+filepath.Join(dir, "db")).WithEnv("HOME="+dir, "LC_ALL=C")
 	with := func(args ...string) run.Command {
 		c := database
 		c.Args = append(slices.Clone(c.Args), args...)

@@ -121,6 +121,9 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 	}
+	if dir := os.Getenv(killedVariable); dir != "" {
+		signForEver(dir)
+	}
 	code := m.Run()
 	if used != nil {
 		used.close()

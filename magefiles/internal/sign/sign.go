@@ -23,6 +23,7 @@ import (
 const (
 	KeyVariable         = "SPIRE_SIGN_KEY"
 	SecretVariable      = "SPIRE_SIGN_SECRET"
+	SecretFileVariable  = "SPIRE_SIGN_SECRET_FILE"
 	PassphraseVariable  = "SPIRE_SIGN_PASSPHRASE"
 	CommandVariable     = "SPIRE_SIGN_COMMAND"
 	CertificateVariable = "SPIRE_SIGN_CERTIFICATE"
@@ -41,6 +42,8 @@ type Settings struct {
 	// Secret is an armoured secret key, as `gpg --armor --export-secret-keys` or
 	// `--export-secret-subkeys` gives it.
 	Secret string
+	// SecretFile is the path of a file with the Secret.
+	SecretFile string
 	// Passphrase opens the secret key. gpg-agent asks for it where it is empty
 	// and the key is the caller's own.
 	Passphrase string
@@ -58,7 +61,7 @@ type Settings struct {
 
 // ErrNoKey is the error where nothing says what to sign with.
 var ErrNoKey = errors.New("there is no key to sign with: set " + KeyVariable + " to the fingerprint of a key in your gpg, " +
-	"or " + SecretVariable + " (and " + PassphraseVariable + ") to an armoured secret key, " +
+	"or " + SecretVariable + ", or " + SecretFileVariable + " to a file of it (and " + PassphraseVariable + ") to an armoured secret key, " +
 	"or " + CommandVariable + " and " + CertificateVariable + " to a key service's command and the file of its public key")
 
 // Signer signs with one key, at one time.
@@ -83,6 +86,10 @@ type maker interface {
 // Open gives the signer that the settings name. The caller closes it; the end
 // of ctx closes it as well. The error is ErrNoKey where the settings are empty.
 func Open(ctx context.Context, settings Settings) (*Signer, error) {
+	settings, err := settings.withFile()
+	if err != nil {
+		return nil, err
+	}
 	settings.Time = second(settings.Time)
 	if settings.Bits == 0 {
 		settings.Bits = LeastBits
@@ -182,11 +189,29 @@ func (s *Signer) Certificate() Certificate { return s.certificate }
 // Fingerprint is the primary key's, 40 upper-case hexadecimal digits.
 func (s *Signer) Fingerprint() string { return s.certificate.Fingerprint() }
 
+// Among gives the certificate among those given that has the very key that signs
+// here. Where it has not, or says that the key is revoked or has ended, the error
+// says so.
+func (s *Signer) Among(certificates []Certificate) (Certificate, error) {
+	var names []string
+	for _, c := range certificates {
+		if c.Fingerprint() != s.Fingerprint() {
+			names = append(names, c.Fingerprint())
+			continue
+		}
+		k, err := c.signingKey(choice{named: s.key.fingerprint(), at: s.time, has: func(k key) bool { return k.fingerprint() == s.key.fingerprint() }})
+		if err == nil && k.fingerprint() == s.key.fingerprint() {
+			return c, nil
+		}
+		return Certificate{}, fmt.Errorf("the key %s must not sign: %w", s.key.fingerprint(), err)
+	}
+	return Certificate{}, fmt.Errorf("the key %s is none of those in keys/: %s", s.Fingerprint(), strings.Join(names, ", "))
+}
+
 // Time is the time of the signatures, in whole seconds of UTC.
 func (s *Signer) Time() time.Time { return s.time }
 
-// Close gives up the key: a private home of gpg is removed. It may be called
-// again.
+// Close gives up the key. It may be called again.
 func (s *Signer) Close() error { return s.close() }
 
 // Notice is how long before its end a key is too old: its successor has to

@@ -7,10 +7,11 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -277,33 +278,17 @@ func secrets(text string) []string {
 	return parts
 }
 
-// The secret key and its passphrase are nowhere but in the private home, which
-// nobody else may enter: not in what is echoed, not in an error, not in another
-// file, not on a command line; and neither home nor agent outlive the signer.
+// The secret key and its passphrase are nowhere but in this process's memory: not in
+// what is echoed, not in an error, not in a file, not with another program. None is
+// needed, either.
 func TestSecretStaysSecret(t *testing.T) {
 	s := stored(t)
 	text := s.secret(t, "--export-secret-keys", s.locked)
-	t.Setenv(SecretVariable, text)
-	t.Setenv(PassphraseVariable, passphrase)
 	dir := temp(t)
+	t.Setenv("PATH", dir) // no gpg
 	var said bytes.Buffer
 	echoed(t, &said)
 	signer := opened(t, Settings{Secret: text, Passphrase: passphrase})
-	homes, err := filepath.Glob(filepath.Join(dir, "*"))
-	if err != nil || len(homes) != 1 {
-		t.Fatalf("temporary files: %v, error %v", homes, err)
-	}
-	if info, err := os.Stat(homes[0]); err != nil || info.Mode() != fs.ModeDir|0o700 {
-		t.Errorf("the home is %v, error %v", info.Mode(), err)
-	}
-	if len(agents(t, homes[0])) != 1 {
-		t.Error("no agent runs: the test cannot see one")
-	}
-	for _, agent := range agents(t, homes[0]) {
-		if environment, err := os.ReadFile(filepath.Join("/proc", agent, "environ")); err != nil || bytes.Contains(environment, []byte(passphrase)) {
-			t.Errorf("the agent's environment has the passphrase, or %v", err)
-		}
-	}
 	if _, err := signer.Clear(t.Context(), []byte("text\n")); err != nil {
 		t.Error(err)
 	}
@@ -328,16 +313,7 @@ func TestSecretStaysSecret(t *testing.T) {
 			t.Errorf("%q is said in\n%s", part, &said)
 		}
 	}
-	// An agent whose home is gone ends by itself, some time later.
-	for _, command := range []string{"+ gpg --no-options", "+ gpgconf --kill all"} {
-		if !strings.Contains(said.String(), command) {
-			t.Errorf("%q is not echoed:\n%s", command, &said)
-		}
-	}
 	wantEmpty(t, dir)
-	if left := agents(t, homes[0]); len(left) > 0 {
-		t.Errorf("agents still run: %v", left)
-	}
 	if _, err := signer.Clear(t.Context(), []byte("text\n")); err == nil || !strings.Contains(err.Error(), "closed") {
 		t.Errorf("signed after the end, error %v", err)
 	}
@@ -351,92 +327,101 @@ func wantEmpty(t *testing.T, dir string) {
 	}
 }
 
-// agents are the processes that work in a gpg home, and still do after a while:
-// an agent that was told to end answers first, and ends then.
-func agents(t *testing.T, home string) (found []string) {
-	t.Helper()
-	for range 100 {
-		if found = agentsNow(t, home); len(found) == 0 {
-			return nil
-		}
-		time.Sleep(50 * time.Millisecond)
+func TestSecretFile(t *testing.T) {
+	s := stored(t)
+	text := s.secret(t, "--export-secret-keys", s.plain)
+	if signer := opened(t, Settings{SecretFile: write(t, "secret.asc", []byte(text))}); signer.Fingerprint() != s.plain {
+		t.Errorf("%s signs", signer.Fingerprint())
 	}
-	return found
-}
-
-func agentsNow(t *testing.T, home string) (found []string) {
-	t.Helper()
-	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, line := range lines {
-		if content, _ := os.ReadFile(line); bytes.Contains(content, []byte(home)) && bytes.Contains(content, []byte("gpg-agent")) {
-			found = append(found, filepath.Base(filepath.Dir(line)))
+	for want, settings := range map[string]Settings{
+		"are both set": {SecretFile: "x", Secret: text}, "/nonexistent": {SecretFile: "/nonexistent"},
+	} {
+		if _, err := Open(t.Context(), complete(settings)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want %q", err, want)
 		}
 	}
-	return found
 }
 
-// The end of the context is the end of the home, whether it comes when nothing
-// runs, in the middle of the import, or of a signature.
+// The end of the context is the end of the key, whether it comes when nothing is
+// signed, or in the middle.
 func TestCancel(t *testing.T) {
 	s := stored(t)
 	text := s.secret(t, "--export-secret-keys", s.split)
-	for name, after := range map[string]time.Duration{"at once": 0, "importing": 30 * time.Millisecond, "signing": 400 * time.Millisecond} {
+	for name, after := range map[string]time.Duration{"at once": 0, "signing": 100 * time.Millisecond} {
 		t.Run(name, func(t *testing.T) {
-			dir := temp(t)
 			ctx, cancel := context.WithTimeout(t.Context(), after)
 			defer cancel()
 			signer, err := Open(ctx, complete(Settings{Secret: text}))
 			for err == nil {
 				_, err = signer.Detached(ctx, strings.NewReader("x"))
 			}
-			if !errors.Is(err, context.DeadlineExceeded) && !strings.Contains(err.Error(), "closed") {
+			if !strings.Contains(err.Error(), "closed") {
 				t.Errorf("error %v", err)
-			}
-			if signer != nil {
-				if err := signer.Close(); err != nil {
-					t.Error(err)
-				}
-			}
-			wantEmpty(t, dir)
-			if left := agents(t, dir); len(left) > 0 {
-				t.Errorf("agents still run: %v", left)
 			}
 		})
 	}
 }
 
-// Cancelled and never closed, the home goes as well.
-func TestCancelWithoutClose(t *testing.T) {
-	s := stored(t)
-	text := s.secret(t, "--export-secret-keys", s.split)
-	dir := temp(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	if _, err := Open(ctx, complete(Settings{Secret: text})); err != nil {
-		t.Fatal(err)
+// killedVariable names the folder in which this program, started again, signs
+// until it is killed.
+const killedVariable = "SPIRE_TEST_SIGNS"
+
+// signForEver signs with the secret in the folder, and says when it has begun.
+func signForEver(dir string) {
+	secret, err := os.ReadFile(filepath.Join(dir, "secret.asc"))
+	signer, err2 := Open(context.Background(), Settings{Secret: string(secret), Time: at, Bits: 2048})
+	if err := errors.Join(err, err2); err != nil {
+		panic(err)
 	}
-	cancel()
-	for range 100 {
-		if left, _ := os.ReadDir(dir); len(left) == 0 {
-			return
+	for i := 0; ; i++ {
+		if _, err := signer.Detached(context.Background(), strings.NewReader("x")); err != nil {
+			panic(err)
 		}
-		time.Sleep(50 * time.Millisecond)
+		if i == 3 {
+			fmt.Println("signs")
+		}
 	}
-	wantEmpty(t, dir)
 }
 
-// A long name of the folder for temporary files does not fit into a socket's.
-func TestLongTemporaryFolder(t *testing.T) {
+// However a run ends, no file has the key, and no program that would use it runs.
+func TestKilled(t *testing.T) {
 	s := stored(t)
-	text := s.secret(t, "--export-secret-keys", s.plain)
-	long := filepath.Join(temp(t), strings.Repeat("long", 30))
-	if err := os.Mkdir(long, 0o700); err != nil {
+	secret := s.secret(t, "--export-secret-keys", s.plain)
+	place := t.TempDir()
+	if err := os.WriteFile(filepath.Join(place, "secret.asc"), []byte(secret), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	t.Setenv("TMPDIR", long)
-	opened(t, Settings{Secret: text})
+	for _, signal := range []os.Signal{syscall.SIGTERM, syscall.SIGKILL} {
+		dir := filepath.Join(place, signal.String())
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		command := exec.Command(os.Args[0])
+		command.Env = append(os.Environ(), killedVariable+"="+place, "TMPDIR="+dir)
+		out, err := command.StdoutPipe()
+		if err == nil {
+			err = command.Start()
+		}
+		if err == nil {
+			_, err = out.Read(make([]byte, 1))
+		}
+		if err == nil {
+			err = command.Process.Signal(signal)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = command.Wait() // it was killed
+		wantEmpty(t, dir)
+		for _, of := range []string{"environ", "cmdline"} {
+			files, _ := filepath.Glob("/proc/[0-9]*/" + of)
+			for _, file := range files {
+				if content, _ := os.ReadFile(file); bytes.Contains(content, []byte(place)) {
+					t.Errorf("%s: %s is of a program that still runs", signal, file)
+				}
+			}
+		}
+	}
 }
 
 func TestCheckKey(t *testing.T) {

@@ -60,6 +60,7 @@ func TestNightly(t *testing.T) {
 	w.want("issues after a bad night", w.issues(), "[open]")
 	w.outcome(second, 3, "success")
 	w.want("issues after it", w.issues(), "[closed]")
+	w.canary.check(t)
 	w.want("places that got a token and should not", fmt.Sprint(w.github.Leaks()), "[]")
 }
 
@@ -74,7 +75,9 @@ type nights struct {
 	host      *httptest.Server // serves what is published
 	key       *testKey
 	artifacts map[string]string
-	table     string // of the tests' results
+	vouched   map[string]string // what the machines found that build once more
+	table     string            // of the tests' results
+	canary    canary
 }
 
 func newNights(t *testing.T) *nights {
@@ -89,6 +92,7 @@ func newNights(t *testing.T) *nights {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = w.key.close() })
+	w.canary = newCanary(t, append(w.key.secretLines(), hubtest.Token, hubtest.ReadToken))
 	w.upload(built)
 	w.test("debian-12", "fedora-43")
 	w.commit()
@@ -141,6 +145,12 @@ func (w *nights) upload(built string) {
 	w.arch = strings.Join(arches, ",")
 	w.artifacts["built-"+w.version+"-"+arches[0]] = built
 	w.artifacts["built-"+w.version+"-other"] = w.TempDir()
+	files, err := artifact.Sums(built)
+	if err != nil {
+		w.Fatal(err)
+	}
+	digests := pipeline.Result{Files: files}.Digests()
+	w.vouched = map[string]string{"amd64": strings.Join(strings.Fields(digests), " "), "arm64": ""}
 }
 
 // test leaves the reports of places where all went well.
@@ -170,9 +180,20 @@ func (w *nights) commit() {
 	within := []string{"--git-dir=" + filepath.Join(w.origin(), ".git"), "--work-tree=.", "-c", "user.name=n", "-c", "user.email=n@example.org", "-c", "commit.gpgsign=false"}
 	w.git(append(within, "add", "--all")...)
 	w.git(append(within, "commit", "--quiet", "--message=under test")...)
+	// The key is one that the checkout names.
+	w.git("clone", "--quiet", filepath.Join(w.origin(), ".git"), w.keyed())
+	key := filepath.Join(w.keyed(), "keys", "rehearsal.asc")
+	if err := artifact.WriteBytes(key, 0o644, sign.Armoured(w.key.signer.Certificate())); err != nil {
+		w.Fatal(err)
+	}
+	inside := []string{"-C", w.keyed(), "-c", "user.name=n", "-c", "user.email=n@example.org", "-c", "commit.gpgsign=false"}
+	w.git(append(inside, "add", "keys")...)
+	w.git(append(inside, "commit", "--quiet", "--message=a key")...)
 }
 
 func (w *nights) origin() string { return filepath.Join(w.place, "origin") }
+
+func (w *nights) keyed() string { return filepath.Join(w.place, "keyed") }
 
 func (w *nights) git(args ...string) {
 	w.Helper()
@@ -197,10 +218,10 @@ func (w *nights) night() *runner {
 	if err := os.RemoveAll(root); err != nil {
 		w.Fatal(err)
 	}
-	w.git("clone", "--quiet", w.origin(), root)
+	w.git("clone", "--quiet", w.keyed(), root)
 	return &runner{
 		TB: w, root: root, artifacts: w.artifacts, needs: map[string]ended{},
-		machine: append(plain(), "CI=true", "GITHUB_ACTIONS=true", "GITHUB_SERVER_URL="+w.github.URL(), "GITHUB_API_URL="+w.github.API(),
+		machine: append(append(plain(), w.canary.environment...), "CI=true", "GITHUB_ACTIONS=true", "GITHUB_SERVER_URL="+w.github.URL(), "GITHUB_API_URL="+w.github.API(),
 			"GITHUB_REPOSITORY="+ours, "GITHUB_WORKFLOW=nightly", "GITHUB_WORKFLOW_REF="+ours+"/.github/workflows/nightly.yml@refs/heads/main",
 			"GITHUB_RUN_ATTEMPT=1", "GITHUB_WORKSPACE="+root,
 			"SPIRE_UPSTREAM="+w.github.URL()+"/"+theirs, "MAGEFILE_CACHE="+filepath.Join(w.place, "mage")),
@@ -220,6 +241,7 @@ func (w *nights) release(r *runner) {
 	if err := json.Unmarshal([]byte(r.job("version.yml", "places", inputs)["matrix"]), &matrix); err != nil || len(matrix.Include) == 0 {
 		w.Fatalf("the places to test at are %v: %v", matrix, err)
 	}
+	r.needs["vouch"] = ended{"success", w.vouched}
 	r.job("version.yml", "release", inputs)
 	if compiled, _ := filepath.Glob(filepath.Join(r.root, "dist", ".work", w.version, "*")); len(compiled) > 0 {
 		w.Errorf("where the key is, %v were made of upstream's source", compiled)

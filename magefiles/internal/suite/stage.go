@@ -112,7 +112,7 @@ func (s *stage) folder(name string) string { return filepath.Join(s.place, name)
 
 // publish signs all versions and publishes them at once.
 func (s *stage) publish(ctx context.Context) error {
-	signed, err := s.Pipeline.Sign(ctx, s.options, s.key.signer, pipeline.Builder{}, s.folder("signed"))
+	signed, err := s.Pipeline.Sign(ctx, s.options, pipeline.Opened(s.key.signer), pipeline.Builder{}, s.folder("signed"))
 	if err != nil {
 		return err
 	}
@@ -151,7 +151,7 @@ func (s *stage) earlier(ctx context.Context, number string, first bool) ([]strin
 	if err != nil {
 		return nil, err
 	}
-	signed, err := p.Sign(ctx, options, s.key.signer, pipeline.Builder{}, s.folder("signed"))
+	signed, err := p.Sign(ctx, options, pipeline.Opened(s.key.signer), pipeline.Builder{}, s.folder("signed"))
 	return signed.Paths(), err
 }
 
@@ -186,7 +186,7 @@ func (s Suite) earlierBuild(ctx context.Context, o pipeline.Options, number stri
 	p := s.Pipeline
 	p.Dist = artifact.Dist(filepath.Join(string(p.Dist), ".earlier"))
 	// Other machines built the version under test only.
-	o.Version, o.Formats, o.Prebuilt = number, []string{string(distro.Deb), string(distro.RPM)}, ""
+	o.Version, o.Formats, o.Prebuilt, o.Rebuilt = number, []string{string(distro.Deb), string(distro.RPM)}, "", ""
 	p.Root = definitions
 	if err := s.formerDefinitions(ctx, definitions); err != nil {
 		return p, o, err

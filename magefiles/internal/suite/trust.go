@@ -156,7 +156,7 @@ func (r *rehearsal) prepare(ctx context.Context) (err error) {
 	if r.foreign, err = newTestKey(ctx, "Somebody else <else@example.org>", r.now); err != nil {
 		return err
 	}
-	if r.signed, err = r.Pipeline.Sign(ctx, r.options, r.ours.signer, pipeline.Builder{}, filepath.Join(r.place, "signed")); err != nil {
+	if r.signed, err = r.Pipeline.Sign(ctx, r.options, pipeline.Opened(r.ours.signer), pipeline.Builder{}, filepath.Join(r.place, "signed")); err != nil {
 		return err
 	}
 	p, err := r.versioned(ctx, 0)
@@ -196,7 +196,7 @@ func (r *rehearsal) publishAs(ctx context.Context, p pipeline.Pipeline, name str
 	signed := r.signed
 	if key != r.ours {
 		var err error
-		if signed, err = r.Pipeline.Sign(ctx, r.options, key.signer, pipeline.Builder{}, filepath.Join(r.place, name)); err != nil {
+		if signed, err = r.Pipeline.Sign(ctx, r.options, pipeline.Opened(key.signer), pipeline.Builder{}, filepath.Join(r.place, name)); err != nil {
 			return err
 		}
 	}

@@ -15,7 +15,11 @@ var (
 	pinnedAction = regexp.MustCompile(`^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)+@[0-9a-f]{40}$`)
 	localCall    = regexp.MustCompile(`^\./\.github/workflows/[a-z-]+\.yml$`)
 	targetCall   = regexp.MustCompile(`^go run magefile\.go( -?[A-Za-z0-9:=,._/-]+)+$`)
-	secretUse    = regexp.MustCompile(`\bsecrets\b`)
+	// exec: a shell that waited would have the secret in its environment.
+	secretCall = regexp.MustCompile(`^exec dist/targets [a-z]+(:[a-z]+)?( -[A-Za-z0-9:=,._/-]+)*$`)
+	secretUse  = regexp.MustCompile(`\bsecrets\b`)
+	// hidden is what no program but the target gets to see.
+	hidden = regexp.MustCompile(`\b(secrets|github\.token)\b`)
 )
 
 // workflowFaults are the ways in which a workflow does more than call targets,
@@ -28,6 +32,9 @@ func workflowFaults(content []byte) []string {
 	var faults []string
 	if permissions := child(root.Content[0], "permissions"); permissions == nil || permissions.Kind != yaml.MappingNode || len(permissions.Content) > 0 {
 		faults = append(faults, "the top level does not say permissions: {}")
+	}
+	if hidden.MatchString(written(child(root.Content[0], "env"))) {
+		faults = append(faults, "every step of every job gets a secret")
 	}
 	faults = append(faults, nodeFaults(&root)...)
 	strangers := strings.Contains(written(child(root.Content[0], "on")), "pull_request")
@@ -51,14 +58,15 @@ func jobFaults(job *yaml.Node, strangers bool) (faults []string) {
 	permissions, steps := child(job, "permissions"), child(job, "steps")
 	secret := secretUse.MatchString(written(steps)) || secretUse.MatchString(written(child(job, "env")))
 	fault(permissions == nil || permissions.Kind != yaml.MappingNode, "it does not say its permissions")
+	fault(hidden.MatchString(written(child(job, "env"))), "every step of it gets a secret")
 	fault(steps != nil && child(job, "timeout-minutes") == nil, "it may run for hours: no timeout-minutes")
-	fault(secret && environment(job) != "release", "secrets outside of the protected environment")
+	fault(secret && !isProtected(environment(job)), "secrets outside of the protected environment")
 	fault(strangers && (secretUse.MatchString(written(job)) || environment(job) != ""), "strangers get at secrets")
 	fault(strangers && strings.Contains(written(permissions), "write"), "strangers may write")
 	inherited := child(job, "secrets")
 	fault(inherited != nil && (inherited.Value != "inherit" || !localCall.MatchString(valueOf(job, "uses"))), "secrets go to another's workflow, or are this workflow's own")
 	for i := 0; steps != nil && i < len(steps.Content); i++ {
-		faults = append(faults, stepFaults(steps.Content[i], environment(job) == "release")...)
+		faults = append(faults, stepFaults(steps.Content[i], isProtected(environment(job)))...)
 	}
 	return faults
 }
@@ -66,6 +74,13 @@ func jobFaults(job *yaml.Node, strangers bool) (faults []string) {
 // stepFaults are what is wrong with a step; protected is true where the key is.
 func stepFaults(step *yaml.Node, protected bool) (faults []string) {
 	action, with := strings.Split(valueOf(step, "uses"), "@")[0], child(step, "with")
+	call, secret := valueOf(step, "run"), hidden.MatchString(written(child(step, "env")))
+	if call != "" && secret && !secretCall.MatchString(call) {
+		faults = append(faults, "beside a secret there is more than one compiled target: "+call)
+	}
+	if call != "" && !secret && secretCall.MatchString(call) {
+		faults = append(faults, "a compiled target without a secret: "+call)
+	}
 	if action == "actions/checkout" && valueOf(with, "persist-credentials") != "false" {
 		faults = append(faults, "the token stays in the checkout: persist-credentials is not false")
 	}
@@ -73,6 +88,12 @@ func stepFaults(step *yaml.Node, protected bool) (faults []string) {
 		faults = append(faults, "what any job may have put into a cache runs where the key is")
 	}
 	return faults
+}
+
+// isProtected says whether an environment has a key: that of the packages, or that of
+// the indexes.
+func isProtected(environment string) bool {
+	return environment == "release" || environment == "publish"
 }
 
 // environment is the name of a job's environment.
@@ -133,7 +154,7 @@ func nodeFaults(node *yaml.Node) []string {
 				if strings.Contains(value.Value, "${{") {
 					fault(value, "an expression becomes part of a script")
 				}
-				if !targetCall.MatchString(value.Value) {
+				if !targetCall.MatchString(value.Value) && !secretCall.MatchString(value.Value) {
 					fault(value, "more than a call of targets")
 				}
 			}
@@ -185,7 +206,9 @@ jobs:
     steps:
       - uses: actions/setup-go@b7ad1dad31e06c5925ef5d2fc7ad053ef454303e # v7.0.0
         with: {cache: false}
-      - run: go run magefile.go sign
+      - run: go run magefile.go setup
+      - run: go run magefile.go -compile=../dist/targets
+      - run: exec dist/targets sign -arch=amd64
         env: {SPIRE_SIGN_SECRET: "${{ secrets.SPIRE_SIGN_SECRET }}"}
   publish:
     permissions: {pages: write}
@@ -222,13 +245,20 @@ jobs:
 			"no YAML":               {"on: [", "on: [[", "no YAML"},
 		},
 		guarded: {
-			"no environment":      {"    environment: release\n", "", "outside of the protected environment"},
-			"another environment": {"environment: release", "environment: {name: github-pages}", "outside of the protected environment"},
-			"cached tools":        {"cache: false", "cache: true", "into a cache"},
-			"cached by default":   {"{cache: false}", "{go-version: stable}", "into a cache"},
-			"a cache":             {"actions/setup-go@b7ad1dad31e06c5925ef5d2fc7ad053ef454303e", "actions/cache@55cc8345863c7cc4c66a329aec7e433d2d1c52a9", "into a cache"},
-			"another's workflow":  {"./.github/workflows/publish.yml", "o/r/.github/workflows/x.yml@3d3c42e5aac5ba805825da76410c181273ba90b1", "another's workflow"},
-			"its own secrets":     {"secrets: inherit", "secrets: {KEY: x}", "this workflow's own"},
+			"no environment":       {"    environment: release\n", "", "outside of the protected environment"},
+			"another environment":  {"environment: release", "environment: {name: github-pages}", "outside of the protected environment"},
+			"a job's secret":       {"timeout-minutes: 5", "timeout-minutes: 5\n    env: {TOKEN: \"${{ github.token }}\"}", "every step of it gets a secret"},
+			"everybody's secret":   {"permissions: {}", "env: {TOKEN: \"${{ github.token }}\"}\npermissions: {}", "every step of every job gets a secret"},
+			"setup beside it":      {"exec dist/targets sign", "exec dist/targets setup sign", "more than one compiled target"},
+			"compiled beside it":   {"exec dist/targets sign", "go run magefile.go sign", "more than one compiled target"},
+			"a shell beside it":    {"exec dist/targets sign", "dist/targets sign", "more than a call"},
+			"a token beside more":  {"run: go run magefile.go setup", "run: go run magefile.go setup\n        env: {GITHUB_TOKEN: \"${{ github.token }}\"}", "more than one compiled target"},
+			"compiled for nothing": {"        env: {SPIRE_SIGN_SECRET: \"${{ secrets.SPIRE_SIGN_SECRET }}\"}\n", "", "without a secret"},
+			"cached tools":         {"cache: false", "cache: true", "into a cache"},
+			"cached by default":    {"{cache: false}", "{go-version: stable}", "into a cache"},
+			"a cache":              {"actions/setup-go@b7ad1dad31e06c5925ef5d2fc7ad053ef454303e", "actions/cache@55cc8345863c7cc4c66a329aec7e433d2d1c52a9", "into a cache"},
+			"another's workflow":   {"./.github/workflows/publish.yml", "o/r/.github/workflows/x.yml@3d3c42e5aac5ba805825da76410c181273ba90b1", "another's workflow"},
+			"its own secrets":      {"secrets: inherit", "secrets: {KEY: x}", "this workflow's own"},
 		},
 	} {
 		if faults := workflowFaults([]byte(workflow)); len(faults) > 0 {
