@@ -272,8 +272,21 @@ kept_apart() {
     for other in a/keys.json +default/keys.json; do
         answers "the server does not read $other" 1 'No such file' in_unit spire-server.service cat "$SERVER_STATE/$other"
     done
+    not_through_proc
     stop_all
     rm /etc/spire/server/b.conf
+}
+
+# not_through_proc: nor by the way round that /proc is, for processes of one user.
+not_through_proc() {
+    other=$(systemctl show --property=MainPID --value spire-server.service)
+    answers "the instance does not read the server's keys through /proc" 1 'Permission denied' \
+        in_unit spire-server@a.service cat "/proc/$other/root$SERVER_STATE/keys.json"
+    other=$(systemctl show --property=MainPID --value spire-server@b.service)
+    answers "the instance does not read another's keys through /proc" 1 'Permission denied' \
+        in_unit spire-server@a.service cat "/proc/$other/cwd/keys.json"
+    answers "the server does not read an instance's keys through /proc" 1 'Permission denied' \
+        in_unit spire-server.service cat "/proc/$other/root$SERVER_STATE/b/keys.json"
 }
 
 # What stops and starts is not lost to those who have the agent's folder mounted.
