@@ -3,15 +3,20 @@
 # folders that are theirs: links to what is root's, which a purge must not follow.
 set -eu
 
-for folder in /var/lib/spire/agent /var/lib/spire/server /var/lib/spire/oidc-discovery-provider \
-    /var/log/spire/agent /var/log/spire/server /run/spire/agent /run/spire/server; do
-    mkdir -p "$folder/deep"
-    ln -s / "$folder/root"
-    ln -s /etc "$folder/etc"
-    ln -s /etc/passwd "$folder/file"
-    ln -s ../../../../../../usr "$folder/deep/up"
-    ln -s . "$folder/deep/round"
-    ln -s /nowhere "$folder/broken"
-    echo 'a name of its own' >"$folder/deep/-rf "
+hostile() {
+    mkdir -p "$1/deep"
+    ln -s / "$1/root"
+    ln -s /etc "$1/etc"
+    ln -s /etc/passwd "$1/file"
+    ln -s ../../../../../../usr "$1/deep/up"
+    ln -s . "$1/deep/round"
+    echo 'a name of its own' >"$1/deep/-rf "
+}
+
+for part in server agent oidc-discovery-provider; do
+    [ -e "/etc/spire/$part" ] || continue
+    for folder in "/var/lib/spire/$part" "/var/log/spire/$part" "/run/spire/$part"; do
+        hostile "$folder"
+    done
 done
-echo '{}' >/var/lib/spire/server/keys.json
+[ ! -e /etc/spire/server ] || echo '{}' >/var/lib/spire/server/keys.json
