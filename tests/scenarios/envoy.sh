@@ -40,7 +40,7 @@ install -D -m 644 "$(example envoy.yaml)" "$CONFIG"
 envoy_gets_its_secrets
 envoy_gets_its_secrets default ROOTCA
 # shellcheck disable=SC2086 # a command
-answers 'another user' 1 'no identity issued' $CLIENT_OF_SDS
+answers 'another user' 1 'workload is not authorized' $CLIENT_OF_SDS
 systemctl restart spire-agent
 agent_is_healthy
 envoy_gets_its_secrets
