@@ -64,7 +64,7 @@ func Vouch(ctx context.Context, version, arch *string) error {
 // The key is that of SPIRE_SIGN_KEY (a fingerprint, in your gpg), or of
 // SPIRE_SIGN_SECRET or SPIRE_SIGN_SECRET_FILE, and SPIRE_SIGN_PASSPHRASE (an armoured
 // secret key), or a key service's: SPIRE_SIGN_COMMAND and SPIRE_SIGN_CERTIFICATE. It
-// must be one of keys/, but for a rehearsal: SPIRE_REHEARSAL=1. Flags as for build.
+// must be one of packages/spire-archive-keyring/keys/, but for a rehearsal: SPIRE_REHEARSAL=1. Flags as for build.
 func Sign(ctx context.Context, version, arch *string) error {
 	return signed(ctx, options(version, arch, nil, nil), func(pipeline.Result, *sign.Signer) error { return nil })
 }
@@ -72,8 +72,9 @@ func Sign(ctx context.Context, version, arch *string) error {
 // Verify says whether files, a folder or an address of them are what was shipped.
 //
 // Several are separated by commas. The key to believe is in the file -key or,
-// without one, in keys/; while none is there, it is the one to sign with (see sign). With -rebuild the packages
-// are built again from the source package beside them, and compared.
+// without one, in packages/spire-archive-keyring/keys/; while none is there, it is
+// the one to sign with (see sign). With -rebuild the packages are built again from
+// the source package beside them, and compared.
 func Verify(ctx context.Context, files string, key *string, rebuild *bool) error {
 	return verify(ctx, files, key, rebuild != nil && *rebuild)
 }

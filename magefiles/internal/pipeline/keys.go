@@ -10,9 +10,12 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
 )
 
-// Keys are the archive's public keys, as the checkout has them in keys/.
+// KeysDir is where the checkout has the archive's public keys, one file or more.
+const KeysDir = "packages/spire-archive-keyring/keys"
+
+// Keys are the archive's public keys, as the checkout has them in KeysDir.
 func (p Pipeline) Keys() ([]sign.Certificate, error) {
-	files, err := filepath.Glob(filepath.Join(p.Root, "keys", "*.asc"))
+	files, err := filepath.Glob(filepath.Join(p.Root, KeysDir, "*.asc"))
 	if err != nil {
 		return nil, err
 	}
@@ -40,12 +43,12 @@ func (p Pipeline) MayRelease() error {
 	case p.Rehearsal:
 		return errors.New("a rehearsal releases nothing: unset SPIRE_REHEARSAL, or look with -dryrun")
 	case len(keys) == 0:
-		return errors.New("nothing is released before the archive's public key is in keys/ (see keys/README.md), or look with -dryrun")
+		return errors.New("nothing is released before the archive's public key is in " + KeysDir + " (see README.md there), or look with -dryrun")
 	}
 	return nil
 }
 
-// vouched gives the signer's certificate as clients shall have it: that of keys/,
+// vouched gives the signer's certificate as clients shall have it: that of KeysDir,
 // which has to name the very key that signs, and not as revoked or ended. In a
 // rehearsal it is the signer's own.
 func (p Pipeline) vouched(signer *sign.Signer) (sign.Certificate, error) {
@@ -56,7 +59,7 @@ func (p Pipeline) vouched(signer *sign.Signer) (sign.Certificate, error) {
 	if len(keys) > 0 && !p.Rehearsal {
 		return signer.Among(keys)
 	}
-	fmt.Fprintf(p.Log, "REHEARSAL: %s signs, which no key in keys/ vouches for: nobody shall trust it\n", signer.Fingerprint())
+	fmt.Fprintf(p.Log, "REHEARSAL: %s signs, which no key in %s vouches for: nobody shall trust it\n", signer.Fingerprint(), KeysDir)
 	return signer.Certificate(), nil
 }
 

@@ -21,11 +21,8 @@ func keyed(t *testing.T, signers ...*sign.Signer) (Pipeline, *bytes.Buffer) {
 			t.Fatal(err)
 		}
 	}
-	if err := os.Mkdir(filepath.Join(root, "keys"), 0o755); err != nil {
-		t.Fatal(err)
-	}
 	for _, signer := range signers {
-		put(t, filepath.Join(root, "keys", signer.Fingerprint()+".asc"), string(sign.Armoured(signer.Certificate())))
+		put(t, filepath.Join(root, KeysDir, signer.Fingerprint()+".asc"), string(sign.Armoured(signer.Certificate())))
 	}
 	p.Root, p.Log = root, log
 	return p, log
@@ -40,7 +37,7 @@ func TestVouched(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if _, err := p.vouched(foreign); err == nil || !strings.Contains(err.Error(), "the key "+foreign.Fingerprint()+" is none of those in keys/") {
+	if _, err := p.vouched(foreign); err == nil || !strings.Contains(err.Error(), "the key "+foreign.Fingerprint()+" is none of the archive's") {
 		t.Errorf("a foreign key: %v", err)
 	}
 	archive, err := p.owned(Archive{Signer: ours})
@@ -61,7 +58,7 @@ func TestVouched(t *testing.T) {
 	if _, err := p.vouched(foreign); err != nil || !strings.Contains(log.String(), "REHEARSAL") {
 		t.Errorf("no key yet: %v, said %q", err, log)
 	}
-	if err := p.MayRelease(); err == nil || !strings.Contains(err.Error(), "before the archive's public key is in keys/") {
+	if err := p.MayRelease(); err == nil || !strings.Contains(err.Error(), "before the archive's public key is in "+KeysDir) {
 		t.Errorf("error %v", err)
 	}
 }
@@ -73,7 +70,7 @@ func TestSignByOthers(t *testing.T) {
 	p.Dist, o.Rebuilt = prebuilt.Dist, digestsOf(t, o)
 	foreign := someone(t, "foreign")
 	_, err := p.Sign(t.Context(), o, func(context.Context) (*sign.Signer, error) { return foreign, nil }, Builder{}, "")
-	if err == nil || !strings.Contains(err.Error(), "is none of those in keys/") {
+	if err == nil || !strings.Contains(err.Error(), "is none of the archive's") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -42,7 +42,7 @@ type Pipeline struct {
 	Dist     artifact.Dist
 	Log      io.Writer // progress
 	Terminal bool      // Log is a screen
-	// Rehearsal lets a key sign that is none of keys/. Nothing is released then.
+	// Rehearsal lets a key sign that is none of KeysDir. Nothing is released then.
 	Rehearsal bool
 }
 

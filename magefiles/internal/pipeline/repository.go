@@ -34,7 +34,7 @@ type Archive struct {
 	Now     time.Time // of the publication
 	Refresh bool      // sign the indexes again though nothing is new
 
-	own *sign.Certificate // the signer's, as keys/ has it
+	own *sign.Certificate // the signer's, as KeysDir has it
 }
 
 // RepositoryDir is where a repository is unless told otherwise.

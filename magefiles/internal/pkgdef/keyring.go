@@ -123,7 +123,7 @@ func loadKeyring(root, name string) (Keyring, error) {
 	if err := k.check(); err != nil {
 		return Keyring{}, fmt.Errorf("%s: %w", definition, err)
 	}
-	return k, strayFiles(dir, k.Config, append(slices.Collect(maps.Keys(k.asTheyAre())), "package.yaml")...)
+	return k, strayFiles(dir, k.Config, append(slices.Collect(maps.Keys(k.asTheyAre())), "package.yaml", "keys")...)
 }
 
 func (k Keyring) check() error {

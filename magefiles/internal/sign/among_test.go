@@ -29,10 +29,10 @@ func TestAmong(t *testing.T) {
 		among  []Certificate
 		want   string
 	}{
-		"nobody's":       {plain, whole, "the key " + s.plain + " is none of those in keys/: " + s.split},
+		"nobody's":       {plain, whole, "the key " + s.plain + " is none of the archive's: " + s.split},
 		"no such subkey": {indexes, []Certificate{packages.Certificate()}, "the key " + s.signing + " must not sign"},
 		"a revoked key":  {plain, []Certificate{revoked}, "is revoked"},
-		"no keys at all": {plain, nil, "is none of those in keys/"},
+		"no keys at all": {plain, nil, "is none of the archive's"},
 	} {
 		if _, err := c.signer.Among(c.among); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error %v, want %q", name, err, c.want)

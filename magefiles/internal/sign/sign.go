@@ -205,7 +205,7 @@ func (s *Signer) Among(certificates []Certificate) (Certificate, error) {
 		}
 		return Certificate{}, fmt.Errorf("the key %s must not sign: %w", s.key.fingerprint(), err)
 	}
-	return Certificate{}, fmt.Errorf("the key %s is none of those in keys/: %s", s.Fingerprint(), strings.Join(names, ", "))
+	return Certificate{}, fmt.Errorf("the key %s is none of the archive's: %s", s.Fingerprint(), strings.Join(names, ", "))
 }
 
 // Time is the time of the signatures, in whole seconds of UTC.

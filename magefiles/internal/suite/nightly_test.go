@@ -182,12 +182,12 @@ func (w *nights) commit() {
 	w.git(append(within, "commit", "--quiet", "--message=under test")...)
 	// The key is one that the checkout names.
 	w.git("clone", "--quiet", filepath.Join(w.origin(), ".git"), w.keyed())
-	key := filepath.Join(w.keyed(), "keys", "rehearsal.asc")
+	key := filepath.Join(w.keyed(), pipeline.KeysDir, "rehearsal.asc")
 	if err := artifact.WriteBytes(key, 0o644, sign.Armoured(w.key.signer.Certificate())); err != nil {
 		w.Fatal(err)
 	}
 	inside := []string{"-C", w.keyed(), "-c", "user.name=n", "-c", "user.email=n@example.org", "-c", "commit.gpgsign=false"}
-	w.git(append(inside, "add", "keys")...)
+	w.git(append(inside, "add", pipeline.KeysDir)...)
 	w.git(append(inside, "commit", "--quiet", "--message=a key")...)
 }
 
