@@ -51,28 +51,28 @@ func TestPoisoned(t *testing.T) {
 	}{
 		"nothing": {func(*testing.T, string) {}, []string{errTouched.Error()}},
 		"a surplus file": {func(t *testing.T, prebuilt string) {
-			put(t, filepath.Join(prebuilt, "amd64", "extra_1.13.3-1_amd64.deb"), "poisoned")
+			put(t, filepath.Join(prebuilt, "amd64", "extra_1.13.3-2_amd64.deb"), "poisoned")
 			list(t, filepath.Join(prebuilt, "amd64"))
-		}, []string{"amd64/extra_1.13.3-1_amd64.deb is not one of the files of spire 1.13.3-1 for amd64, arm64"}},
+		}, []string{"amd64/extra_1.13.3-2_amd64.deb is not one of the files of spire 1.13.3-2 for amd64, arm64"}},
 		"a surplus file that is not listed": {func(t *testing.T, prebuilt string) {
 			put(t, filepath.Join(prebuilt, "amd64", "extra"), "poisoned")
-		}, []string{"amd64/extra is not one of the files of spire 1.13.3-1"}},
+		}, []string{"amd64/extra is not one of the files of spire 1.13.3-2"}},
 		"a replaced package, with its sums": {
-			replace("spire-agent_1.13.3-1_amd64.deb"),
-			[]string{"spire-agent_1.13.3-1_amd64.deb has the SHA-256 ", ", and the build on another machine made "},
+			replace("spire-agent_1.13.3-2_amd64.deb"),
+			[]string{"spire-agent_1.13.3-2_amd64.deb has the SHA-256 ", ", and the build on another machine made "},
 		},
 		"a list of contents is missing": {func(t *testing.T, prebuilt string) {
-			if err := os.Remove(filepath.Join(prebuilt, "arm64", "spire-agent_1.13.3-1_arm64.deb.cdx.json")); err != nil {
+			if err := os.Remove(filepath.Join(prebuilt, "arm64", "spire-agent_1.13.3-2_arm64.deb.cdx.json")); err != nil {
 				t.Fatal(err)
 			}
 			list(t, filepath.Join(prebuilt, "arm64"))
-		}, []string{"spire 1.13.3 lacks spire-agent_1.13.3-1_arm64.deb.cdx.json"}},
+		}, []string{"spire 1.13.3 lacks spire-agent_1.13.3-2_arm64.deb.cdx.json"}},
 		"the record of a version that nobody knows": {forge(func(made *info) {
 			made.Tree.Version, made.Tree.Sum, made.Tree.Commit = "1.13.99", "h1:forged", strings.Repeat("f", 40)
 		}), []string{`amd64 was, by its record, built from version "1.13.99", not 1.13.3`}},
 		"the record of another toolchain": {forge(func(made *info) {
 			made.Toolchain = "go1.0"
-		}), []string{`spire_1.13.3-1_amd64.build.json is not the record of a build from this checkout: it says toolchain "go1.0", and it is "go1.`}},
+		}), []string{`spire_1.13.3-2_amd64.build.json is not the record of a build from this checkout: it says toolchain "go1.0", and it is "go1.`}},
 		"the record of other flags": {forge(func(made *info) {
 			made.Flags = append(made.Flags, "-overlay=x")
 		}), []string{`it says flags `, "-overlay=x"}},
@@ -80,21 +80,21 @@ func TestPoisoned(t *testing.T) {
 			made.Tree.Module = "example.org/spire"
 		}), []string{`it says module "example.org/spire"`}},
 		"a changed archive of the source package": {
-			replace("spire_1.13.3-1.debian.tar.xz"),
-			[]string{"spire_1.13.3-1.debian.tar.xz has the SHA-256 ", ", and the build on another machine made "},
+			replace("spire_1.13.3-2.debian.tar.xz"),
+			[]string{"spire_1.13.3-2.debian.tar.xz has the SHA-256 ", ", and the build on another machine made "},
 		},
 		"a package of a foreign name": {func(t *testing.T, prebuilt string) {
 			put(t, filepath.Join(prebuilt, "amd64", "sudo_99.0.0-1_all.deb"), "poisoned")
 			list(t, filepath.Join(prebuilt, "amd64"))
-		}, []string{"amd64/sudo_99.0.0-1_all.deb is not one of the files of spire 1.13.3-1"}},
+		}, []string{"amd64/sudo_99.0.0-1_all.deb is not one of the files of spire 1.13.3-2"}},
 		"a folder of another architecture": {func(t *testing.T, prebuilt string) {
 			dir := filepath.Join(prebuilt, "riscv64")
 			if err := os.Mkdir(dir, 0o755); err != nil {
 				t.Fatal(err)
 			}
-			put(t, filepath.Join(dir, "spire-agent_1.13.3-1_riscv64.deb"), "poisoned")
+			put(t, filepath.Join(dir, "spire-agent_1.13.3-2_riscv64.deb"), "poisoned")
 			list(t, dir)
-		}, []string{"riscv64/spire-agent_1.13.3-1_riscv64.deb is not one of the files of spire 1.13.3-1"}},
+		}, []string{"riscv64/spire-agent_1.13.3-2_riscv64.deb is not one of the files of spire 1.13.3-2"}},
 		"a folder without a list": {func(t *testing.T, prebuilt string) {
 			if err := os.Mkdir(filepath.Join(prebuilt, "x"), 0o755); err != nil {
 				t.Fatal(err)
@@ -102,11 +102,11 @@ func TestPoisoned(t *testing.T) {
 			put(t, filepath.Join(prebuilt, "x", "sudo_99.0.0-1_all.deb"), "poisoned")
 		}, []string{"x/sudo_99.0.0-1_all.deb is not one of the files"}},
 		"a link": {func(t *testing.T, prebuilt string) {
-			file := filepath.Join(prebuilt, "amd64", "spire-agent_1.13.3-1_amd64.deb")
+			file := filepath.Join(prebuilt, "amd64", "spire-agent_1.13.3-2_amd64.deb")
 			if err := errors.Join(os.Rename(file, file+".old"), os.Symlink(file+".old", file)); err != nil {
 				t.Fatal(err)
 			}
-		}, []string{"spire-agent_1.13.3-1_amd64.deb is no file"}},
+		}, []string{"spire-agent_1.13.3-2_amd64.deb is no file"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, o := machines(t, "1.13.3")
@@ -160,7 +160,7 @@ func TestUnvouched(t *testing.T) {
 		"an odd word":      {vouched + " x", "words, and each digest has one name"},
 		"no digest":        {"x y", `SPIRE_REBUILT: "x  y" is not a line of a checksum list`},
 		"a path":           {strings.Replace(vouched, "  ", "  ../", 1), "is not a line of a checksum list"},
-		"two machines":     {vouched + strings.Repeat("0", 64) + " spire_1.13.3-1.dsc", "two digests of spire_1.13.3-1.dsc"},
+		"two machines":     {vouched + strings.Repeat("0", 64) + " spire_1.13.3-2.dsc", "two digests of spire_1.13.3-2.dsc"},
 		"one architecture": {strings.Split(vouched, "\n")[0], "was not made by the build on another machine"},
 		"on one line":      {strings.ReplaceAll(vouched, "\n", " "), errTouched.Error()},
 	} {

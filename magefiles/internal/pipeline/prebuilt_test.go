@@ -89,7 +89,7 @@ func TestGather(t *testing.T) {
 	for _, file := range files {
 		names = append(names, file.Name())
 	}
-	for _, want := range []string{"spire-server_1.13.3-1_arm64.deb", "spire-agent-1.13.3-1.x86_64.rpm", "spire_1.13.3-1.dsc", "spire_1.13.3-1_amd64.build.json"} {
+	for _, want := range []string{"spire-server_1.13.3-2_arm64.deb", "spire-agent-1.13.3-2.x86_64.rpm", "spire_1.13.3-2.dsc", "spire_1.13.3-2_amd64.build.json"} {
 		if !strings.Contains(strings.Join(names, " "), want) {
 			t.Errorf("no %s in %q", want, names)
 		}
@@ -105,33 +105,33 @@ func TestGatherRefuses(t *testing.T) {
 		want   string
 	}{
 		"not reproducible": {func(t *testing.T, amd64, _ string) {
-			put(t, filepath.Join(amd64, "spire_1.13.3-1.dsc"), "other")
+			put(t, filepath.Join(amd64, "spire_1.13.3-2.dsc"), "other")
 			list(t, amd64)
 		}, "are not the same"},
 		"changed on the way": {func(t *testing.T, _, arm64 string) {
-			put(t, filepath.Join(arm64, "spire-agent_1.13.3-1_arm64.deb"), "other")
-		}, "spire-agent_1.13.3-1_arm64.deb"},
+			put(t, filepath.Join(arm64, "spire-agent_1.13.3-2_arm64.deb"), "other")
+		}, "spire-agent_1.13.3-2_arm64.deb"},
 		"a machine is missing": {func(t *testing.T, _, arm64 string) {
 			if err := os.RemoveAll(arm64); err != nil {
 				t.Fatal(err)
 			}
-		}, "lacks spiffe-oidc-discovery-provider-1.13.3-1.aarch64.rpm"},
+		}, "lacks spiffe-oidc-discovery-provider-1.13.3-2.aarch64.rpm"},
 		"another source": {func(t *testing.T, amd64, _ string) {
 			record := info{Info: compile.Info{Tree: artifact.Tree{Version: "1.13.3", Sum: "h1:other", Commit: "c0ffee"}}}
-			if err := artifact.Save(filepath.Join(amd64, "spire_1.13.3-1_amd64.build.json"), record); err != nil {
+			if err := artifact.Save(filepath.Join(amd64, "spire_1.13.3-2_amd64.build.json"), record); err != nil {
 				t.Fatal(err)
 			}
 			list(t, amd64)
 		}, "was built from h1:other, commit c0ffee, but 1.13.3 is"},
 		"another toolchain": {func(t *testing.T, amd64, _ string) {
 			record := info{Info: compile.Info{ToolchainSum: "h1:other", Tree: artifact.Tree{Version: "1.99.0"}}}
-			if err := artifact.Save(filepath.Join(amd64, "spire_1.13.3-1_amd64.build.json"), record); err != nil {
+			if err := artifact.Save(filepath.Join(amd64, "spire_1.13.3-2_amd64.build.json"), record); err != nil {
 				t.Fatal(err)
 			}
 			list(t, amd64)
 		}, `was compiled by a toolchain with the sum "h1:other", which srpm/spire/source.yaml does not have`},
 		"no record": {func(t *testing.T, amd64, _ string) {
-			put(t, filepath.Join(amd64, "spire_1.13.3-1_amd64.build.json"), "no record")
+			put(t, filepath.Join(amd64, "spire_1.13.3-2_amd64.build.json"), "no record")
 			list(t, amd64)
 		}, "is not the record of a build"},
 	} {
@@ -148,7 +148,7 @@ func TestGatherRefuses(t *testing.T) {
 	}
 	p, o := machines(t, "1.13.0")
 	o.Version = "1.13.3"
-	if _, err := p.Build(t.Context(), o); err == nil || !strings.Contains(err.Error(), "amd64/spiffe-oidc-discovery-provider-1.13.0-1.x86_64.rpm is not one of the files of spire 1.13.3-1") {
+	if _, err := p.Build(t.Context(), o); err == nil || !strings.Contains(err.Error(), "amd64/spiffe-oidc-discovery-provider-1.13.0-2.x86_64.rpm is not one of the files of spire 1.13.3-2") {
 		t.Errorf("another version: %v", err)
 	}
 }

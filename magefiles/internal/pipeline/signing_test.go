@@ -31,14 +31,14 @@ func unsigned(t *testing.T) signing {
 		Module: source.Module, Version: "1.13.3", Sum: pin.Sum, Commit: pin.Commit, Time: pin.Time, Verified: true,
 		Hash: pin.Sum, UpstreamSHA256: strings.Repeat("0", 64),
 	}
-	dsc := []byte("Source: spire\nVersion: 1.13.3-1\n")
-	changes := fmt.Sprintf("Source: spire\nChecksums-Sha1:\n %x %d spire_1.13.3-1.dsc\nChecksums-Sha256:\n %x %d spire_1.13.3-1.dsc\nFiles:\n %x %d net optional spire_1.13.3-1.dsc\n",
+	dsc := []byte("Source: spire\nVersion: 1.13.3-2\n")
+	changes := fmt.Sprintf("Source: spire\nChecksums-Sha1:\n %x %d spire_1.13.3-2.dsc\nChecksums-Sha256:\n %x %d spire_1.13.3-2.dsc\nFiles:\n %x %d net optional spire_1.13.3-2.dsc\n",
 		sha1.Sum(dsc), len(dsc), sha256.Sum256(dsc), len(dsc), md5.Sum(dsc), len(dsc))
 	for name, content := range map[string][]byte{
-		"spire-agent_1.13.3-1_amd64.deb":  []byte("a deb"),
-		"spire_1.13.3-1.dsc":              dsc,
-		"spire_1.13.3-1_source.changes":   []byte(changes),
-		"spire_1.13.3-1_amd64.build.json": nil,
+		"spire-agent_1.13.3-2_amd64.deb":  []byte("a deb"),
+		"spire_1.13.3-2.dsc":              dsc,
+		"spire_1.13.3-2_source.changes":   []byte(changes),
+		"spire_1.13.3-2_amd64.build.json": nil,
 	} {
 		path := filepath.Join(p.Dist.Version("1.13.3"), name)
 		if content == nil {
@@ -72,8 +72,8 @@ func TestSigning(t *testing.T) {
 		names = append(names, file.Name())
 	}
 	want := []string{
-		"SHA256SUMS", "SHA256SUMS.asc", "spire-agent_1.13.3-1_amd64.deb", "spire_1.13.3-1.dsc", "spire_1.13.3-1.intoto.json",
-		"spire_1.13.3-1_amd64.build.json", "spire_1.13.3-1_source.changes",
+		"SHA256SUMS", "SHA256SUMS.asc", "spire-agent_1.13.3-2_amd64.deb", "spire_1.13.3-2.dsc", "spire_1.13.3-2.intoto.json",
+		"spire_1.13.3-2_amd64.build.json", "spire_1.13.3-2_source.changes",
 	}
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Errorf("files (-want +got):\n%s", diff)
@@ -99,7 +99,7 @@ func TestSigningAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(first.Dir, "spire_1.13.3-1.dsc"), []byte("another"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(first.Dir, "spire_1.13.3-2.dsc"), []byte("another"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	second, err := s.make(t.Context())
@@ -115,11 +115,11 @@ func TestSigningAgain(t *testing.T) {
 
 func TestSigningTampered(t *testing.T) {
 	s := unsigned(t)
-	if err := os.WriteFile(filepath.Join(s.Dist.Version("1.13.3"), "spire-agent_1.13.3-1_amd64.deb"), []byte("A deb"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(s.Dist.Version("1.13.3"), "spire-agent_1.13.3-2_amd64.deb"), []byte("A deb"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	_, err := s.admit(t.Context(), Builder{})
-	if err == nil || !strings.Contains(err.Error(), "spire-agent_1.13.3-1_amd64.deb is not what SHA256SUMS says") {
+	if err == nil || !strings.Contains(err.Error(), "spire-agent_1.13.3-2_amd64.deb is not what SHA256SUMS says") {
 		t.Errorf("error %v", err)
 	}
 }
