@@ -53,7 +53,7 @@ type Fetcher struct {
 // nothing that it was made from has changed, or a new one. What cannot be
 // verified is an error.
 func (f Fetcher) Fetch(ctx context.Context, want Request) (artifact.Tree, error) {
-	asked, err := f.ask(want)
+	asked, err := f.ask(ctx, want)
 	if err != nil {
 		return artifact.Tree{}, err
 	}
@@ -72,14 +72,19 @@ type asked struct {
 	Request
 	tree artifact.Tree // what is known of it before anything was fetched
 	key  string        // names all that the tree is made from
+
+	folder folder // local directory, if it is no module
 }
 
-func (f Fetcher) ask(want Request) (asked, error) {
+func (f Fetcher) ask(ctx context.Context, want Request) (asked, error) {
 	result := asked{Request: want, tree: artifact.Tree{Module: f.Source.Module, Version: want.Version, Verified: true}}
 	content := ""
 	var err error
 	if want.Dir != "" {
-		result.tree, content, err = f.local(want)
+		result.tree, result.folder, err = f.local(ctx, want)
+		if err == nil {
+			content, err = result.folder.hash()
+		}
 	} else {
 		err = pkgdef.CheckVersion(want.Version)
 	}
@@ -132,7 +137,7 @@ func (f Fetcher) make(ctx context.Context, want asked) (artifact.Tree, error) {
 	if err != nil {
 		return artifact.Tree{}, err
 	}
-	from := origin{tree: want.tree, dir: want.Dir}
+	from := origin{tree: want.tree, folder: want.folder}
 	if want.Dir == "" {
 		if from, err = f.download(ctx, goTool, want); err != nil {
 			return artifact.Tree{}, err
@@ -157,9 +162,9 @@ func (f Fetcher) make(ctx context.Context, want asked) (artifact.Tree, error) {
 
 // origin is where a tree comes from, and what is known of it.
 type origin struct {
-	tree artifact.Tree
-	zip  string // verified module zip; empty for a local directory
-	dir  string // local directory; empty for a module
+	tree   artifact.Tree
+	zip    string // verified module zip; empty for a local directory
+	folder folder // local directory, if it is no module
 }
 
 // checkable says whether the checksum database will vouch for the module, and
@@ -258,25 +263,30 @@ var baseVersion = regexp.MustCompile(`(?m)^\s*Base = "([^"]*)"$`)
 // local takes a directory as it is, and says which content it has. Its version
 // is its own; its time is the release's, or fixed, because a directory has
 // none that two people would agree on.
-func (f Fetcher) local(want Request) (tree artifact.Tree, content string, err error) {
+func (f Fetcher) local(ctx context.Context, want Request) (tree artifact.Tree, from folder, err error) {
 	dir, err := filepath.Abs(want.Dir)
 	if err != nil {
-		return artifact.Tree{}, "", err
+		return artifact.Tree{}, from, err
 	}
 	version, err := f.localVersion(dir)
 	if err != nil {
-		return artifact.Tree{}, "", err
+		return artifact.Tree{}, from, err
 	}
 	if want.Version != "" && want.Version != version {
-		return artifact.Tree{}, "", fmt.Errorf("%s holds version %s, not %s", dir, version, want.Version)
+		return artifact.Tree{}, from, fmt.Errorf("%s holds version %s, not %s", dir, version, want.Version)
+	}
+	if from, err = open(ctx, dir); err != nil {
+		return artifact.Tree{}, from, err
 	}
 	fmt.Fprintf(f.Log, "source: NOT VERIFIED: local directory %s\n", dir)
+	for _, note := range from.notes {
+		fmt.Fprintf(f.Log, "source: %s\n", note)
+	}
 	tree = artifact.Tree{Module: f.Source.Module, Version: version, Time: time.Unix(0, 0).UTC()}
 	if pin, ok := f.Source.Releases[version]; ok {
 		tree.Time = pin.Time.UTC()
 	}
-	content, err = artifact.HashTree(dir, "")
-	return tree, content, err
+	return tree, from, nil
 }
 
 func (f Fetcher) localVersion(dir string) (string, error) {
@@ -332,9 +342,9 @@ func (f Fetcher) archive(w io.Writer, dir string, tree artifact.Tree) (string, e
 }
 
 func (f Fetcher) copy(dir string, from origin) error {
-	if from.dir != "" {
-		fmt.Fprintf(f.Log, "source: copying %s\n", from.dir)
-		return copyDir(dir, from.dir)
+	if from.zip == "" {
+		fmt.Fprintf(f.Log, "source: copying %s\n", from.folder.dir)
+		return from.folder.copy(dir)
 	}
 	fmt.Fprintf(f.Log, "source: unpacking %s\n", from.tree.Sum)
 	// From the zip that was just hashed, not from the cache's unpacked copy,
@@ -344,14 +354,6 @@ func (f Fetcher) copy(dir string, from origin) error {
 		return fmt.Errorf("unpacking %s: %w", from.zip, err)
 	}
 	return nil
-}
-
-// copyDir leaves out what belongs to version control and not to the source.
-func copyDir(to, from string) error {
-	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
-		return fmt.Errorf("copying %s: %w", from, err)
-	}
-	return errors.Join(os.RemoveAll(filepath.Join(to, ".git")), os.RemoveAll(filepath.Join(to, "vendor")))
 }
 
 func (f Fetcher) patch(ctx context.Context, dir string) error {

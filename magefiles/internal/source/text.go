@@ -18,7 +18,7 @@ const textLimit = 8 << 20
 // checksum database vouches for; empty where it has no file of that name. It needs
 // no source tree, which a machine has not that releases what others built.
 func (f Fetcher) Text(ctx context.Context, version, name string) (string, error) {
-	want, err := f.ask(Request{Version: version})
+	want, err := f.ask(ctx, Request{Version: version})
 	if err != nil {
 		return "", err
 	}
