@@ -11,7 +11,7 @@ import (
 // Known is what is known of a version without making its tree: by source.yaml, or
 // else by the checksum database and the module proxy.
 func (f Fetcher) Known(ctx context.Context, version string) (artifact.Tree, error) {
-	asked, err := f.ask(Request{Version: version})
+	asked, err := f.ask(ctx, Request{Version: version})
 	if err != nil {
 		return artifact.Tree{}, err
 	}
