@@ -104,7 +104,7 @@ func TestCompressOnce(t *testing.T) {
 		return items
 	}
 	items := step("first run", "one", "two")
-	all := []string{"one-1.13.3-2.x86_64.rpm", "one_1.13.3-2_amd64.deb", "two-1.13.3-2.x86_64.rpm", "two_1.13.3-2_amd64.deb"}
+	all := []string{"one-1.13.3-1.x86_64.rpm", "one_1.13.3-1_amd64.deb", "two-1.13.3-1.x86_64.rpm", "two_1.13.3-1_amd64.deb"}
 	p.want("compressed otherwise", items, all...)
 	p.want("second run", step("second run"))
 	p.write("one.service", "another unit")

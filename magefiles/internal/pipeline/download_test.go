@@ -177,7 +177,7 @@ func TestNoWayBackFromHTTPS(t *testing.T) {
 // What a terminal acts on, or what reads as what it is not, is written out.
 func TestPrinted(t *testing.T) {
 	for text, want := range map[string]string{
-		"spire-agent_1.13.3-2_amd64.deb": "spire-agent_1.13.3-2_amd64.deb",
+		"spire-agent_1.13.3-1_amd64.deb": "spire-agent_1.13.3-1_amd64.deb",
 		"Grüße, \"quoted\" it's":         "Grüße, \"quoted\" it's",
 		"\x1b[2Jgone":                    `\x1b[2Jgone`,
 		"\x1b]0;title\a":                 `\x1b]0;title\a`,

@@ -270,7 +270,7 @@ func filled(t *testing.T) packing {
 		p.write(name, "binary "+name)
 		p.write(name+".service", "unit "+name)
 	}
-	p.want("first run", p.items(), "one-1.13.3-2.x86_64.rpm", "one_1.13.3-2_amd64.deb", "two-1.13.3-2.x86_64.rpm", "two_1.13.3-2_amd64.deb")
+	p.want("first run", p.items(), "one-1.13.3-1.x86_64.rpm", "one_1.13.3-1_amd64.deb", "two-1.13.3-1.x86_64.rpm", "two_1.13.3-1_amd64.deb")
 	return p
 }
 
@@ -297,21 +297,21 @@ func TestPackNothingTwice(t *testing.T) {
 
 func TestPackWhatChanged(t *testing.T) {
 	p := filled(t)
-	before := p.read("two_1.13.3-2_amd64.deb")
+	before := p.read("two_1.13.3-1_amd64.deb")
 	p.write("one.service", "another unit")
-	p.want("a unit changed", p.items(), "one-1.13.3-2.x86_64.rpm", "one_1.13.3-2_amd64.deb")
+	p.want("a unit changed", p.items(), "one-1.13.3-1.x86_64.rpm", "one_1.13.3-1_amd64.deb")
 	p.want("and again", p.items())
-	if !bytes.Equal(before, p.read("two_1.13.3-2_amd64.deb")) {
+	if !bytes.Equal(before, p.read("two_1.13.3-1_amd64.deb")) {
 		t.Error("the other package changed")
 	}
 	p.write("two", "another binary")
-	p.want("a binary changed", p.items(), "two-1.13.3-2.x86_64.rpm", "two_1.13.3-2_amd64.deb")
+	p.want("a binary changed", p.items(), "two-1.13.3-1.x86_64.rpm", "two_1.13.3-1_amd64.deb")
 }
 
 // What is under a package's name is looked at, not only that there is
 // something.
 func TestPackTampered(t *testing.T) {
-	const deb, rpm = "one_1.13.3-2_amd64.deb", "one-1.13.3-2.x86_64.rpm"
+	const deb, rpm = "one_1.13.3-1_amd64.deb", "one-1.13.3-1.x86_64.rpm"
 	for name, spoil := range map[string]func(path string) error{
 		"changed":   func(path string) error { return os.WriteFile(path, []byte("changed"), 0o644) },
 		"removed":   os.Remove,
@@ -340,7 +340,7 @@ func TestPackTampered(t *testing.T) {
 // Who can read a package in dist does not depend on the builder's umask.
 func TestPackMode(t *testing.T) {
 	p := filled(t)
-	info, err := os.Stat(p.output("one_1.13.3-2_amd64.deb"))
+	info, err := os.Stat(p.output("one_1.13.3-1_amd64.deb"))
 	if err != nil || info.Mode() != 0o644 {
 		t.Errorf("%v, error %v", info.Mode(), err)
 	}
@@ -363,7 +363,7 @@ func TestPackFails(t *testing.T) {
 	})
 	t.Run("later run", func(t *testing.T) {
 		p := filled(t)
-		before := p.read("one_1.13.3-2_amd64.deb")
+		before := p.read("one_1.13.3-1_amd64.deb")
 		items := p.items()
 		if err := os.Remove(p.file("one")); err != nil { // its digest is known, its content gone
 			t.Fatal(err)
@@ -376,12 +376,12 @@ func TestPackFails(t *testing.T) {
 		if _, err := p.pack(t.Context(), items[:1]); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "one") {
 			t.Errorf("error %v", err)
 		}
-		if !bytes.Equal(before, p.read("one_1.13.3-2_amd64.deb")) {
+		if !bytes.Equal(before, p.read("one_1.13.3-1_amd64.deb")) {
 			t.Error("the file of the earlier run changed")
 		}
-		p.wantOutputs("one-1.13.3-2.x86_64.rpm", "one_1.13.3-2_amd64.deb", "two-1.13.3-2.x86_64.rpm", "two_1.13.3-2_amd64.deb")
+		p.wantOutputs("one-1.13.3-1.x86_64.rpm", "one_1.13.3-1_amd64.deb", "two-1.13.3-1.x86_64.rpm", "two_1.13.3-1_amd64.deb")
 		p.write("one", "binary one")
-		p.want("after the failure", items[:1], "one_1.13.3-2_amd64.deb")
+		p.want("after the failure", items[:1], "one_1.13.3-1_amd64.deb")
 	})
 }
 
@@ -419,7 +419,7 @@ func TestWriteInfo(t *testing.T) {
 	p := newPacking(t)
 	for i, want := range []bool{true, false} {
 		file, err := p.writeInfo(t.Context(), compile.Info{Arch: "amd64"})
-		if err != nil || file.Rebuilt != want || file.Name() != "up_1.13.3-2_amd64.build.json" {
+		if err != nil || file.Rebuilt != want || file.Name() != "up_1.13.3-1_amd64.build.json" {
 			t.Errorf("run %d: %+v, error %v", i+1, file, err)
 		}
 	}

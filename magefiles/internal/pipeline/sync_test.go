@@ -141,13 +141,13 @@ func (w *world) contents(dir string) map[string]string {
 // became of the one that released it.
 func TestSync(t *testing.T) {
 	w := newWorld(t)
-	w.release(hubtest.Release{Tag: "v1.13.0-2"}, w.signed("1.13.0", 1), 200) // would be retired at once
-	w.release(hubtest.Release{Tag: "v1.13.3-2"}, w.signed("1.13.3", 1), 100)
-	w.release(hubtest.Release{Tag: "v1.12.2-2"}, w.signed("1.12.2", 1), 150)
+	w.release(hubtest.Release{Tag: "v1.13.0-1"}, w.signed("1.13.0", 1), 200) // would be retired at once
+	w.release(hubtest.Release{Tag: "v1.13.3-1"}, w.signed("1.13.3", 1), 100)
+	w.release(hubtest.Release{Tag: "v1.12.2-1"}, w.signed("1.12.2", 1), 150)
 	w.release(hubtest.Release{Tag: "v1.13.3-3", Draft: true}, w.signed("1.13.3", 3), 0)
 	w.release(hubtest.Release{Tag: "tools-1.0"}, w.signed("1.13.3", 4), 0)
 	first := real(t)
-	if diff := cmp.Diff([]string{"1.12.2-2", "1.13.3-2"}, w.synced(first, true)); diff != "" {
+	if diff := cmp.Diff([]string{"1.12.2-1", "1.13.3-1"}, w.synced(first, true)); diff != "" {
 		t.Errorf("the first publication (-want +got):\n%s", diff)
 	}
 	// It was killed before it could be brought to the host: the next run on the
@@ -183,7 +183,7 @@ func TestSyncPackagings(t *testing.T) {
 	for number := 1; number <= 2; number++ {
 		w.release(hubtest.Release{Tag: fmt.Sprintf("v1.13.3-%d", number)}, w.signed("1.13.3", number), 0)
 	}
-	if diff := cmp.Diff([]string{"1.13.3-2", "1.13.3-2"}, w.synced(real(t), true)); diff != "" {
+	if diff := cmp.Diff([]string{"1.13.3-1", "1.13.3-2"}, w.synced(real(t), true)); diff != "" {
 		t.Errorf("added (-want +got):\n%s", diff)
 	}
 }
@@ -191,7 +191,7 @@ func TestSyncPackagings(t *testing.T) {
 // A release of which anything is not as it was signed is named, and nothing is
 // published, not even what is right.
 func TestSyncRefused(t *testing.T) {
-	const info, archive = "spire_1.13.3-2_amd64.buildinfo", "spire_1.13.3.orig.tar.xz"
+	const info, archive = "spire_1.13.3-1_amd64.buildinfo", "spire_1.13.3.orig.tar.xz"
 	edit := func(dir, name, content string) error {
 		return os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600)
 	}
@@ -209,8 +209,8 @@ func TestSyncRefused(t *testing.T) {
 			want:  "it lacks " + archive,
 		},
 		"one more file": {
-			spoil: func(_ *world, dir string) error { return edit(dir, "spire-agent_1.13.3-2_amd64.deb", "theirs") },
-			want:  `it has "spire-agent_1.13.3-2_amd64.deb", which SHA256SUMS does not list`,
+			spoil: func(_ *world, dir string) error { return edit(dir, "spire-agent_1.13.3-1_amd64.deb", "theirs") },
+			want:  `it has "spire-agent_1.13.3-1_amd64.deb", which SHA256SUMS does not list`,
 		},
 		"no list": {
 			spoil: func(_ *world, dir string) error { return os.Remove(filepath.Join(dir, artifact.SumsName)) },
@@ -234,7 +234,7 @@ func TestSyncRefused(t *testing.T) {
 				older := w.signed("1.13.0", 1)
 				return errors.Join(os.RemoveAll(dir), os.Rename(older, dir))
 			},
-			want: "its files are of another version: SHA256SUMS lists no spire_1.13.3-2.intoto.json",
+			want: "its files are of another version: SHA256SUMS lists no spire_1.13.3-1.intoto.json",
 		},
 		"an upload that was cut": {
 			spoil:  func(_ *world, dir string) error { return os.Remove(filepath.Join(dir, archive)) },
@@ -259,14 +259,14 @@ func TestSyncRefused(t *testing.T) {
 			if err := c.spoil(w, dir); err != nil {
 				t.Fatal(err)
 			}
-			id := w.release(hubtest.Release{Tag: "v1.13.3-2"}, dir, 0)
-			w.release(hubtest.Release{Tag: "v1.12.2-2"}, w.signed("1.12.2", 1), 0)
+			id := w.release(hubtest.Release{Tag: "v1.13.3-1"}, dir, 0)
+			w.release(hubtest.Release{Tag: "v1.12.2-1"}, w.signed("1.12.2", 1), 0)
 			if c.broken != nil {
 				w.github.AddAsset(releasing, id, *c.broken, []byte("theirs"))
 			}
 			p := real(t)
 			_, err := w.sync(p, true)
-			for _, want := range []string{"the release v1.13.3-2 cannot be published", c.want} {
+			for _, want := range []string{"the release v1.13.3-1 cannot be published", c.want} {
 				if err == nil || !strings.Contains(err.Error(), want) {
 					t.Errorf("the error lacks %q: %v", want, err)
 				}
@@ -274,7 +274,7 @@ func TestSyncRefused(t *testing.T) {
 			if _, err := os.Lstat(p.RepositoryDir()); !os.IsNotExist(err) {
 				t.Errorf("something was published (%v)", err)
 			}
-			if left, _ := os.ReadDir(filepath.Join(string(p.Dist), "signed")); len(left) != 1 || left[0].Name() != "1.12.2-2" {
+			if left, _ := os.ReadDir(filepath.Join(string(p.Dist), "signed")); len(left) != 1 || left[0].Name() != "1.12.2-1" {
 				t.Errorf("dist/signed has %v", left)
 			}
 		})
@@ -290,7 +290,7 @@ func TestSyncResumes(t *testing.T) {
 	}
 	w.github.Fail(hubtest.Fault{Match: "^GET /storage", Skip: 7, Times: -1, Do: hubtest.Reset()})
 	p := real(t)
-	if _, err := w.sync(p, true); err == nil || !strings.Contains(err.Error(), "the release v1.13.3-2 cannot be published") {
+	if _, err := w.sync(p, true); err == nil || !strings.Contains(err.Error(), "the release v1.13.3-1 cannot be published") {
 		t.Fatalf("the error is %v", err)
 	}
 	w.github.Heal()
@@ -298,7 +298,7 @@ func TestSyncResumes(t *testing.T) {
 	if err != nil || report.Unchanged || w.github.Count("^GET /storage") != 5 {
 		t.Errorf("%d files were downloaded, %v", w.github.Count("^GET /storage"), err)
 	}
-	if err := errors.Join(os.RemoveAll(p.RepositoryDir()), os.Truncate(filepath.Join(string(p.Dist), "signed", "1.12.2-2", "spire_1.12.2.orig.tar.xz"), 3)); err != nil {
+	if err := errors.Join(os.RemoveAll(p.RepositoryDir()), os.Truncate(filepath.Join(string(p.Dist), "signed", "1.12.2-1", "spire_1.12.2.orig.tar.xz"), 3)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.sync(p, true); err != nil || w.github.Count("^GET /storage") != 5 {
@@ -313,7 +313,7 @@ func TestSyncNothing(t *testing.T) {
 	if _, err := w.sync(p, true); err == nil || !strings.Contains(err.Error(), "there is nothing to publish") {
 		t.Errorf("no release: %v", err)
 	}
-	w.release(hubtest.Release{Tag: "v1.13.3-2"}, w.signed("1.13.3", 1), 0)
+	w.release(hubtest.Release{Tag: "v1.13.3-1"}, w.signed("1.13.3", 1), 0)
 	if _, err := w.sync(p, false); err == nil || !strings.Contains(err.Error(), "-first") {
 		t.Errorf("no ledger: %v", err)
 	}

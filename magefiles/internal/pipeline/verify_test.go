@@ -61,7 +61,7 @@ func shipped(t *testing.T, signer *sign.Signer, module string) (p Pipeline, dir 
 		module = source.Module
 	}
 	dir = t.TempDir()
-	stated(t, source, module, "1.13.3", 1, dir, "spire-agent_1.13.3-2_amd64.deb", "spire_1.13.3.orig.tar.xz")
+	stated(t, source, module, "1.13.3", 1, dir, "spire-agent_1.13.3-1_amd64.deb", "spire_1.13.3.orig.tar.xz")
 	resum(t, signer, dir)
 	return p, dir
 }
@@ -131,7 +131,7 @@ func verdicts(t *testing.T, p Pipeline, what string, signer *sign.Signer) string
 
 func TestVerify(t *testing.T) {
 	ours, other := someone(t, "ours"), someone(t, "other")
-	const deb, statement = "spire-agent_1.13.3-2_amd64.deb", "spire_1.13.3-2.intoto.json"
+	const deb, statement = "spire-agent_1.13.3-1_amd64.deb", "spire_1.13.3-1.intoto.json"
 	for name, c := range map[string]struct {
 		module string
 		spoil  func(dir string) error

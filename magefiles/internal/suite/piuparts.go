@@ -149,13 +149,13 @@ func (s *stage) piupartsOn(ctx context.Context, asRoot []string, place distro.Pl
 	}, more, debs)
 	said, err := run.New(words[0], words[1:]...).In(s.place).Combined(ctx)
 	if err != nil {
-		return fmt.Errorf("%s (see %s)", findings(said), kept)
+		return fmt.Errorf("%s (see %s)", complaints(said), kept)
 	}
 	return nil
 }
 
-// findings are what piuparts calls errors and failures, and the paths below them.
-func findings(said string) string {
+// complaints are what piuparts calls errors and failures, and the paths below them.
+func complaints(said string) string {
 	var found []string
 	open := false
 	for line := range strings.Lines(said) {
