@@ -22,6 +22,9 @@ import (
 // save a hundredth, and not everything that reads .xz files knows it.
 var xz = []string{"--stdout", "--format=xz", "--check=crc64", "--block-size=24MiB", "--lzma2=preset=6"}
 
+// quickly takes a fifth of the time, and makes a sixth more.
+var quickly = append(xz[:len(xz)-1:len(xz)-1], "--lzma2=preset=0")
+
 // compress gives each item the compressed form of its program: made once for all
 // formats, and again only when the program is another one. What an item has beside
 // its program may change as it likes.
@@ -30,11 +33,15 @@ func (b *build) compress(ctx context.Context, items []wanted) error {
 	if err != nil {
 		return fmt.Errorf("asking xz for its version: %w", err)
 	}
+	settings := xz
+	if b.options.Quick {
+		settings = quickly
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.NumCPU())
 	for _, binary := range programs(items) {
 		place := b.Dist.Work(b.tree.Label(), binary.Arch, "compressed", binary.Name+".xz")
-		group.Go(func() error { return b.compressOne(ctx, binary, place, artifact.Key(version, xz, binary.SHA256)) })
+		group.Go(func() error { return b.compressOne(ctx, binary, place, settings, artifact.Key(version, settings, binary.SHA256)) })
 		for i := range items {
 			if items[i].item.Binary.Path == binary.Path {
 				items[i].item.Packed = place
@@ -58,13 +65,13 @@ func programs(items []wanted) []artifact.Binary {
 	return all
 }
 
-func (b *build) compressOne(ctx context.Context, binary artifact.Binary, place, key string) error {
+func (b *build) compressOne(ctx context.Context, binary artifact.Binary, place string, settings []string, key string) error {
 	start := time.Now()
 	file := artifact.File{Path: place}
 	if b.unchanged(&file, place+".json", key) {
 		return nil
 	}
-	if err := writeCompressed(ctx, place, binary.Path); err != nil {
+	if err := writeCompressed(ctx, place, binary.Path, settings); err != nil {
 		return fmt.Errorf("compressing %s: %w", binary.Name, err)
 	}
 	sum, size, err := artifact.Digest(place)
@@ -76,7 +83,7 @@ func (b *build) compressOne(ctx context.Context, binary artifact.Binary, place, 
 }
 
 // writeCompressed makes the file at place of the program.
-func writeCompressed(ctx context.Context, place, program string) error {
+func writeCompressed(ctx context.Context, place, program string, settings []string) error {
 	file, err := os.Open(program)
 	if err != nil {
 		return err
@@ -85,7 +92,7 @@ func writeCompressed(ctx context.Context, place, program string) error {
 	return artifact.Write(place, 0o644, func(w io.Writer) error {
 		// With one thread it writes blocks in another form.
 		threads := fmt.Sprintf("--threads=%d", max(runtime.NumCPU(), 2))
-		command := run.New("xz", append([]string{threads}, xz...)...).
+		command := run.New("xz", append([]string{threads}, settings...)...).
 			// No setting of the machine's own counts.
 			// Where the kernel gives large pages to who asks, they take a seventh
 			// off its time.

@@ -51,7 +51,7 @@ func TestXZ(t *testing.T) {
 		t.Fatal(err)
 	}
 	place := filepath.Join(t.TempDir(), "program.xz")
-	if err := writeCompressed(t.Context(), place, program); err != nil {
+	if err := writeCompressed(t.Context(), place, program, xz); err != nil {
 		t.Fatal(err)
 	}
 	file, err := os.ReadFile(place)

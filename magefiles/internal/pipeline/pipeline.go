@@ -34,6 +34,9 @@ type Options struct {
 	// Rebuilt has the digests, in the form of SHA256SUMS, that builds of the same
 	// on other machines have found: Sign signs nothing else.
 	Rebuilt string
+	// Quick compresses programs quickly instead of well: for packages that only
+	// tests install.
+	Quick bool
 }
 
 // Pipeline is a checkout in which things are built.

@@ -186,7 +186,7 @@ func (s Suite) earlierBuild(ctx context.Context, o pipeline.Options, number stri
 	p := s.Pipeline
 	p.Dist = artifact.Dist(filepath.Join(string(p.Dist), ".earlier"))
 	// Other machines built the version under test only.
-	o.Version, o.Formats, o.Prebuilt, o.Rebuilt = number, []string{string(distro.Deb), string(distro.RPM)}, "", ""
+	o.Version, o.Formats, o.Prebuilt, o.Rebuilt, o.Quick = number, []string{string(distro.Deb), string(distro.RPM)}, "", "", true
 	p.Root = definitions
 	if err := s.formerDefinitions(ctx, definitions); err != nil {
 		return p, o, err
