@@ -71,7 +71,8 @@ race() {
     rounds=0
     while [ "$(date +%s)" -lt "$end" ]; do
         pid=$(systemctl show --property=MainPID --value spire-server@a.service)
-        [ "$pid" = 0 ] || as_attacker kill -s KILL "$pid" 2>/dev/null || :
+        # By the shell, because a minimal Debian has no kill program.
+        [ "$pid" = 0 ] || as_attacker sh -c "kill -s KILL $pid" 2>/dev/null || :
         rounds=$((rounds + 1))
         changed=$(find /opt/victim /etc /usr/bin -maxdepth 1 -user spire-server)
         [ -z "$changed" ] || break
