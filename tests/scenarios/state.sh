@@ -184,7 +184,7 @@ own_folder_is_respected() {
     systemctl start spire-server.service
     server_is_healthy
     same "keys in the admin's own folder" "$KEYS" "$(digest /var/lib/own/spire/keys.json)"
-    same 'owner of that folder' 'spire-server 700' "$(stat --format '%U %a' /var/lib/own/spire)"
+    same 'owner of that folder' spire-server "$(stat --format %U /var/lib/own/spire)"
     systemctl stop spire-server.service
     rm -r /etc/systemd/system/spire-server.service.d /var/lib/own
     cp "$FORMER/server.conf" "$SERVER_CONF"
