@@ -67,7 +67,7 @@ theirs_at_work() {
     found_without_a_flag
     theirs_with_a_tpm
     for part in server agent; do
-        same "user of their $part" root "$(stat --format %U "/proc/$(systemctl show --property=MainPID --value "spire-$part@main.service")")"
+        same "user of their $part" root "$(user_of "spire-$part@main.service")"
     done
 }
 

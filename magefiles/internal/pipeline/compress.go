@@ -41,7 +41,9 @@ func (b *build) compress(ctx context.Context, items []wanted) error {
 	group.SetLimit(runtime.NumCPU())
 	for _, binary := range programs(items) {
 		place := b.Dist.Work(b.tree.Label(), binary.Arch, "compressed", binary.Name+".xz")
-		group.Go(func() error { return b.compressOne(ctx, binary, place, settings, artifact.Key(version, settings, binary.SHA256)) })
+		group.Go(func() error {
+			return b.compressOne(ctx, binary, place, settings, artifact.Key(version, settings, binary.SHA256))
+		})
 		for i := range items {
 			if items[i].item.Binary.Path == binary.Path {
 				items[i].item.Packed = place

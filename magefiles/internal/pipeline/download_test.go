@@ -151,7 +151,7 @@ func TestDownloadFromAHostileServer(t *testing.T) {
 			if test.asked != nil && !slices.Equal(h.asked, test.asked) {
 				t.Errorf("asked for %q", h.asked)
 			}
-			if said := err.Error() + log.String(); strings.ContainsAny(said, "\x1b\a\x9b") {
+			if said := err.Error() + log.String(); strings.ContainsAny(said, "\x1b\a\u009b") {
 				t.Errorf("it says %q", said)
 			}
 		})

@@ -73,9 +73,14 @@ func below(lower, upper string) bool {
 		return false
 	}
 	for i, part := range above {
-		if part != parts[i] && !(part == "%i" && instanceName.MatchString(parts[i])) && !(parts[i] == "%i" && instanceName.MatchString(part)) {
+		if !same(part, parts[i]) && !same(parts[i], part) {
 			return false
 		}
 	}
 	return true
+}
+
+// same says whether a folder's name can be another one, which is no pattern.
+func same(name, other string) bool {
+	return name == other || name == "%i" && instanceName.MatchString(other)
 }

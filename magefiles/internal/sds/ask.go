@@ -46,7 +46,7 @@ func ask(ctx context.Context, w wants) (map[string]secret, error) {
 // subscribe gives the first answer of a stream.
 func subscribe(ctx context.Context, transport *http2.Transport, message []byte) (answer, error) {
 	body, requests := io.Pipe()
-	defer requests.Close()
+	defer func() { _ = requests.Close() }()     // ends the stream
 	go func() { _ = send(requests, message) }() // what goes wrong is in the answer
 	response, err := transport.RoundTrip((&http.Request{
 		Method: http.MethodPost, URL: &url.URL{Scheme: "http", Host: "localhost", Path: method}, Body: body,
@@ -55,7 +55,7 @@ func subscribe(ctx context.Context, transport *http2.Transport, message []byte) 
 	if err != nil {
 		return answer{}, err
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }() // it was read
 	return receive(response)
 }
 

@@ -100,7 +100,7 @@ func agent(t *testing.T, secrets map[string][]byte) (config string) {
 		_ = send(w, field(nil, 2, resource))
 	}), new(http2.Server))}
 	go func() { _ = server.Serve(listener) }()
-	t.Cleanup(func() { server.Close() })
+	t.Cleanup(func() { _ = server.Close() })
 	content, err := os.ReadFile(example)
 	if err != nil {
 		t.Fatal(err)

@@ -38,7 +38,7 @@ func TestForkRefused(t *testing.T) {
 			w := newWorld(t)
 			t.Setenv("GOWORK", "")
 			dir := filepath.Join(t.TempDir(), "fork")
-			if err := os.CopyFS(dir, os.DirFS(w.local(version))); err != nil {
+			if err := os.CopyFS(dir, os.DirFS(w.local())); err != nil {
 				t.Fatal(err)
 			}
 			test.change(t, dir)
@@ -60,7 +60,7 @@ func replaced(t *testing.T, dir, by string) {
 // A fork of a dependency that has a version of its own is right.
 func TestForkOfADependency(t *testing.T) {
 	w := newWorld(t)
-	dir := w.local(version)
+	dir := w.local()
 	_, lines := w.publish("example.org/fork", "v1.2.3", map[string]string{
 		"go.mod":  "module " + dependencyPath + "\n\ngo 1.21\n",
 		"said.go": "package dependency\n\n// Said is what it says.\nconst Said = \"forked\"\n",
@@ -80,7 +80,7 @@ func TestGitTrees(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := newWorld(t)
-	clone := w.local(version)
+	clone := w.local()
 	write(t, filepath.Join(clone, ".gitignore"), "/.build\n")
 	write(t, filepath.Join(clone, "deleted.txt"), "x")
 	git(t, clone, "init", "-q")

@@ -418,7 +418,7 @@ func TestGoSum(t *testing.T) {
 }
 
 // local is a directory with upstream's source.
-func (w *world) local(version string) (dir string) {
+func (w *world) local() (dir string) {
 	w.t.Helper()
 	w.upstream(version)
 	dir = w.t.TempDir()
@@ -431,7 +431,7 @@ func (w *world) local(version string) (dir string) {
 func TestLocal(t *testing.T) {
 	needPatch(t)
 	w := newWorld(t)
-	dir := w.local(version)
+	dir := w.local()
 	write(t, filepath.Join(dir, ".git", "HEAD"), "x")
 	write(t, filepath.Join(dir, "vendor", "stale"), "x")
 	f := w.fetcher(w.patchTo("0001-a.patch", "/tmp/api.sock", "/run/api.sock"))
@@ -473,7 +473,7 @@ func TestLocal(t *testing.T) {
 
 func TestLocalAgain(t *testing.T) {
 	w := newWorld(t)
-	dir, f := w.local(version), w.fetcher()
+	dir, f := w.local(), w.fetcher()
 	first := fetch(t, f, Request{Dir: dir})
 	if again := fetch(t, f, Request{Dir: dir}); again.Fresh || again.Hash != first.Hash {
 		t.Errorf("nothing changed: %+v", again)
@@ -486,7 +486,7 @@ func TestLocalAgain(t *testing.T) {
 
 func TestLocalRefused(t *testing.T) {
 	w := newWorld(t)
-	dir := w.local(version)
+	dir := w.local()
 	f := w.fetcher()
 	refused(t, f, Request{Dir: dir, Version: "1.13.4"}, dir+" holds version 1.13.3, not 1.13.4")
 	refused(t, f, Request{Dir: t.TempDir()}, "is not a source tree of "+modulePath)

@@ -48,8 +48,8 @@ func newWorld(t *testing.T) *world {
 		t.Skip("runs the go command many times")
 	}
 	w := &world{t: t, proxy: t.TempDir(), cache: gotooltest.Cache(t), sums: map[string]string{}}
-	lines := ""
-	w.toolchain, lines = gotooltest.Toolchain(t, w.proxy)
+	toolchain, lines := gotooltest.Toolchain(t, w.proxy)
+	w.toolchain = toolchain
 	w.sums[gotool.ModuleOf(w.toolchain)] = lines
 	w.vouches = w.database()
 	for name, value := range map[string]string{

@@ -162,12 +162,19 @@ no_process() {
     same 'processes of ours' '' "$running"
 }
 
+# user_of UNIT: whose its main process is. Not by the owner of its folder in /proc,
+# which is root where the process keeps others of its user out.
+user_of() {
+    pid=$(systemctl show --property=MainPID --value "$1")
+    id --user --name "$(sed -n 's/^Uid:[[:space:]]*\([0-9]*\).*/\1/p' "/proc/$pid/status")"
+}
+
 # runs UNIT USER: its main process belongs to that user and runs the program that
 # is installed now. Of a replaced one the kernel says "(deleted)", in the memory
 # map also where an emulator runs another architecture's programs.
 runs() {
+    same "$1's user" "$2" "$(user_of "$1")"
     pid=$(systemctl show --property=MainPID --value "$1")
-    same "$1's user" "$2" "$(stat --format %U "/proc/$pid")"
     same "$1's program" "/usr/bin/${1%%[@.]*}" "$(sed -n 's|.* \(/usr/bin/spi.*\)|\1|p' "/proc/$pid/maps" | sort -u)"
 }
 

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -20,6 +19,7 @@ import (
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/gotool"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 )
 
 // Commit and Time are those of every version in a proxy, as it says.
@@ -65,7 +65,7 @@ func Publish(t *testing.T, proxy, path, version string, files map[string]string)
 // gives the lines of the checksum database, too.
 func Toolchain(t *testing.T, proxy string) (want pkgdef.Toolchain, lines string) {
 	t.Helper()
-	program, err := exec.LookPath("go")
+	program, err := run.New("sh", "-c", "command -v go").Output(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
