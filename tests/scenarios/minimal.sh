@@ -26,7 +26,7 @@ there $ONE_HOST
 there $(named)
 
 # The first step of its instructions, as it stands there.
-sed -n '/^Configure:/,/^[A-Z][^:]*,/s/^    //p' $ONE_HOST >"$TOP/configure"
+sed -n '/^Configure:/,/^Start /s/^    //p' $ONE_HOST >"$TOP/configure"
 same 'commands in it' 4 "$(grep -vc '^  ' "$TOP/configure")"
 answers 'configuring one host' 0 '' sh -e "$TOP/configure"
 bring_up

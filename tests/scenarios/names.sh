@@ -16,11 +16,11 @@ UNHEARD=70099
 # asks DATABASE SERVICE: the name service switch has the service.
 asks() { grep -Eq "^$1:.*[[:space:]]$2([[:space:]]|$)" $SWITCH; }
 
-# as NUMBER COMMAND...: user and group.
+# as NUMBER GROUPS COMMAND...: user and group of that number, and further groups.
 as() {
-    number=$1
-    shift
-    setpriv --reuid "$number" --regid "$number" --groups 70002 "$@"
+    number=$1 groups=$2
+    shift 2
+    setpriv --reuid "$number" --regid "$number" --groups "$groups" "$@"
 }
 
 # warned NUMBER WORDS: why a number has no name, once.
@@ -51,19 +51,19 @@ extra_users() {
     new_entry people unix:group:people
     new_entry readers unix:supplementary_group:readers
     for id in alice people readers; do
-        soon 20 "$id by another name service" 0 "spiffe://example.org/$id" as 70001 spire-agent api fetch x509
+        soon 20 "$id by another name service" 0 "spiffe://example.org/$id" as 70001 70002 spire-agent api fetch x509
     done
 }
 
 # An agent whose log says nothing leaves its admin to guess.
 nobody_knows() {
     for turn in 1 2; do
-        answers "turn $turn: no identity for $UNKNOWN" 1 PermissionDenied as $UNKNOWN spire-agent api fetch x509
+        answers "turn $turn: no identity for $UNKNOWN" 1 PermissionDenied as $UNKNOWN $UNKNOWN spire-agent api fetch x509
     done
     warned $UNKNOWN 'neither /etc/passwd nor the name services'
     getent=$(command -v getent)
     mv "$(readlink -f "$getent")" "$TOP/getent"
-    answers "no identity for $UNHEARD" 1 PermissionDenied as $UNHEARD spire-agent api fetch x509
+    answers "no identity for $UNHEARD" 1 PermissionDenied as $UNHEARD $UNHEARD spire-agent api fetch x509
     mv "$TOP/getent" "$getent"
     warned $UNHEARD 'there is no getent'
 }

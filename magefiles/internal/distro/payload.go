@@ -124,7 +124,11 @@ func packFile(archive *tar.Writer, name, from string) error {
 	if err != nil {
 		return err
 	}
-	header := &tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o644, Size: info.Size(), ModTime: info.ModTime()}
+	mode := int64(0o644)
+	if info.Mode()&0o100 != 0 {
+		mode = 0o755 // a program, for any user
+	}
+	header := &tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: mode, Size: info.Size(), ModTime: info.ModTime()}
 	if err := archive.WriteHeader(header); err != nil {
 		return err
 	}
