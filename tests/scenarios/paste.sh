@@ -9,7 +9,7 @@ set -eu
 . "$(dirname "$0")/lib/spire.sh"
 
 PASTES=$TOP/pastes
-ONE_HOST=/usr/share/doc/spire-server/examples/one-host/README.md
+ONE_HOST=/usr/share/spire-server/examples/one-host/README.md
 
 # The shells of the two families of sh; where there is no dash, bash as sh.
 SHELLS="bash $(basename "$(command -v dash || command -v sh)")"
