@@ -17,8 +17,8 @@ agent_at() {
     spire-agent "$@" -socketPath "$socket"
 }
 
-server_at_is_healthy() { ready spire-server "server $1 is healthy" 0 'Server is healthy.' server_at "$1" healthcheck; }
-agent_at_is_healthy() { ready spire-agent "agent $1 is healthy" 0 'Agent is healthy.' agent_at "$1" healthcheck; }
+server_at_is_healthy() { ready "spire-server@$1.service" "server $1 is healthy" 0 'Server is healthy.' server_at "$1" healthcheck; }
+agent_at_is_healthy() { ready "spire-agent@$1.service" "agent $1 is healthy" 0 'Agent is healthy.' agent_at "$1" healthcheck; }
 
 # token_at NAME DOMAIN: in $TOKEN, for the parent of entry_at's entries.
 token_at() {

@@ -16,18 +16,19 @@ unset_join_token() {
     same 'join_token lines set' 0 "$(grep -Ec '^[[:space:]]*join_token[[:space:]]*=' "$AGENT_CONF" || :)"
 }
 
-# ready NAME WHAT CODE TEXT COMMAND...: answers, at once: what was started is ready.
-# A version of the package before the one under test may need its time.
+# ready UNIT WHAT CODE TEXT COMMAND...: answers, at once: what was started is ready.
+# A unit that does not wait for that, an older version's or the admin's own, may need
+# its time.
 ready() {
-    name=$1
+    unit=$1
     shift
-    case $(pkg_installed "$name") in
-    "$VERSION") answers "$@" ;;
+    case $(systemctl show --property=Type --value "$unit") in
+    notify) answers "$@" ;;
     *) soon 15 "$@" ;;
     esac
 }
-server_is_healthy() { ready spire-server 'server is healthy' 0 'Server is healthy.' spire-server healthcheck; }
-agent_is_healthy() { ready spire-agent 'agent is healthy' 0 'Agent is healthy.' spire-agent healthcheck; }
+server_is_healthy() { ready spire-server.service 'server is healthy' 0 'Server is healthy.' spire-server healthcheck; }
+agent_is_healthy() { ready spire-agent.service 'agent is healthy' 0 'Agent is healthy.' spire-agent healthcheck; }
 
 # starts UNIT...: or says what the unit waited for.
 starts() {
