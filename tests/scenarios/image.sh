@@ -51,9 +51,10 @@ accounts() { cut -d : -f 1 "$ROOT/etc/$1" | sort; }
 # /etc/passwd, is made anew from tmpfiles.d and sysusers.d.
 lint() {
     same 'what the image has in /run, /tmp and /boot' '' "$(find $ROOT/run $ROOT/tmp $ROOT/boot -name '*spi[rf]*')"
-    # What the package managers note for themselves is theirs.
+    # What the package managers note for themselves is theirs; what the archive's
+    # keyring notes of the files that it gave apt is a note of that kind.
     same 'what the image has in /var' '' "$(find $ROOT/var \( -path $ROOT/var/lib/dpkg -o -path $ROOT/var/lib/rpm -o -path $ROOT/var/lib/apt -o -path $ROOT/var/cache \
-        -o -path $ROOT/var/lib/systemd/deb-systemd-helper-enabled -o -path $ROOT/var/lib/dnf -o -path $ROOT/var/log \) -prune -o -name '*spi[rf]*' -print)"
+        -o -path $ROOT/var/lib/systemd/deb-systemd-helper-enabled -o -path $ROOT/var/lib/dnf -o -path $ROOT/var/lib/spire-archive-keyring -o -path $ROOT/var/log \) -prune -o -name '*spi[rf]*' -print)"
     gone $ROOT/usr/etc
     for file in passwd group; do
         for name in $(accounts $file | comm -13 "$TOP/$file" -); do

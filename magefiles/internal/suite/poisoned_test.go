@@ -83,7 +83,11 @@ func TestPoisonedPackages(t *testing.T) {
 		t.Fatal(err)
 	}
 	vouched := pipeline.Result{Files: files}.Digests()
-	deb := fmt.Sprintf("%s_%s-1_%s.deb", smallest, version, runtime.GOARCH)
+	debs, err := filepath.Glob(filepath.Join(built, smallest+"_*_"+runtime.GOARCH+".deb"))
+	if err != nil || len(debs) != 1 {
+		t.Fatalf("%s of %s: %q, %v", smallest, runtime.GOARCH, debs, err)
+	}
+	deb := filepath.Base(debs[0])
 	for name, c := range map[string]struct {
 		do   func(poison)
 		want string
