@@ -25,7 +25,7 @@ as() {
 
 # warned NUMBER WORDS: why a number has no name, once.
 warned() {
-    soon 10 "the log on $1" 0 "$2" journalctl --no-pager --output=cat --unit=spire-agent.service --grep="No name found.*database=passwd id=$1 "
+    soon 10 "the log on $1" 0 "$2" journalctl --no-pager --output=cat --unit=spire-agent.service --grep="No name found.*database=passwd .*id=$1 "
     same "warnings on $1" 1 "$(printf '%s\n' "$OUTPUT" | grep -c 'No name found')"
 }
 
