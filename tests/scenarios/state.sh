@@ -40,8 +40,8 @@ keys_are_kept() {
     same "keys of the instance, $1" "$KEYS_A" "$(digest "$SERVER_STATE/a/keys.json")"
 }
 
-# starts WHEN: server and instance, with the keys that they had.
-starts() {
+# comes_up WHEN: server and instance, with the keys that they had.
+comes_up() {
     systemctl start spire-server.service
     server_is_healthy
     systemctl start spire-server@a.service
@@ -89,7 +89,7 @@ moved_at_the_first_start() {
     pkg_upgrade "$VERSION" spire-server spire-agent
     unwarned "upgrading to $VERSION"
     keys_are_kept 'after the upgrade'
-    starts 'after the first start'
+    comes_up 'after the first start'
     layout_of server "$VERSION"
     same 'files, by inode' "$inodes" "$(stat --format %i "$SERVER_STATE/+default/keys.json" "$SERVER_STATE/+default/datastore.sqlite3" "$SERVER_STATE/a/keys.json" "$SERVER_STATE/+default")"
     same 'what leads to the keys from where they were' "$KEYS" "$(digest "$SERVER_STATE/keys.json")"
@@ -123,7 +123,7 @@ killed_anywhere() {
         same "what is beside, after point $point" server "$(cd /var/lib/spire && echo server*)"
     done
     ok "$hits of $KILLS points hit the move; all $KILLS ended with the new state whole and the same keys"
-    starts 'after the kills'
+    comes_up 'after the kills'
     stop_all
 }
 
@@ -132,7 +132,7 @@ link_is_followed() {
     lay /srv/spire-state
     rm -rf "$SERVER_STATE"
     ln -s /srv/spire-state "$SERVER_STATE"
-    starts 'behind a link'
+    comes_up 'behind a link'
     same 'layout behind the link' 'root 755 leaf' "$(layout /srv/spire-state)"
     stop_all
     rm "$SERVER_STATE"
@@ -143,7 +143,7 @@ mount_stays() {
     mkdir "$SERVER_STATE"
     mount -t tmpfs -o mode=755 tmpfs "$SERVER_STATE"
     cp --archive "$FORMER/server/." "$SERVER_STATE"
-    starts 'on a file system of its own'
+    comes_up 'on a file system of its own'
     same 'layout of the file system' 'root 755 leaf' "$(layout "$SERVER_STATE")"
     same 'where it is mounted' "$SERVER_STATE" "$(stat --format %m "$SERVER_STATE/+default/keys.json")"
     stop_all
@@ -156,7 +156,7 @@ own_unit_is_respected() {
     lay "$SERVER_STATE"
     cp "$FORMER/spire-server.service" /etc/systemd/system/
     systemctl daemon-reload
-    starts "with the admin's copy of the former unit"
+    comes_up "with the admin's copy of the former unit"
     same "layout with the admin's copy" 'spire-server 700 none' "$(layout "$SERVER_STATE")"
     systemctl restart spire-server@a.service
     case $(journalctl --no-pager --output=cat --unit=$STATE_UNIT --lines=6) in
@@ -166,7 +166,7 @@ own_unit_is_respected() {
     rm /etc/systemd/system/spire-server.service
     systemctl daemon-reload
     stop_all
-    starts 'when that is gone'
+    comes_up 'when that is gone'
     layout_of server "$VERSION"
     stop_all
 }
@@ -207,13 +207,13 @@ used_folder_stays() {
 
 restored_backup_is_refused() {
     lay "$SERVER_STATE"
-    starts 'before a backup is restored'
+    comes_up 'before a backup is restored'
     stop_all
     rm "$SERVER_STATE/keys.json"
     cp --archive "$FORMER/server/keys.json" "$SERVER_STATE"
     refused "$SERVER_STATE/keys.json is of the former layout, and $SERVER_STATE/+default has state, too" systemctl start spire-server.service
     rm "$SERVER_STATE/keys.json"
-    starts 'when one is removed'
+    comes_up 'when one is removed'
     stop_all
 }
 
@@ -224,7 +224,7 @@ old_process_is_in_the_way() {
     lay "$SERVER_STATE" # as it is when nothing was restarted
     refused 'spire-server.service still runs as another version left it' systemctl start spire-server@a.service
     stop_all
-    starts 'when it is restarted'
+    comes_up 'when it is restarted'
     stop_all
 }
 
@@ -237,7 +237,7 @@ links_are_not_followed() {
     chown -h spire-server: "$SERVER_STATE/evil" "$SERVER_STATE/+moving"
     cp /etc/spire/server/a.conf /etc/spire/server/evil.conf
     sed -i 's|8082|8083|' /etc/spire/server/evil.conf
-    starts 'beside links of its user'
+    comes_up 'beside links of its user'
     systemctl start spire-server@evil.service
     server_at_is_healthy evil
     same 'what the links led to' "$owner" "$(stat --format %U:%a /etc /srv)"
@@ -261,7 +261,7 @@ in_unit() {
 kept_apart() {
     lay "$SERVER_STATE"
     instance_beside b 8083
-    starts 'side by side'
+    comes_up 'side by side'
     systemctl start spire-server@b.service
     server_at_is_healthy b
     answers 'the instance reads its own keys' 0 keys in_unit spire-server@a.service cat "$SERVER_STATE/a/keys.json"
