@@ -17,10 +17,10 @@ DOMAIN=example.org # where nobody says another one
 ENABLED='spire.target spire-server.target spire-agent.target spire-server@main.service spire-agent@main.service spire-server.service'
 
 # in_build COMMAND...: in the root, as one step of `docker build`: with processes of
-# its own, of which none is systemd, and nothing mounted but /proc and /dev/pts.
+# its own, of which none is systemd, and nothing mounted but /, /proc and /dev/pts.
 in_build() {
     # shellcheck disable=SC2016 # for the other shell
-    quietly unshare --fork --pid --mount sh -c 'mount -t proc proc "$0/proc" && mount -t devpts -o newinstance,ptmxmode=0666 devpts "$0/dev/pts" && exec chroot "$0" "$@"' "$ROOT" "$@"
+    quietly unshare --fork --pid --mount sh -c 'mount --bind "$0" "$0" && mount -t proc proc "$0/proc" && mount -t devpts -o newinstance,ptmxmode=0666 devpts "$0/dev/pts" && exec chroot "$0" "$@"' "$ROOT" "$@"
 }
 
 # bare_root: what a chroot has that somebody made by hand: devices, no mounts.
