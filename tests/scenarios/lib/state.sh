@@ -78,6 +78,7 @@ race() {
         [ -z "$changed" ] || break
     done
     kill "$racer"
+    wait "$racer" || : # it ends by that signal
     same "what the services' user got in $rounds rounds" '' "$changed"
     same "restarts of the instance, enough" yes "$([ "$(systemctl show --property=NRestarts --value spire-server@a.service)" -ge 3 ] && echo yes)"
     rm -r /etc/systemd/system/spire-server@a.service.d
