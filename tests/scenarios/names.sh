@@ -75,7 +75,7 @@ hosts_are_not_asked() {
     *'/etc/hosts'*'and by nothing else'*) ok 'the man page says how server_address is resolved' ;;
     *) fail "spire-agent's man page, expected a word on how server_address is resolved, got none" ;;
     esac
-    answers 'server.localhost, to getent' 0 server.localhost getent hosts server.localhost
+    answers 'server.localhost, to getent' 0 localhost getent hosts server.localhost
     sed -i 's/server_address = .*/server_address = "server.localhost"/' "$AGENT_CONF"
     systemctl restart --no-block spire-agent.service
     soon 30 'what the agent waits for' 0 'waiting for the server at server.localhost:8081: ' \
