@@ -14,6 +14,7 @@ set -eu
 
 ROOT=/opt/image
 DOMAIN=example.org # where nobody says another one
+USERS='spire-server spire-agent' # of the recipe's packages
 ENABLED='spire.target spire-server.target spire-agent.target spire-server@main.service spire-agent@main.service spire-server.service'
 
 # in_build COMMAND...: in the root, as one step of `docker build`: with processes of
