@@ -44,7 +44,8 @@ mount_gets_its_svid() {
 }
 
 # as_attacker COMMAND...: as the services' user, without any other right.
-as_attacker() { setpriv --reuid spire-server --regid spire-server --clear-groups --inh-caps=-all --bounding-set=-all "$@"; }
+ATTACKER='setpriv --reuid spire-server --regid spire-server --clear-groups --inh-caps=-all --bounding-set=-all'
+as_attacker() { $ATTACKER "$@"; }
 
 # race SECONDS: the services' user exchanges a folder and a link in all it can, and kills
 # its own instance: systemd makes the folder again each time, as root.
@@ -64,8 +65,9 @@ race() {
         as_attacker ln -sn /opt/victim "$folder/link" 2>/dev/null || :
         as_attacker mkdir "$folder/a" 2>/dev/null || :
     done
-    # shellcheck disable=SC2016 # perl's own
-    as_attacker perl -e 'for (;;) { syscall('$exchange', -100, "$_/a", -100, "$_/link", 2) for @ARGV }' "$SERVER_STATE" "$SERVER_STATE/+default" &
+    # No function, which in the background is a shell that perl would outlive.
+    # shellcheck disable=SC2016,SC2086 # perl's own; a command
+    $ATTACKER perl -e 'for (;;) { syscall('$exchange', -100, "$_/a", -100, "$_/link", 2) for @ARGV }' "$SERVER_STATE" "$SERVER_STATE/+default" &
     racer=$!
     end=$(($(date +%s) + $1))
     rounds=0
