@@ -141,7 +141,7 @@ first_boot() {
 
 # read_only FOLDER
 read_only() {
-    mount --bind "$1" "$1"
+    mount --rbind "$1" "$1" # with what Docker mounts in /etc
     mount -o remount,bind,ro "$1"
     if (: >"$1/written") 2>/dev/null; then fail "$1, expected it read-only, got a file written"; fi
     ok "$1 is read-only"
