@@ -77,8 +77,7 @@ oidc_provider_has_the_key() {
 services_run_as_they_should() {
     for unit in $SERVICES; do
         unit_is "$unit" disabled active
-        same "$unit's user" "$(systemctl show --property=User --value "$unit")" \
-            "$(user_of "$unit")"
+        same "$unit's user" "$(systemctl show --property=User --value "$unit")" "$(user_of "$unit")"
         same "$unit's restarts" 0 "$(systemctl show --property=NRestarts --value "$unit")"
     done
 }

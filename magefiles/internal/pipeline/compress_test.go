@@ -37,8 +37,8 @@ func like(size int) []byte {
 }
 
 // What xz makes of a program was found to be the same in its versions 5.4.1, 5.8.1
-// and 5.8.4; of other settings in 5.2.5, too. Where it is another, the packages are no longer what anybody can
-// build again, and this says so.
+// and 5.8.4. Where it is another, the packages are no longer what anybody can build
+// again, and this says so.
 func TestXZ(t *testing.T) {
 	if _, err := exec.LookPath("xz"); err != nil {
 		t.Skip("xz is not installed: nobody has looked at what it makes")
