@@ -33,14 +33,16 @@ bare_root() {
     done
     mkdir $ROOT/dev/pts
     ln -s pts/ptmx $ROOT/dev/ptmx
+    ln -s /proc/self/fd $ROOT/dev/fd
 }
 
-# recipe: what the image's recipe installs, by its names.
+# recipe: what the image's recipe installs, by its names. Theirs are dnf's alone, so
+# zypper gets our names.
 recipe() {
     case $CLIENT in
     apt) in_build apt-get install --yes spire-server spire-agent ;;
     dnf) in_build dnf install --assumeyes spire-common spire-server spire-agent ;;
-    zypper) in_build zypper --non-interactive install spire-common spire-server spire-agent ;;
+    zypper) in_build zypper --non-interactive install spire-server spire-agent ;;
     esac
 }
 

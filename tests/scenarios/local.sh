@@ -9,11 +9,11 @@ CHECKOUT=$TOP/checkout
 MACROS=/etc/rpm/macros.strict
 
 # line WORDS: the line of README that begins with them, for this version and
-# architecture, where all is answered with yes.
+# architecture. zypper takes answers from a terminal alone.
 line() {
     found=$(grep "^$1 .*\./dist/" "$TOP/pastes/README.md") || fail "README, expected a line that begins with $1, got none"
     case $ARCH in arm64) found=$(printf '%s\n' "$found" | sed 's/_amd64/_arm64/; s/x86_64/aarch64/') ;; esac
-    printf '%s\n' "$found" | sed "s|dist/[0-9.]*/|dist/${VERSION%-*}/|"
+    printf '%s\n' "$found" | sed "s|dist/[0-9.]*/|dist/${VERSION%-*}/|; s|^zypper |zypper --non-interactive |"
 }
 
 # by_readme WORDS: installs by that line, and all three are there.

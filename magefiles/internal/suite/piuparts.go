@@ -146,7 +146,7 @@ func (s *stage) piupartsOn(ctx context.Context, asRoot []string, place distro.Pl
 	words := slices.Concat(asRoot, []string{
 		"piuparts", "--basetgz=" + base, "--distribution=" + place.Image.Suite, "--no-eatmydata",
 		"--scriptsdir=" + filepath.Join(s.Root, "tests", "piuparts"), "--log-file=" + kept,
-		"--ignore=/var/cache/debconf/tmp.ci", // apt's own, of asking questions beforehand
+		"--ignore=/var/cache/debconf/tmp.ci/", // apt's own, of asking questions beforehand
 	}, more, debs)
 	said, err := run.New(words[0], words[1:]...).In(s.place).Combined(ctx)
 	if err != nil {
