@@ -3,6 +3,8 @@
 set -eu
 # shellcheck source=lib/common.sh
 . "$(dirname "$0")/lib/common.sh"
+# shellcheck source=lib/spire.sh
+. "$(dirname "$0")/lib/spire.sh"
 
 pkg_repository
 pkg_install
@@ -84,3 +86,51 @@ done
 answers 'default server configuration' 0 'SPIRE server configuration file is valid.' spire-server validate -config "$SERVER_CONF"
 answers 'default agent configuration' 0 'SPIRE agent configuration file is valid.' spire-agent validate -config "$AGENT_CONF"
 there "$OIDC_CONF" # has no validate; the scenario "works" starts it
+
+# asked_inside UNIT COMMAND...: the man page's line.
+asked_inside() {
+    unit=$1
+    shift
+    # shellcheck disable=SC2046 # properties
+    quietly systemd-run --quiet --wait --pipe $(systemctl show -p User -p Group \
+        -p SupplementaryGroups -p ProtectSystem -p ProtectHome -p PrivateTmp \
+        -p ReadWritePaths -p StateDirectory -p LogsDirectory \
+        "$unit" | sed -n '/=./s/^/-p /p') "$@"
+}
+
+# gives_up UNIT STATUS: it does not start, once; why is in its status, for everybody.
+gives_up() {
+    quietly systemctl start "$1"
+    [ "$CODE" -ne 0 ] || fail "starting $1, expected it to fail, got exit code 0"
+    same "$1 after that" 'failed 78 0' "$(systemctl show --property=ActiveState,ExecMainStatus,NRestarts "$1" | sort | sed 's/.*=//' | paste -sd ' ')"
+    same "status of $1" "$2 (see the log); not starting again" "$(as_workload systemctl show --property=StatusText --value "$1")"
+}
+
+# What validate cannot see from outside the sandbox.
+cp --archive "$SERVER_CONF" "$TOP/server.conf"
+install -d -o spire-server -g spire-server /srv/spire
+sed -i 's|/var/lib/spire/server/datastore.sqlite3|/srv/spire/datastore.sqlite3|' "$SERVER_CONF"
+answers 'a configuration with a database elsewhere' 0 'is valid.' spire-server validate -config "$SERVER_CONF"
+asked_inside spire-server.service test -w /srv/spire
+same 'whether it could be written to' 1 "$CODE"
+gives_up spire-server.service 'a path in the configuration is closed to this service'
+mkdir -p /etc/systemd/system/spire-server.service.d
+printf '[Service]\nReadWritePaths=/srv/spire\n' >/etc/systemd/system/spire-server.service.d/srv.conf
+systemctl daemon-reload
+asked_inside spire-server.service test -w /srv/spire
+same 'whether it can be written to' 0 "$CODE"
+starts spire-server.service
+server_is_healthy
+there /srv/spire/datastore.sqlite3
+systemctl stop spire-server.service
+
+echo '}' >>"$SERVER_CONF"
+gives_up spire-server.service 'the configuration is not valid'
+cp --archive "$TOP/server.conf" "$SERVER_CONF"
+sed -i 's|^\( *\)domains = .*|\1domains = []|' "$OIDC_CONF"
+gives_up spiffe-oidc-discovery-provider.service 'the configuration is not valid'
+
+# The server's bundle may come yet.
+systemctl start --no-block spire-agent.service
+soon 30 'the agent is tried again' 0 1 systemctl show --property=NRestarts --value spire-agent.service
+systemctl stop spire-agent.service

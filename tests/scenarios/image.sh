@@ -71,6 +71,8 @@ lint() {
 # off_by_default: also where the first boot asks the presets.
 off_by_default() {
     quietly systemctl --root=$ROOT preset-all --preset-mode=enable-only
+    # It waits two minutes for an address, where no container gets one from it.
+    quietly systemctl --root=$ROOT mask systemd-networkd-wait-online.service
     for unit in $UNITS; do
         case $unit in spiffe-*) continue ;; esac # not in the recipe
         same "$unit in the image" disabled "$(systemctl --root=$ROOT is-enabled "$unit" 2>&1 || :)"

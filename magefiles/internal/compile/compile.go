@@ -4,8 +4,11 @@ package compile
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -196,11 +199,46 @@ func (c Compiler) build(ctx context.Context, tree artifact.Tree, commands []stri
 		packages = append(packages, "./"+command)
 	}
 	env := Env(arch, cc)
+	dir, err := samePath(tree)
+	if err != nil {
+		return fmt.Errorf("naming the tree to compile: %w", err)
+	}
+	env = append(env, "PWD="+dir) // or the go command sees through the link
 	list := slices.Concat([]string{"list", "-deps", "-mod=vendor"}, common, packages)
-	progress := c.progress(ctx, arch, goTool.Command(list...).In(tree.Dir).WithEnv(env...))
+	progress := c.progress(ctx, arch, goTool.Command(list...).In(dir).WithEnv(env...))
 	defer progress.stop()
 	build := append([]string{"build", "-v", "-o", out + "/"}, Flags(c.Source, tree)...)
-	command := goTool.Command(append(build, packages...)...).In(tree.Dir).WithEnv(append(env, gotool.Roomy()...)...)
+	command := goTool.Command(append(build, packages...)...).In(dir).WithEnv(append(env, gotool.Roomy()...)...)
 	command.Stderr = progress
 	return command.Run(ctx)
+}
+
+// samePath is a link to the tree with the same absolute path in every checkout. The
+// go command's cache has packages with C by their path, which is among the C
+// compiler's options (-I), and would compile sqlite, for a minute or two, once for
+// each place. Nothing that it makes depends on the path (-trimpath).
+func samePath(tree artifact.Tree) (string, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	hash := sha256.Sum256([]byte(tree.Hash)) // whose characters no path can have
+	link := filepath.Join(cache, "spire-packages", "trees", hex.EncodeToString(hash[:]))
+	if found, err := os.Readlink(link); err == nil && found == tree.Dir {
+		return link, nil
+	}
+	if err := os.MkdirAll(filepath.Dir(link), 0o755); err != nil {
+		return "", err
+	}
+	// Whichever checkout has the tree of this hash will do, and there is always one.
+	dir, err := os.MkdirTemp(filepath.Dir(link), ".new-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(dir)
+	fresh := filepath.Join(dir, "tree")
+	if err := os.Symlink(tree.Dir, fresh); err != nil {
+		return "", err
+	}
+	return link, os.Rename(fresh, link)
 }

@@ -149,6 +149,7 @@ func tree(t *testing.T, verified bool) artifact.Tree {
 		"cmd/with-c/main.go": `package main
 
 /*
+#cgo CFLAGS: -I.
 #include <string.h>
 */
 import "C"
@@ -242,6 +243,17 @@ func TestCompileTwiceIsTheSame(t *testing.T) {
 		if first.Binaries[i].SHA256 != second.Binaries[i].SHA256 {
 			t.Errorf("%s differs by the place that it was built in, or by the user's settings", first.Binaries[i].Name)
 		}
+	}
+}
+
+// Packages with C are found in the go command's cache again, wherever the tree is.
+func TestCompileElsewhereCompilesNoC(t *testing.T) {
+	first, _ := compiler(t)
+	compiled(t, first, tree(t, true))
+	second, log := compiler(t)
+	compiled(t, second, tree(t, true))
+	if !strings.Contains(log.String(), ": 0 packages compiled, the rest was there, ") {
+		t.Errorf("the log: %s", log)
 	}
 }
 
