@@ -64,9 +64,11 @@ func Vouch(ctx context.Context, version, arch *string) error {
 // The key is that of SPIRE_SIGN_KEY (a fingerprint, in your gpg), or of
 // SPIRE_SIGN_SECRET or SPIRE_SIGN_SECRET_FILE, and SPIRE_SIGN_PASSPHRASE (an armoured
 // secret key), or a key service's: SPIRE_SIGN_COMMAND and SPIRE_SIGN_CERTIFICATE. It
-// must be one of packages/spire-archive-keyring/keys/, but for a rehearsal: SPIRE_REHEARSAL=1. Flags as for build.
+// must be one of packages/spire-archive-keyring/keys/, but for a rehearsal: SPIRE_REHEARSAL=1.
+// But for a rehearsal, upstream's tag on GitHub must be the commit of the source, or
+// the key is not even opened. Flags as for build.
 func Sign(ctx context.Context, version, arch *string) error {
-	return signed(ctx, options(version, arch, nil, nil), func(pipeline.Result, *sign.Signer) error { return nil })
+	return signed(ctx, options(version, arch, nil, nil), false, func(pipeline.Result, *sign.Signer) error { return nil })
 }
 
 // Verify says whether files, a folder or an address of them are what was shipped.

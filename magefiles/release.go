@@ -14,7 +14,6 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/release"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/report"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/upstream"
 )
 
 // Release builds, signs, and publishes the files of a version as a release on GitHub.
@@ -26,10 +25,6 @@ import (
 func Release(ctx context.Context, version, arch, repository, results *string, dryRun *bool) error {
 	dry := dryRun != nil && *dryRun
 	if err := checkout().MayRelease(); err != nil && !dry {
-		return err
-	}
-	theirs, err := upstreamHub()
-	if err != nil {
 		return err
 	}
 	to, err := destination(flag(repository, "GITHUB_REPOSITORY"), dry)
@@ -46,7 +41,7 @@ func Release(ctx context.Context, version, arch, repository, results *string, dr
 			return err
 		}
 	}
-	return signedRelease(ctx, r, theirs, options(version, arch, nil, nil))
+	return signedRelease(ctx, r, options(version, arch, nil, nil))
 }
 
 // destination is the repository to release in.
@@ -58,13 +53,9 @@ func destination(repository string, dry bool) (*hub.Repository, error) {
 	return hub.Open(settings, repository)
 }
 
-func signedRelease(ctx context.Context, r release.Release, theirs *hub.Repository, o pipeline.Options) error {
+func signedRelease(ctx context.Context, r release.Release, o pipeline.Options) error {
 	result, err := toShip(ctx, o)
 	if err != nil {
-		return err
-	}
-	tree := result.Tree
-	if err := upstream.Confirm(ctx, theirs, upstream.Known{Version: tree.Version, Commit: tree.Commit, By: cmp.Or(tree.CommitBy, "nobody")}); err != nil {
 		return err
 	}
 	if r, err = about(ctx, r, result); err != nil {
@@ -86,10 +77,10 @@ func upstreamHub() (*hub.Repository, error) {
 	return hub.OpenPage(hub.FromEnvironment(os.Stderr), cmp.Or(os.Getenv("SPIRE_UPSTREAM"), source.Repository))
 }
 
-// toShip makes the signed folder. The key is given up again before anybody is
-// spoken to.
+// toShip makes the signed folder. Nobody but upstream is spoken to before the key
+// is given up again: see opener.
 func toShip(ctx context.Context, o pipeline.Options) (result pipeline.Result, err error) {
-	err = signed(ctx, o, func(made pipeline.Result, _ *sign.Signer) error {
+	err = signed(ctx, o, true, func(made pipeline.Result, _ *sign.Signer) error {
 		result = made
 		return nil
 	})

@@ -38,7 +38,7 @@ func (Repo) Build(ctx context.Context, version, arch, url, trust, at *string, re
 	if archive.URL == "" {
 		archive.URL = "http://" + address
 	}
-	return signed(ctx, options(version, arch, nil, nil), func(result pipeline.Result, signer *sign.Signer) error {
+	return signed(ctx, options(version, arch, nil, nil), false, func(result pipeline.Result, signer *sign.Signer) error {
 		archive.Signer = signer
 		report, err := checkout().Publish(ctx, archive, result.Paths())
 		if err == nil {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/secret"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
@@ -44,12 +45,30 @@ func builder() pipeline.Builder {
 	return pipeline.Builder{ID: os.Getenv("GITHUB_SERVER_URL") + "/" + os.Getenv("GITHUB_WORKFLOW_REF")}
 }
 
+// opener opens the key that the environment names. Where its signature counts, that
+// is, in all but a rehearsal, upstream's tag is first compared with the source.
+func opener(counts bool) (pipeline.Opener, error) {
+	key := func(ctx context.Context, _ artifact.Tree) (*sign.Signer, error) {
+		return sign.Open(ctx, settings())
+	}
+	if !counts {
+		return key, nil
+	}
+	theirs, err := upstreamHub()
+	return pipeline.Confirmed(theirs, key), err
+}
+
 // signed makes the signed folder, and does something with it and the key, which is
-// opened when what is to be signed was found right, and then given up.
-func signed(ctx context.Context, o pipeline.Options, do func(pipeline.Result, *sign.Signer) error) error {
+// opened when what is to be signed was found right, and then given up. counts says
+// that the signature counts whatever the checkout says.
+func signed(ctx context.Context, o pipeline.Options, counts bool, do func(pipeline.Result, *sign.Signer) error) error {
+	open, err := opener(counts || checkout().MayRelease() == nil)
+	if err != nil {
+		return err
+	}
 	var signer *sign.Signer
-	result, err := checkout().Sign(ctx, o, func(ctx context.Context) (_ *sign.Signer, err error) {
-		signer, err = sign.Open(ctx, settings())
+	result, err := checkout().Sign(ctx, o, func(ctx context.Context, tree artifact.Tree) (_ *sign.Signer, err error) {
+		signer, err = open(ctx, tree)
 		return signer, err
 	}, builder(), "")
 	if err == nil {

@@ -9,13 +9,15 @@ import (
 	"testing"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub/hubtest"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
 )
 
 // errTouched is what the key says here when it is asked for.
 var errTouched = errors.New("the key was touched")
 
-func untouched(context.Context) (*sign.Signer, error) { return nil, errTouched }
+func untouched(context.Context, artifact.Tree) (*sign.Signer, error) { return nil, errTouched }
 
 // digestsOf are those of all files of all machines, as builds on others would
 // have found them.
@@ -172,5 +174,42 @@ func TestUnvouched(t *testing.T) {
 	o.Rebuilt = ""
 	if _, err := p.Vouch(t.Context(), o); err == nil || !strings.Contains(err.Error(), "says nothing new about itself") {
 		t.Errorf("vouching for what others have built: %v", err)
+	}
+}
+
+// Where upstream's tag is another commit than the one that the files say they are
+// of, nothing is signed, and the key is not even opened.
+func TestUnconfirmed(t *testing.T) {
+	const pinned, other = "191c76b489656502ff946afb486b47b83a376e81", "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+	for name, c := range map[string]struct {
+		tags map[string]string
+		want string
+	}{
+		"another commit": {map[string]string{"v1.13.3": other}, "nothing is signed: 1.13.3: upstream's tag v1.13.3 is the commit " + other + ", but"},
+		"no tag":         {map[string]string{"v1.13.2": pinned}, "nothing is signed: upstream has no tag v1.13.3"},
+		"the same":       {map[string]string{"v1.13.3": pinned}, errTouched.Error()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := hubtest.New(t)
+			for tag, commit := range c.tags {
+				server.SetTag("spiffe/spire", tag, commit)
+			}
+			theirs, err := hub.Open(hub.Settings{API: server.API(), Server: server.URL()}, "spiffe/spire")
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, o := machines(t, "1.13.3")
+			o.Rebuilt = digestsOf(t, o)
+			_, err = p.Sign(t.Context(), o, Confirmed(theirs, untouched), Builder{ID: "a workflow"}, "")
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error %v, want %q", err, c.want)
+			}
+			if name != "the same" && errors.Is(err, errTouched) {
+				t.Error(err)
+			}
+			if exists(filepath.Join(string(p.Dist), "signed")) {
+				t.Error("something was signed")
+			}
+		})
 	}
 }

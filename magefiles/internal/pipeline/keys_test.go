@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"bytes"
-	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -69,7 +68,7 @@ func TestSignByOthers(t *testing.T) {
 	prebuilt, o := machines(t, "1.13.3")
 	p.Dist, o.Rebuilt = prebuilt.Dist, digestsOf(t, o)
 	foreign := someone(t, "foreign")
-	_, err := p.Sign(t.Context(), o, func(context.Context) (*sign.Signer, error) { return foreign, nil }, Builder{}, "")
+	_, err := p.Sign(t.Context(), o, Opened(foreign), Builder{}, "")
 	if err == nil || !strings.Contains(err.Error(), "is none of the archive's") {
 		t.Errorf("error %v", err)
 	}

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -11,9 +12,11 @@ import (
 	"time"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/provenance"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/upstream"
 )
 
 // Builder says who builds, for the provenance.
@@ -23,13 +26,26 @@ type Builder struct {
 	ID string
 }
 
-// Opener gives the key to sign with. It is called when what is to be signed was
-// found right, and not before.
-type Opener func(context.Context) (*sign.Signer, error)
+// Opener gives the key to sign with. It is called when the files to be signed were
+// found right, and not before, and is told which source they are of: what only
+// others can say of that, such as upstream, is asked before the key is touched.
+type Opener func(context.Context, artifact.Tree) (*sign.Signer, error)
 
 // Opened is the Opener of a key that is open already.
 func Opened(signer *sign.Signer) Opener {
-	return func(context.Context) (*sign.Signer, error) { return signer, nil }
+	return func(context.Context, artifact.Tree) (*sign.Signer, error) { return signer, nil }
+}
+
+// Confirmed is an Opener that first compares the commit of the source with upstream's
+// own tag: on the module proxy's word alone no key is opened.
+func Confirmed(theirs *hub.Repository, key Opener) Opener {
+	return func(ctx context.Context, tree artifact.Tree) (*sign.Signer, error) {
+		known := upstream.Known{Version: tree.Version, Commit: tree.Commit, By: cmp.Or(tree.CommitBy, "nobody")}
+		if err := upstream.Confirm(ctx, theirs, known); err != nil {
+			return nil, fmt.Errorf("nothing is signed: %w", err)
+		}
+		return key(ctx, tree)
+	}
 }
 
 // Sign builds, and makes of it the folder with all files to ship: packages and
@@ -61,7 +77,7 @@ func (p Pipeline) Sign(ctx context.Context, o Options, key Opener, by Builder, s
 	if err != nil {
 		return Result{}, fmt.Errorf("nothing is signed: %w", err)
 	}
-	signer, err := key(ctx)
+	signer, err := key(ctx, b.tree)
 	if err != nil {
 		return Result{}, err
 	}

@@ -118,7 +118,9 @@ func TestPoisonedPackages(t *testing.T) {
 			}
 			c.do(p)
 			list(t, p.dir)
-			key := func(context.Context) (*sign.Signer, error) { return nil, errors.New("the key was touched") }
+			key := func(context.Context, artifact.Tree) (*sign.Signer, error) {
+				return nil, errors.New("the key was touched")
+			}
 			line := pipeline.Pipeline{Root: checkout, Dist: artifact.Dist(filepath.Join(t.TempDir(), "dist")), Log: io.Discard}
 			o := pipeline.Options{Version: version, Arches: []string{runtime.GOARCH}, Prebuilt: prebuilt, Rebuilt: vouched}
 			_, err := line.Sign(t.Context(), o, key, pipeline.Builder{ID: "a workflow"}, "")
