@@ -11,8 +11,10 @@ import (
 
 	"github.com/magefile/mage/mg"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/osv"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite"
 )
 
 // Check runs checks.
@@ -36,35 +38,43 @@ func (Check) Key(ctx context.Context) error {
 
 // Vulnerabilities fails if something that is linked into the programs is known to be vulnerable.
 //
-// Go's modules and its own library, by govulncheck; not the C library. It looks into
-// the debs of a version in dist, or with -released (SPIRE_RELEASED=true) of the newest
-// releases on GitHub (GITHUB_REPOSITORY). What it found is also written as OpenVEX,
-// into dist/vulnerabilities. -database=ADDRESS (SPIRE_VULNERABILITIES) takes another
-// database than Go's own, such as file:///DIR. Where no database can be asked it fails.
-func (Check) Vulnerabilities(ctx context.Context, version, database *string, released *bool) error {
-	debs, err := looked(ctx, flag(version, "SPIRE_VERSION"), isOn(released, "SPIRE_RELEASED"))
+// It looks by govulncheck into the programs of debs, and asks OSV for everything that
+// the bills of materials list, C libraries too: of a version in dist, or with -released
+// (SPIRE_RELEASED=true) of the newest releases on GitHub (GITHUB_REPOSITORY). What
+// tests/vulnerabilities.yaml accepts is no failure until its last day. What was found
+// is also written as OpenVEX, into dist/vulnerabilities. -database=ADDRESS
+// (SPIRE_VULNERABILITIES) takes another database than Go's own, such as file:///DIR;
+// -osv=ADDRESS (SPIRE_OSV) another one than https://api.osv.dev. Where one cannot be
+// asked it fails.
+func (Check) Vulnerabilities(ctx context.Context, version, database, osv *string, released *bool) error {
+	looked, err := looked(ctx, flag(version, "SPIRE_VERSION"), isOn(released, "SPIRE_RELEASED"))
 	if err != nil {
 		return err
 	}
-	if len(debs) == 0 {
+	if len(looked.Debs) == 0 {
 		fmt.Println("nothing is released yet, so nothing was looked at")
 		return nil
 	}
-	return tests().Vulnerabilities(ctx, debs, flag(database, "SPIRE_VULNERABILITIES"))
+	return tests().Vulnerabilities(ctx, looked, databases(flag(database, "SPIRE_VULNERABILITIES"), flag(osv, "SPIRE_OSV")))
 }
 
-// looked are the debs whose programs are looked at; none where nothing is released.
-func looked(ctx context.Context, version string, released bool) ([]string, error) {
+// databases are those at the addresses.
+func databases(ofGo, ofAll string) suite.Databases {
+	return suite.Databases{Go: ofGo, OSV: osv.Client{Address: ofAll}}
+}
+
+// looked are the files to look at; none where nothing is released.
+func looked(ctx context.Context, version string, released bool) (pipeline.Looked, error) {
 	if released {
 		from, err := destination(flag(nil, "GITHUB_REPOSITORY"), true) // nothing is changed there
 		if err != nil {
-			return nil, err
+			return pipeline.Looked{}, err
 		}
-		return checkout().ReleasedDebs(ctx, from, runtime.GOARCH)
+		return checkout().Released(ctx, from, runtime.GOARCH)
 	}
-	debs, err := checkout().BuiltDebs(pipeline.Options{Version: version})
-	if err == nil && len(debs) == 0 {
+	built, err := checkout().Built(pipeline.Options{Version: version})
+	if err == nil && len(built.Debs) == 0 {
 		err = errors.New("nothing was built that could be looked at: build it, or say -released")
 	}
-	return debs, err
+	return built, err
 }

@@ -16,32 +16,52 @@ import (
 // those that upstream supports.
 const minorsLooked = 2
 
-// ReleasedDebs downloads the debs of one architecture of the newest release of each
-// supported minor version, and gives their places; none where nothing is released.
-func (p Pipeline) ReleasedDebs(ctx context.Context, from *hub.Repository, arch string) ([]string, error) {
+// Looked are files by which one learns what is in the packages: debs, and the bills
+// of materials of those and of all others. A deb's has its name, and lies beside it.
+type Looked struct{ Debs, Bills []string }
+
+// add takes a file in, if it is a bill, or a deb whose name ends so.
+func (l *Looked) add(path, deb string) bool {
+	switch {
+	case strings.HasSuffix(path, deb):
+		l.Debs = append(l.Debs, path)
+	case strings.HasSuffix(path, BillSuffix):
+		l.Bills = append(l.Bills, path)
+	default:
+		return false
+	}
+	return true
+}
+
+// BillSuffix is what the name of a package's bill of materials adds to the package's.
+const BillSuffix = cycloneDX
+
+// Released downloads the debs of one architecture, and the bills of materials of all,
+// of the newest release of each supported minor version, and gives their places; none
+// where nothing is released.
+func (p Pipeline) Released(ctx context.Context, from *hub.Repository, arch string) (Looked, error) {
+	var looked Looked
 	all, err := from.Releases(ctx)
 	if err != nil {
-		return nil, err
+		return looked, err
 	}
-	var debs []string
 	for _, release := range newestOfMinors(all) {
 		whole, err := from.Release(ctx, release.ID)
 		if err != nil {
-			return nil, err
+			return looked, err
 		}
 		for _, asset := range whole.Assets {
-			if !fileName.MatchString(asset.Name) || !strings.HasSuffix(asset.Name, "_"+arch+".deb") {
+			file := p.Dist.Work("released", labelOf(whole), asset.Name)
+			if !fileName.MatchString(asset.Name) || !looked.add(file, "_"+arch+".deb") {
 				continue
 			}
-			deb := p.Dist.Work("released", labelOf(whole), asset.Name)
 			fmt.Fprintf(p.Log, "download %s\n", asset.Name)
-			if err := from.Download(ctx, asset, deb); err != nil {
-				return nil, err
+			if err := from.Download(ctx, asset, file); err != nil {
+				return looked, err
 			}
-			debs = append(debs, deb)
 		}
 	}
-	return debs, nil
+	return looked, nil
 }
 
 // newestOfMinors are the newest releases of the newest minor versions.
@@ -69,11 +89,16 @@ func newestOfMinors(all []hub.Release) []hub.Release {
 	return releases
 }
 
-// BuiltDebs are the debs of a version that was built.
-func (p Pipeline) BuiltDebs(o Options) ([]string, error) {
+// Built are those of a version that was built.
+func (p Pipeline) Built(o Options) (Looked, error) {
+	var looked Looked
 	b, err := p.load(o)
 	if err != nil {
-		return nil, err
+		return looked, err
 	}
-	return filepath.Glob(filepath.Join(p.Dist.Version(b.options.Version), "spi*_*.deb"))
+	files, err := filepath.Glob(filepath.Join(p.Dist.Version(b.options.Version), "spi*"))
+	for _, file := range files {
+		looked.add(file, ".deb")
+	}
+	return looked, err
 }

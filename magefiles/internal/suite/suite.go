@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/distro"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/osv"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
@@ -66,6 +67,9 @@ func (s Suite) All(ctx context.Context, o pipeline.Options) error {
 		Check{"rpm", built.rpm},
 		Check{"rpmlint", built.rpmlint},
 		Check{"machine's parts", built.machineParts},
+		Check{"advisories", func(ctx context.Context, _ *Tally) error {
+			return built.advised(ctx, osv.Client{Attempts: 1, Patience: time.Minute})
+		}},
 	)...)
 	// A processor that is emulated needs this one for itself.
 	tally.Run(ctx, Check{"machine", built.machine})
@@ -102,6 +106,9 @@ func (s Suite) definitions(context.Context, *Tally) error {
 		}
 	}
 	if _, err := pkgdef.LoadKeyrings(s.Root); err != nil {
+		return err
+	}
+	if _, err := s.accepted(); err != nil {
 		return err
 	}
 	rows, err := distro.Load(filepath.Join(s.Root, "tests", "distros.yaml"))

@@ -1,0 +1,57 @@
+package provenance
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	cdx "github.com/CycloneDX/cyclonedx-go"
+)
+
+// Bill is what a package's bill of materials says, as far as others ask by it.
+type Bill struct {
+	Version string    // of the package, with its release
+	PURL    string    // the package's
+	Time    time.Time // of the source
+	Parts   []Part
+}
+
+// Part is something that is linked into the package's program.
+type Part struct {
+	Name    string // a module's path, "stdlib", or a library's name
+	Version string
+	PURL    string
+	Go      bool // it is a Go module, or Go's own library
+}
+
+// ReadBill reads a bill that CycloneDX made. One that lists nothing is an error: who
+// asks by it would learn of no fault.
+func ReadBill(content []byte) (Bill, error) {
+	var bom cdx.BOM
+	if err := cdx.NewBOMDecoder(bytes.NewReader(content), cdx.BOMFileFormatJSON).Decode(&bom); err != nil {
+		return Bill{}, fmt.Errorf("reading an SBOM: %w", err)
+	}
+	if bom.Metadata == nil || bom.Metadata.Component == nil || bom.Components == nil {
+		return Bill{}, errors.New("an SBOM says of no package what is in it")
+	}
+	made, err := time.Parse(time.RFC3339, bom.Metadata.Timestamp)
+	if err != nil {
+		return Bill{}, fmt.Errorf("reading an SBOM's time: %w", err)
+	}
+	of := bom.Metadata.Component
+	bill := Bill{Version: of.Version, PURL: of.PackageURL, Time: made}
+	for _, component := range *bom.Components {
+		if component.Type != cdx.ComponentTypeLibrary || component.Version == "" {
+			continue // the program's file; what nobody knows the version of
+		}
+		bill.Parts = append(bill.Parts, Part{
+			Name: component.Name, Version: component.Version, PURL: component.PackageURL, Go: strings.HasPrefix(component.PackageURL, "pkg:golang/"),
+		})
+	}
+	if len(bill.Parts) == 0 {
+		return Bill{}, errors.New("an SBOM lists no part")
+	}
+	return bill, nil
+}
