@@ -113,3 +113,24 @@ func texts(t *testing.T) []string {
 	slices.Sort(paths)
 	return paths
 }
+
+// A drop-in that lets the agent look into other processes says what that comes to:
+// with it, a process of root's was read by /proc/PID/mem.
+func TestDropInSaysWhatItWeakens(t *testing.T) {
+	t.Parallel()
+	found := 0
+	for _, path := range texts(t) {
+		content := text(t, path)
+		if !strings.Contains(path, "/drop-ins/") || !regexp.MustCompile(`(?m)^[A-Za-z]+=.*CAP_(SYS_PTRACE|DAC_READ_SEARCH)`).MatchString(content) {
+			continue
+		}
+		found++
+		words := strings.Join(strings.Fields(strings.ReplaceAll(content, "\n#", " ")), " ")
+		if want := "the agent can read every file and, by /proc/PID/mem, the memory of every process of this host, keys included"; !strings.Contains(words, want) {
+			t.Errorf("%s does not say that %s", path, want)
+		}
+	}
+	if found == 0 {
+		t.Error("no drop-in has such a capability")
+	}
+}
