@@ -118,6 +118,12 @@ var faults = []fault{
 		},
 	},
 	{
+		name: "drop-in for containers that mounts", place: debPlace, scenario: "confined", words: `starting spiffe-oidc-discovery-provider`,
+		deb: func(root string) error {
+			return alter(filepath.Join(root, "usr/share", planted, "examples/drop-ins/container.conf"), `PrivateTmp=no`, "PrivateTmp=yes")
+		},
+	},
+	{
 		name: "unsigned file", place: rpmPlace, scenario: "fresh", words: `[Ss]igned|GPG|signature`,
 		repository: func(ctx context.Context, s *stage, place distro.Place, www string) error {
 			return s.unsign(ctx, place, www)
