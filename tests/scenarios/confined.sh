@@ -12,6 +12,8 @@ set -eu
 # shellcheck source=lib/state.sh
 . "$(dirname "$0")/lib/state.sh"
 
+once_a_suite
+
 OWN=/etc/systemd/system
 
 # no_mounts, mounts: where systemd puts namespaces together, by the names that its

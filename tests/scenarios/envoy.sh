@@ -7,6 +7,8 @@ set -eu
 # shellcheck source=lib/spire.sh
 . "$(dirname "$0")/lib/spire.sh"
 
+once_a_suite
+
 CONFIG=/etc/envoy/envoy.yaml
 CLIENT_OF_SDS="$TOP/tools/sds-$ARCH $CONFIG"
 # As the user that the example's entry names.

@@ -12,6 +12,8 @@ set -eu
 # shellcheck source=lib/root.sh
 . "$(dirname "$0")/lib/root.sh"
 
+once_an_rpm
+
 ROOT=/opt/image
 DOMAIN=example.org # where nobody says another one
 USERS='spire-server spire-agent' # of the recipe's packages

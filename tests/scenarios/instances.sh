@@ -9,6 +9,8 @@ set -eu
 # shellcheck source=lib/instances.sh
 . "$(dirname "$0")/lib/instances.sh"
 
+once_a_suite
+
 # Each of the two places of an instance's configuration is used by one.
 SERVER_A=/etc/spire/server/a/config SERVER_B=/etc/spire/server/b.conf
 AGENT_A=/etc/spire/agent/a/config AGENT_B=/etc/spire/agent/b.conf

@@ -8,6 +8,8 @@ set -eu
 # shellcheck source=lib/spire.sh
 . "$(dirname "$0")/lib/spire.sh"
 
+once_a_suite
+
 PASTES=$TOP/pastes
 ONE_HOST=/usr/share/spire-server/examples/one-host/README.md
 

@@ -11,6 +11,8 @@ set -eu
 # shellcheck source=lib/rough-deb.sh
 . "$LIB/rough-$FORMAT.sh"
 
+once_an_rpm
+
 # The small package, with which things go faster, and the version before.
 SMALL=spiffe-oidc-discovery-provider
 OLDER=${VERSIONS% *}

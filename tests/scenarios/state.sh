@@ -12,6 +12,8 @@ set -eu
 # shellcheck source=lib/state.sh
 . "$(dirname "$0")/lib/state.sh"
 
+once_an_rpm
+
 FIRST=${VERSIONS%% *}
 STATE_UNIT=spire-server-state.service
 PROGRAM=/usr/libexec/spire-server/state

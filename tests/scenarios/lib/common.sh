@@ -66,6 +66,11 @@ skip() {
     exit 77
 }
 
+# once_a_suite: a suite that lends its root to rpm plays this itself. once_an_rpm: the
+# stand-in of zypper has the root of dnf's, and this is not about either.
+once_a_suite() { [ -z "$STANDIN" ] || skip "the suite's own row plays it, which has the same programs, units and systemd"; }
+once_an_rpm() { [ -z "$STANDIN" ] || [ "$CLIENT" != zypper ] || skip "the stand-in with dnf plays it, which has the same rpm, units and systemd"; }
+
 # reboot: ends this phase; the scenario is called again with the next one.
 reboot() { exit 194; }
 
