@@ -1,5 +1,6 @@
 #!/bin/sh
-# A fresh install: everything is where it belongs, and everything is off.
+# A fresh install: everything is where it belongs, and everything is off. A start that
+# cannot succeed fails once, and says why.
 set -eu
 # shellcheck source=lib/common.sh
 . "$(dirname "$0")/lib/common.sh"

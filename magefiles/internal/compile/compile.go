@@ -199,10 +199,11 @@ func (c Compiler) build(ctx context.Context, tree artifact.Tree, commands []stri
 		packages = append(packages, "./"+command)
 	}
 	env := Env(arch, cc)
-	dir, err := samePath(tree)
+	dir, done, err := c.samePath(ctx, tree)
 	if err != nil {
 		return fmt.Errorf("naming the tree to compile: %w", err)
 	}
+	defer done()
 	env = append(env, "PWD="+dir) // or the go command sees through the link
 	list := slices.Concat([]string{"list", "-deps", "-mod=vendor"}, common, packages)
 	progress := c.progress(ctx, arch, goTool.Command(list...).In(dir).WithEnv(env...))
@@ -213,32 +214,31 @@ func (c Compiler) build(ctx context.Context, tree artifact.Tree, commands []stri
 	return command.Run(ctx)
 }
 
-// samePath is a link to the tree with the same absolute path in every checkout. The
-// go command's cache has packages with C by their path, which is among the C
-// compiler's options (-I), and would compile sqlite, for a minute or two, once for
-// each place. Nothing that it makes depends on the path (-trimpath).
-func samePath(tree artifact.Tree) (string, error) {
+// samePath shows the tree under an absolute path that is the same in every checkout,
+// until done is called, and to nobody else meanwhile. The go command's cache has
+// packages with C by their path, which is among the C compiler's options (-I), and
+// would compile sqlite, for a minute or two, once for each place. Nothing that it
+// makes depends on the path (-trimpath).
+func (c Compiler) samePath(ctx context.Context, tree artifact.Tree) (path string, done func(), err error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	hash := sha256.Sum256([]byte(tree.Hash)) // whose characters no path can have
-	link := filepath.Join(cache, "spire-packages", "trees", hex.EncodeToString(hash[:]))
-	if found, err := os.Readlink(link); err == nil && found == tree.Dir {
-		return link, nil
-	}
-	if err := os.MkdirAll(filepath.Dir(link), 0o755); err != nil {
-		return "", err
-	}
-	// Whichever checkout has the tree of this hash will do, and there is always one.
-	dir, err := os.MkdirTemp(filepath.Dir(link), ".new-")
+	dir := filepath.Join(cache, "spire-packages", "compile", hex.EncodeToString(hash[:]))
+	// What is compiled is what was checked, and not another checkout's.
+	unlock, err := artifact.Dist(dir).Lock(ctx, c.Log)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
-	defer os.RemoveAll(dir)
-	fresh := filepath.Join(dir, "tree")
-	if err := os.Symlink(tree.Dir, fresh); err != nil {
-		return "", err
+	path = filepath.Join(dir, "tree")
+	_ = os.Remove(path) // of a run that was killed
+	if err := os.Symlink(tree.Dir, path); err != nil {
+		unlock()
+		return "", nil, err
 	}
-	return link, os.Rename(fresh, link)
+	return path, func() {
+		_ = os.Remove(path) // or the next one does
+		unlock()
+	}, nil
 }

@@ -117,7 +117,7 @@ func loadKeyring(root, name string) (Keyring, error) {
 		return Keyring{}, err
 	}
 	k, definition := Keyring{Name: name, dir: dir}, filepath.Join(dir, "package.yaml")
-	if err := decode(definition, &k); err != nil {
+	if err := Decode(definition, &k); err != nil {
 		return Keyring{}, err
 	}
 	if err := k.check(); err != nil {

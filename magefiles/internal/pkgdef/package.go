@@ -165,7 +165,7 @@ func loadPackage(root, name string) (Package, error) {
 		return Package{}, err
 	}
 	p := Package{Name: name, Manual: filepath.Join(dir, "man.md")}
-	if err := decode(filepath.Join(dir, "package.yaml"), &p); err != nil {
+	if err := Decode(filepath.Join(dir, "package.yaml"), &p); err != nil {
 		return p, err
 	}
 	if err := p.check(dir); err != nil {

@@ -100,7 +100,7 @@ func CheckVersion(version string) error {
 func LoadSource(root, name string) (Source, error) {
 	dir := filepath.Join(root, "srpm", name)
 	source := Source{Name: name, dir: dir}
-	if err := decode(filepath.Join(dir, "source.yaml"), &source); err != nil {
+	if err := Decode(filepath.Join(dir, "source.yaml"), &source); err != nil {
 		return Source{}, err
 	}
 	var err error
@@ -156,9 +156,9 @@ func (t Toolchain) check() error {
 	return errors.Join(errs...)
 }
 
-// decode reads a YAML file into value; a key that value does not have is an
-// error, so that a slip of the pen is not silently nothing.
-func decode(path string, value any) error {
+// Decode reads a YAML file of one document into value; a key that value does not
+// have is an error, so that a slip of the pen is not silently nothing.
+func Decode(path string, value any) error {
 	content, err := os.ReadFile(path)
 	if err != nil {
 		return fmt.Errorf("reading a definition: %w", err)

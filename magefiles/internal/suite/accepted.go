@@ -1,19 +1,15 @@
 package suite
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
 
-	"go.yaml.in/yaml/v3"
-
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/provenance"
 )
 
@@ -31,28 +27,15 @@ type acceptance struct {
 
 // accepted are those of the checkout.
 func (s Suite) accepted() ([]acceptance, error) {
-	content, err := os.ReadFile(filepath.Join(s.Root, acceptedFile))
-	if err != nil {
-		return nil, fmt.Errorf("reading which vulnerabilities are accepted: %w", err)
-	}
-	all, err := parseAccepted(content)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", acceptedFile, err)
-	}
-	return all, nil
+	return loadAccepted(filepath.Join(s.Root, acceptedFile))
 }
 
-func parseAccepted(content []byte) ([]acceptance, error) {
+func loadAccepted(path string) ([]acceptance, error) {
 	var all struct {
 		Accepted []acceptance `yaml:"accepted"`
 	}
-	decoder := yaml.NewDecoder(bytes.NewReader(content))
-	decoder.KnownFields(true)
-	if err := decoder.Decode(&all); err != nil {
-		return nil, err
-	}
-	if err := decoder.Decode(new(any)); !errors.Is(err, io.EOF) {
-		return nil, errors.New("there is more than one document")
+	if err := pkgdef.Decode(path, &all); err != nil {
+		return nil, fmt.Errorf("reading which vulnerabilities are accepted: %w", err)
 	}
 	var errs []error
 	seen := map[[2]string]bool{}
@@ -64,7 +47,7 @@ func parseAccepted(content []byte) ([]acceptance, error) {
 			seen[key] = true
 		}
 		if err != nil {
-			errs = append(errs, fmt.Errorf("accepted %d (%s): %w", i+1, one.ID, err))
+			errs = append(errs, fmt.Errorf("%s: accepted %d (%s): %w", path, i+1, one.ID, err))
 		}
 	}
 	return all.Accepted, errors.Join(errs...)

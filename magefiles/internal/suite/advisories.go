@@ -117,7 +117,7 @@ func purlOf(bill provenance.Bill, name string) string {
 // advised asks OSV for the parts of what was built. That something is found is no
 // change's fault, and the nightly run keeps an issue about it: it is said aloud.
 func (b built) advised(ctx context.Context, client osv.Client) error {
-	w, err := b.watch(b.bills(), time.Now())
+	w, err := b.watch(b.files(strings.TrimPrefix(pipeline.BillSuffix, ".")), time.Now())
 	if err != nil {
 		return err
 	}
@@ -129,15 +129,4 @@ func (b built) advised(ctx context.Context, client osv.Client) error {
 		return Skip{"known vulnerabilities, by which `check:vulnerabilities` fails:" + indented(unaccepted.Error())}
 	}
 	return err
-}
-
-// bills are the bills of materials of what was built.
-func (b built) bills() []string {
-	var bills []string
-	for _, file := range b.result.Files {
-		if strings.HasSuffix(file.Path, pipeline.BillSuffix) {
-			bills = append(bills, file.Path)
-		}
-	}
-	return bills
 }

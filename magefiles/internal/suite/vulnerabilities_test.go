@@ -237,7 +237,7 @@ func TestFindings(t *testing.T) {
 	}
 }
 
-func TestParseAccepted(t *testing.T) {
+func TestLoadAccepted(t *testing.T) {
 	const right = "id: GO-2026-1, part: m, reason: x, until: 2026-12-31"
 	for name, c := range map[string]struct{ text, want string }{
 		"right":          {"accepted: [{" + right + "}]", ""},
@@ -254,7 +254,11 @@ func TestParseAccepted(t *testing.T) {
 		"two documents":  {"accepted: []\n---\naccepted: []\n", "more than one document"},
 		"nothing":        {"", "EOF"},
 	} {
-		_, err := parseAccepted([]byte(c.text))
+		path := filepath.Join(t.TempDir(), "accepted.yaml")
+		if err := os.WriteFile(path, []byte(c.text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		_, err := loadAccepted(path)
 		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%s: error %v, want %q", name, err, c.want)
 		}
