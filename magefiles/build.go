@@ -10,18 +10,7 @@ import (
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
 )
-
-// Setup installs the system tools that the other targets need.
-//
-// It uses apt-get, dnf or zypper, as root or by sudo, says what it installs,
-// and starts Docker's daemon where none answers. While the packages come, the
-// linter is compiled for later. With -arch=amd64,arm64 also what building for the
-// other architecture needs.
-func Setup(ctx context.Context, arch *string) error {
-	return tool.Installer{Log: os.Stderr, In: os.Stdin, Meanwhile: tests().Warm}.Install(ctx, arches(arch))
-}
 
 // Build makes all packages into dist/.
 //

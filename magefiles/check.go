@@ -21,7 +21,7 @@ import (
 type Check mg.Namespace
 
 // Aliases are shorter names of targets.
-var Aliases = map[string]any{"check": Check.All}
+var Aliases = map[string]any{"check": Check.All, "setup": Setup.Build}
 
 // All runs the checks that need no build: definitions, vet, lint, units, scripts, workflows.
 func (Check) All(ctx context.Context) error {

@@ -133,7 +133,7 @@ func listOwned() run.Command {
 // reachable asks Docker's daemon for a sign of life.
 func reachable(ctx context.Context) error {
 	if !run.Have("docker") {
-		return fmt.Errorf("%w: Docker's client is missing (`setup` installs it)", ErrSkip)
+		return fmt.Errorf("%w: Docker's client is missing (`setup:test` installs it)", ErrSkip)
 	}
 	asking, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -142,7 +142,7 @@ func reachable(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	if err != nil {
-		return fmt.Errorf("%w: Docker's daemon does not answer (`setup` starts it): %s", ErrSkip, lastLine(err))
+		return fmt.Errorf("%w: Docker's daemon does not answer (`setup:test` starts it): %s", ErrSkip, lastLine(err))
 	}
 	return nil
 }

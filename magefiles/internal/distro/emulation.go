@@ -24,7 +24,7 @@ func emulated(binfmt, arch string) error {
 	entry, err := os.ReadFile(filepath.Join(binfmt, emulators[arch]))
 	switch {
 	case err != nil:
-		return fmt.Errorf("%w: the kernel has no emulator for %s (`setup -arch=%s` adds it)", ErrSkip, arch, arch)
+		return fmt.Errorf("%w: the kernel has no emulator for %s (`setup:test -arch=%s` adds it)", ErrSkip, arch, arch)
 	case !strings.HasPrefix(string(entry), "enabled\n"):
 		return fmt.Errorf("%w: the emulator for %s is switched off (update-binfmts --enable %s)", ErrSkip, arch, emulators[arch])
 	case !hasFlag(string(entry), "F"):

@@ -13,7 +13,7 @@ func TestEmulated(t *testing.T) {
 	for name, test := range map[string]struct{ arch, entry, want string }{
 		"our own":       {runtime.GOARCH, "", ""},
 		"as it must be": {foreign, "enabled\ninterpreter /usr/libexec/qemu\nflags: PF\noffset 0\n", ""},
-		"none":          {foreign, "", "setup -arch=" + foreign},
+		"none":          {foreign, "", "setup:test -arch=" + foreign},
 		"switched off":  {foreign, "disabled\ninterpreter /usr/libexec/qemu\nflags: PF\n", "switched off"},
 		"not opened":    {foreign, "enabled\ninterpreter /usr/libexec/qemuF\nflags: P\n", "flag F"},
 	} {

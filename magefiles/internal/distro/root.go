@@ -72,7 +72,7 @@ func (r root) tarball(ctx context.Context, cache string, log io.Writer) (string,
 		return path, nil
 	}
 	if !run.Have("mmdebstrap") {
-		return "", fmt.Errorf("%w: mmdebstrap is missing, which makes the root of %s (`setup` installs it)", ErrSkip, r.image.Suite)
+		return "", fmt.Errorf("%w: mmdebstrap is missing, which makes the root of %s (`setup:test` installs it)", ErrSkip, r.image.Suite)
 	}
 	// One root at a time: mmdebstrap fills the cores by itself, and what killed
 	// runs left can be swept only while nobody else writes here.

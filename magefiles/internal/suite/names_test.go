@@ -91,8 +91,17 @@ func targetFlags(t *testing.T) map[string][]string {
 			flags[found[1]] = append(flags[found[1]], strings.ToLower(parameter))
 		}
 	}
+	for _, found := range alias.FindAllStringSubmatch(aliases.FindString(goCode(t)), -1) {
+		flags[found[1]] = flags[strings.ToLower(found[2]+":"+found[3])]
+	}
 	return flags
 }
+
+// The shorter names of targets, which Mage does not list.
+var (
+	aliases = regexp.MustCompile(`(?m)^var Aliases = .*`)
+	alias   = regexp.MustCompile(`"([a-z]+)": ([A-Z][a-z]+)\.([A-Z][a-z]+)`)
+)
 
 // declarations are the parameters that may be left out, which are flags, of the
 // functions of the targets' files, by the names that Mage gives them.

@@ -106,7 +106,7 @@ func builtPackages(t *testing.T) string {
 	if built == "" {
 		t.Skip("NOT CHECKED: SPIRE_TEST_BUILT names no folder of built packages")
 	}
-	if err := tool.Need(append(tool.All(), "git")...); err != nil {
+	if err := tool.Need(tool.Programs(tool.Release)...); err != nil {
 		t.Skipf("NOT CHECKED: the steps would install what is missing: %v", err)
 	}
 	return built

@@ -155,7 +155,7 @@ func installMusl(ctx context.Context, arch string) error {
 			return err
 		}
 		if _, err := apt("update", "-qq").Combined(ctx); err != nil {
-			return fmt.Errorf("reading the package lists for %s: %w", arch, err)
+			return fmt.Errorf("reading the package lists for %s, which an archive may have elsewhere (Ubuntu's has): build on a machine of that architecture: %w", arch, err)
 		}
 		if _, err := apt("download", "musl", "musl-dev").Combined(ctx); err != nil {
 			return fmt.Errorf("downloading musl for %s: %w", arch, err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -21,12 +22,50 @@ type manager struct {
 	refresh []string // arguments that read the lists of packages; nil if install does it
 	install []string // arguments before the packages' names
 	env     []string
+	ask     run.Command                        // lists those of the named packages that there are
+	reads   func(said string) (known []string) // the names in what it said
+	none    int                                // its exit code where there are none of them
 }
 
 var managers = []manager{
-	{"apt-get", []string{"update", "-qq"}, []string{"install", "--yes", "--no-install-recommends"}, []string{"DEBIAN_FRONTEND=noninteractive"}},
-	{"dnf", nil, []string{"install", "--assumeyes", "--setopt=install_weak_deps=False"}, nil},
-	{"zypper", nil, []string{"--non-interactive", "install", "--no-recommends"}, nil},
+	{
+		name: "apt-get", refresh: []string{"update", "-qq"}, install: []string{"install", "--yes", "--no-install-recommends"},
+		env: []string{"DEBIAN_FRONTEND=noninteractive"},
+		ask: run.New("apt-cache", "policy"), reads: candidates,
+	},
+	{
+		name: "dnf", install: []string{"install", "--assumeyes", "--setopt=install_weak_deps=False"},
+		ask: run.New("dnf", "--quiet", "repoquery", "--queryformat", `%{name}\n`), reads: strings.Fields,
+	},
+	{
+		name: "zypper", install: []string{"--non-interactive", "install", "--no-recommends"},
+		ask: run.New("zypper", "--non-interactive", "--quiet", "search", "--match-exact", "--type", "package"), reads: secondColumn,
+		none: 104, // ZYPPER_EXIT_INF_CAP_NOT_FOUND
+	},
+}
+
+// candidates are the packages of which apt would install a version: a name that
+// others merely mention, or provide, has none.
+func candidates(said string) (known []string) {
+	name := ""
+	for line := range strings.Lines(said) {
+		if line[0] != ' ' {
+			name, _, _ = strings.Cut(line, ":")
+		}
+		if version, ok := strings.CutPrefix(line, "  Candidate: "); ok && strings.TrimSpace(version) != "(none)" {
+			known = append(known, name)
+		}
+	}
+	return known
+}
+
+func secondColumn(said string) (known []string) {
+	for line := range strings.Lines(said) {
+		if columns := strings.Split(line, "|"); len(columns) > 1 {
+			known = append(known, strings.TrimSpace(columns[1]))
+		}
+	}
+	return known
 }
 
 // Installer installs the programs that are missing.
@@ -36,31 +75,40 @@ type Installer struct {
 	// Meanwhile runs beside the package manager, which waits for the network and
 	// the disk; its context ends with it. nil means nothing does.
 	Meanwhile func(context.Context)
+	root      string // before the paths of the system's files, in tests
 }
 
-// Install makes sure that all programs are there, those for the given other
-// architectures too, and that Docker's daemon answers. It says what it is
-// about to install; where it may not, the error has the list and the command.
-func (i Installer) Install(ctx context.Context, arches []string) error {
+// Install makes sure that all that a use needs is there, for the given other
+// architectures too, and for tests that Docker's daemon answers. It says what it
+// is about to install; where it may not, the error has the list and the command.
+// What the package manager does not have is left out if only tests need it: they
+// are skipped, and say so.
+func (i Installer) Install(ctx context.Context, use Use, arches []string) error {
 	arches = slices.DeleteFunc(slices.Clone(arches), func(arch string) bool { return arch == runtime.GOARCH })
 	for _, arch := range arches {
 		if err := CheckArch(arch); err != nil {
 			return err
 		}
 	}
-	packages, err := i.packages(arches)
+	system, err := theManager(use)
 	if err != nil {
 		return err
 	}
-	if err := i.installPackages(ctx, packages); err != nil {
+	cross, err := crossWants(system, arches)
+	if err != nil {
+		return err
+	}
+	if err := i.provide(ctx, system, append(i.wants(system, use), cross...)); err != nil {
 		return err
 	}
 	for _, arch := range arches {
-		if err := i.cross(ctx, arch); err != nil {
+		if err := i.cross(ctx, use, arch); err != nil {
 			return err
 		}
 	}
-	i.daemon(ctx)
+	if use == Test {
+		i.daemon(ctx)
+	}
 	for _, arch := range arches {
 		i.emulate(ctx, arch)
 	}
@@ -72,7 +120,7 @@ func (i Installer) Install(ctx context.Context, arches []string) error {
 func (i Installer) emulate(ctx context.Context, arch string) {
 	const place = "/proc/sys/fs/binfmt_misc"
 	name := strings.TrimSuffix(architectures[arch].emulators[0], "-static")
-	if _, err := os.Stat(filepath.Join(place, name)); err == nil || !run.Have("update-binfmts") {
+	if _, err := os.Stat(filepath.Join(place, name)); err == nil || !i.have("update-binfmts") {
 		return
 	}
 	enable := asRoot(manager{name: "sh"}, []string{"-c", "mountpoint -q " + place + " || mount -t binfmt_misc binfmt_misc " + place + "; update-binfmts --enable " + name})
@@ -82,79 +130,185 @@ func (i Installer) emulate(ctx context.Context, arch string) {
 	}
 }
 
-// packages lists the system's packages that have what is missing.
-func (i Installer) packages(arches []string) ([]string, error) {
-	system, err := theManager()
-	if err != nil {
-		return nil, err
-	}
-	var packages []string
-	for _, program := range All() {
-		name, known := needs[program].packages[system.name]
-		switch {
-		case run.Have(program):
-		case known:
-			fmt.Fprintf(i.Log, "setup: %s is missing (it %s): package %s\n", program, needs[program].why, name)
-			packages = append(append(packages, name), companions[name]...)
-		default:
-			fmt.Fprintf(i.Log, "setup: %s is missing (it %s), and %s has no package of it: checks that need it will be skipped\n", program, needs[program].why, system.name)
-		}
-	}
-	cross, err := crossPackages(system, arches)
-	packages = append(packages, cross...)
-	slices.Sort(packages)
-	return slices.Compact(packages), err
+// want is something that is missing.
+type want struct {
+	program, why string
+	choices      [][]string // the packages that bring it: the first choice that there is
+	vital        bool       // nothing can be done without it
 }
 
-// emulation is Debian's package of the emulators for programs.
-const emulation = "qemu-user-static"
+// newWant reads the alternatives that needs have.
+func newWant(program, why, packages string, vital bool) want {
+	w := want{program: program, why: why, vital: vital}
+	for choice := range strings.SplitSeq(packages, "|") {
+		if names := strings.Fields(choice); len(names) > 0 {
+			w.choices = append(w.choices, names)
+		}
+	}
+	return w
+}
 
-func crossPackages(system manager, arches []string) (packages []string, err error) {
+// choose gives the packages to install, and what to say; ok is false where there
+// are none, and the text is the reason.
+func (w want) choose(system manager, known []string) (packages []string, text string, ok bool) {
+	text = fmt.Sprintf("%s is missing (it %s)", w.program, w.why)
+	missing := ""
+	for _, choice := range w.choices {
+		unknown := slices.IndexFunc(choice, func(name string) bool { return !slices.Contains(known, name) })
+		if unknown < 0 {
+			return choice, text + ": package " + strings.Join(choice, " "), true
+		}
+		missing = choice[unknown]
+	}
+	if missing == "" {
+		return nil, text + ", and " + system.name + " has no package of it", false
+	}
+	return nil, text + ", and " + system.name + " knows no package " + missing, false
+}
+
+// wants are what a use needs and is not here. Tests go without, but for what they
+// build with.
+func (i Installer) wants(system manager, use Use) (wants []want) {
+	for _, name := range slices.Sorted(maps.Keys(needs)) {
+		if n := needs[name]; use.has(n.uses) && !i.have(name) {
+			wants = append(wants, newWant(name, n.why, n.packages[system.name], use != Test || n.uses&Build != 0))
+		}
+	}
+	return wants
+}
+
+// have also looks where a user's PATH may not lead: the daemon's programs are there.
+func (i Installer) have(name string) bool {
+	there := func(path string) bool {
+		_, err := os.Stat(i.root + path)
+		return err == nil
+	}
+	if file := needs[name].file; file != "" {
+		return there(file)
+	}
+	return run.Have(name) || there("/usr/sbin/"+name) || there("/sbin/"+name)
+}
+
+// emulation are Debian's packages of the emulators for programs; the second ones
+// are those of its suites after 13.
+const emulation = "qemu-user-static arch-test binfmt-support | qemu-user qemu-user-binfmt arch-test binfmt-support"
+
+func crossWants(system manager, arches []string) (wants []want, err error) {
 	for _, arch := range arches {
 		if system.name != "apt-get" {
 			return nil, fmt.Errorf("setup for %s works on Debian and Ubuntu only: elsewhere build on a machine of that architecture", arch)
 		}
-		if !run.Have(architectures[arch].gnu + "-gcc") {
-			packages = append(packages, architectures[arch].deb)
+		if gcc := architectures[arch].gnu + "-gcc"; !run.Have(gcc) {
+			wants = append(wants, newWant(gcc, "compiles for "+arch, architectures[arch].deb, true))
 		}
 		if _, ok := Emulator(arch); !ok {
-			packages = append(append(packages, emulation), companions[emulation]...)
+			wants = append(wants, newWant(architectures[arch].emulators[0], "runs programs for "+arch, emulation, true))
 		}
 	}
-	return packages, nil
+	return wants, nil
 }
 
-func theManager() (manager, error) {
+func theManager(use Use) (manager, error) {
 	for _, m := range managers {
 		if run.Have(m.name) {
 			return m, nil
 		}
 	}
-	return manager{}, fmt.Errorf("none of apt-get, dnf and zypper is here: install by hand: %s", strings.Join(All(), ", "))
+	return manager{}, fmt.Errorf("none of apt-get, dnf and zypper is here: install by hand: %s", strings.Join(Programs(use), ", "))
 }
 
-func (i Installer) installPackages(ctx context.Context, packages []string) error {
-	if len(packages) == 0 {
+// provide installs what is wanted, by one call of the package manager.
+func (i Installer) provide(ctx context.Context, system manager, wants []want) error {
+	if len(wants) == 0 {
 		fmt.Fprintln(i.Log, "setup: all tools are there")
 		return nil
 	}
-	system, err := theManager()
+	defer run.Beside(ctx, i.Meanwhile)()
+	known, err := i.known(ctx, system, wants)
 	if err != nil {
+		return i.refused(system, firstChoices(wants), err)
+	}
+	packages, err := i.choose(system, wants, known)
+	if err != nil || len(packages) == 0 {
 		return err
 	}
 	install := asRoot(system, append(slices.Clone(system.install), packages...))
 	fmt.Fprintf(i.Log, "setup: installing: %s\n", install)
-	defer run.Beside(ctx, i.Meanwhile)()
-	if system.refresh != nil {
-		err = i.run(ctx, asRoot(system, system.refresh), system.env)
-	}
-	if err == nil {
-		err = i.run(ctx, install, system.env)
-	}
-	if err != nil {
-		return fmt.Errorf("could not install %s; ask somebody who may to run `%s`: %w", strings.Join(packages, " "), install, err)
+	if err := i.run(ctx, install, system.env); err != nil {
+		return i.refused(system, packages, err)
 	}
 	return nil
+}
+
+func (i Installer) refused(system manager, packages []string, err error) error {
+	install := asRoot(system, append(slices.Clone(system.install), packages...))
+	return fmt.Errorf("could not install %s; ask somebody who may to run `%s`: %w", strings.Join(packages, " "), install, err)
+}
+
+func firstChoices(wants []want) (packages []string) {
+	for _, w := range wants {
+		if len(w.choices) > 0 {
+			packages = append(packages, w.choices[0]...)
+		}
+	}
+	return sorted(packages)
+}
+
+func sorted(packages []string) []string {
+	slices.Sort(packages)
+	return slices.Compact(packages)
+}
+
+// known asks the package manager which of the packages there are, by lists that
+// are of today: one unknown name would refuse all others.
+func (i Installer) known(ctx context.Context, system manager, wants []want) ([]string, error) {
+	var names []string
+	for _, w := range wants {
+		names = append(names, slices.Concat(w.choices...)...)
+	}
+	if len(names) == 0 {
+		return nil, nil
+	}
+	if system.refresh != nil {
+		if err := i.run(ctx, asRoot(system, system.refresh), system.env); err != nil {
+			return nil, err
+		}
+	}
+	ask := system.ask
+	if ask.Name == system.name { // its lists are those that it installs by
+		ask = asRoot(system, ask.Args)
+	}
+	ask.Args = append(slices.Clone(ask.Args), sorted(names)...)
+	ask = ask.WithEnv("LC_ALL=C")
+	ask.Stdin = i.In
+	said, err := ask.Output(ctx)
+	var failed *run.Error
+	if system.none != 0 && errors.As(err, &failed) && failed.Code == system.none {
+		return nil, nil
+	}
+	return system.reads(said), err
+}
+
+// choose says what is missing and which packages bring it. Nothing is installed
+// where something vital cannot be.
+func (i Installer) choose(system manager, wants []want, known []string) ([]string, error) {
+	var packages, vital []string
+	for _, w := range wants {
+		choice, text, ok := w.choose(system, known)
+		packages = append(packages, choice...)
+		switch {
+		case ok:
+			fmt.Fprintf(i.Log, "setup: %s\n", text)
+		case w.vital:
+			vital = append(vital, text)
+		default:
+			fmt.Fprintf(i.Log, "setup: %s: checks that need it will be skipped\n", text)
+		}
+	}
+	if len(vital) > 0 {
+		return nil, fmt.Errorf("nothing was installed: %s: add the repository that has it (such as EPEL, or Ubuntu's universe), or install it by hand", strings.Join(vital, "; "))
+	}
+	return sorted(packages), nil
 }
 
 // asRoot is a command of the package manager, by sudo for everyone but root.
@@ -171,12 +325,19 @@ func (i Installer) run(ctx context.Context, command run.Command, env []string) e
 	return command.Run(ctx)
 }
 
-func (i Installer) cross(ctx context.Context, arch string) error {
+// cross gets another architecture's C library. Tests of packages that were built
+// elsewhere do without.
+func (i Installer) cross(ctx context.Context, use Use, arch string) error {
 	if _, err := MuslGCC(ctx, arch); err == nil {
 		return nil
 	}
 	fmt.Fprintf(i.Log, "setup: unpacking the C library musl for %s into the user's cache folder\n", arch)
-	return installMusl(ctx, arch)
+	err := installMusl(ctx, arch)
+	if err != nil && use == Test {
+		fmt.Fprintf(i.Log, "setup: nothing can be built for %s here: %v\n", arch, err)
+		return nil
+	}
+	return err
 }
 
 // daemonWait is how long a Docker daemon may take until it answers. The second
@@ -186,7 +347,7 @@ const daemonWait = 30 * time.Second
 // daemon starts Docker's daemon where none answers. That it cannot is no
 // error: the tests that need it say so when they are skipped.
 func (i Installer) daemon(ctx context.Context) {
-	if !run.Have("dockerd") || answers(ctx) {
+	if !i.have("dockerd") || answers(ctx) {
 		return
 	}
 	fmt.Fprintln(i.Log, "setup: starting Docker's daemon")

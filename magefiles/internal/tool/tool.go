@@ -11,58 +11,81 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 )
 
-// Setup is what to type to get the tools.
+// Setup is what to type to get the tools for a build.
 const Setup = "go run magefile.go setup"
 
-// need is one program.
+// Use is what tools are for.
+type Use uint8
+
+// The uses are what setup is asked for. Test is everything: the tests build, sign
+// and publish.
+const (
+	Build   Use = 1 << iota // packages, and nothing more
+	Release                 // signing and publishing what was built
+	Test
+)
+
+// has says whether the tools for a use have those of the needs' other one.
+func (u Use) has(of Use) bool { return u&of != 0 || u&Test != 0 }
+
+// need is one program, or one file.
 type need struct {
-	why string
-	// packages has it under each package manager's name; a manager that is not
-	// in the list has no such package.
+	why  string
+	uses Use
+	// packages has it under each package manager's name, with what that package
+	// needs beside it when what it merely recommends is not installed; where
+	// releases of a distribution differ, alternatives, the best one first. A
+	// manager that is not in the list has no such package.
 	packages map[string]string
+	file     string // what is looked for, where that is no program
 }
 
 func everywhere(name string) map[string]string {
 	return map[string]string{"apt-get": name, "dnf": name, "zypper": name}
 }
 
+// docker is Debian's package of the daemon; from 13 on, it only recommends the client.
+const docker = "docker.io containerd runc iptables"
+
 // needs are all programs, by the name that is looked for in PATH.
 var needs = map[string]need{
-	"patch":           {"applies the patches to the source", everywhere("patch")},
-	"musl-gcc":        {"compiles and links the server's sqlite", map[string]string{"apt-get": "musl-tools", "dnf": "musl-gcc", "zypper": "musl-devel"}},
-	"xz":              {"packs the sources and the programs", map[string]string{"apt-get": "xz-utils", "dnf": "xz", "zypper": "xz"}},
-	"gzip":            {"zips the man pages and changelogs", everywhere("gzip")},
-	"dpkg-source":     {"makes the Debian source package", map[string]string{"apt-get": "dpkg-dev", "dnf": "dpkg-dev", "zypper": "dpkg-devel"}},
-	"rpmbuild":        {"makes the source rpm", map[string]string{"apt-get": "rpm", "dnf": "rpm-build", "zypper": "rpm-build"}},
-	"fakeroot":        {"lets the source rpm's files belong to root", everywhere("fakeroot")},
-	"dpkg-deb":        {"reads the debs", map[string]string{"apt-get": "dpkg", "dnf": "dpkg", "zypper": "dpkg"}},
-	"rpm":             {"reads the rpms", map[string]string{"apt-get": "rpm", "dnf": "rpm", "zypper": "rpm"}},
-	"lintian":         {"checks the debs", map[string]string{"apt-get": "lintian", "dnf": "lintian"}},
-	"piuparts":        {"installs, upgrades and purges the debs", map[string]string{"apt-get": "piuparts"}},
-	"rpmlint":         {"checks the rpms", everywhere("rpmlint")},
-	"gpg":             {"signs", map[string]string{"apt-get": "gpg", "dnf": "gnupg2", "zypper": "gpg2"}},
-	"apt-ftparchive":  {"makes the apt repository", map[string]string{"apt-get": "apt-utils", "dnf": "apt"}},
-	"createrepo_c":    {"makes the rpm repositories", map[string]string{"apt-get": "createrepo-c", "dnf": "createrepo_c", "zypper": "createrepo_c"}},
-	"chromium":        {"looks at the repository's front page", everywhere("chromium")},
-	"cmark-gfm":       {"reads the summary of the tests", map[string]string{"apt-get": "cmark-gfm", "dnf": "cmark-gfm"}},
-	"xmllint":         {"checks the tests' report", map[string]string{"apt-get": "libxml2-utils", "dnf": "libxml2", "zypper": "libxml2-tools"}},
-	"shellcheck":      {"checks the scriptlets", map[string]string{"apt-get": "shellcheck", "dnf": "ShellCheck", "zypper": "ShellCheck"}},
-	"dash":            {"runs the scriptlets as Debian does", everywhere("dash")},
-	"systemd-analyze": {"checks the units", everywhere("systemd")},
-	"man":             {"checks the man pages", map[string]string{"apt-get": "man-db", "dnf": "man-db", "zypper": "man"}},
-	"mmdebstrap":      {"makes the roots that packages are tested in", map[string]string{"apt-get": "mmdebstrap", "dnf": "mmdebstrap"}},
-	"docker":          {"runs the test containers", map[string]string{"apt-get": "docker.io", "dnf": "moby-engine", "zypper": "docker"}},
-	"dockerd":         {"runs the test containers", map[string]string{"apt-get": "docker.io", "dnf": "moby-engine", "zypper": "docker"}},
-	"iptables":        {"is needed by Docker's daemon", everywhere("iptables")},
-}
+	"patch":       {why: "applies the patches to the source", uses: Build, packages: everywhere("patch")},
+	"gcc":         {why: "compiles the server's sqlite", uses: Build, packages: everywhere("gcc")},
+	"musl-gcc":    {why: "compiles and links the server's sqlite", uses: Build, packages: map[string]string{"apt-get": "musl-tools", "dnf": "musl-gcc musl-libc-static", "zypper": "musl-devel musl-devel-static | musl-devel"}},
+	"xz":          {why: "packs the sources and the programs", uses: Build, packages: map[string]string{"apt-get": "xz-utils", "dnf": "xz", "zypper": "xz"}},
+	"gzip":        {why: "zips the man pages and changelogs", uses: Build, packages: everywhere("gzip")},
+	"dpkg-source": {why: "makes the Debian source package", uses: Build, packages: map[string]string{"apt-get": "dpkg-dev", "dnf": "dpkg-dev", "zypper": "dpkg-devel"}},
+	"rpmbuild":    {why: "makes the source rpm", uses: Build, packages: map[string]string{"apt-get": "rpm", "dnf": "rpm-build", "zypper": "rpm-build"}},
+	"fakeroot":    {why: "lets the source rpm's files belong to root", uses: Build, packages: everywhere("fakeroot")},
 
-// companions are packages that a package needs beside it when what it merely
-// recommends is not installed.
-var companions = map[string][]string{
-	"docker.io": {"containerd", "runc", "iptables"},
-	"gpg":       {"gpg-agent"},
-	// For roots of another architecture.
-	emulation: {"arch-test", "binfmt-support"},
+	"gpg":            {why: "signs", uses: Release, packages: map[string]string{"apt-get": "gpg gpg-agent", "dnf": "gnupg2", "zypper": "gpg2"}},
+	"rpm":            {why: "reads the rpms", uses: Release, packages: everywhere("rpm")},
+	"rpmkeys":        {why: "checks the rpms' signatures", uses: Release, packages: everywhere("rpm")},
+	"apt-ftparchive": {why: "makes the apt repository", uses: Release, packages: map[string]string{"apt-get": "apt-utils", "dnf": "apt-utils"}},
+	"createrepo_c":   {why: "makes the rpm repositories", uses: Release, packages: map[string]string{"apt-get": "createrepo-c", "dnf": "createrepo_c", "zypper": "createrepo_c"}},
+	"git":            {why: "names the commit that a release is of", uses: Release, packages: everywhere("git")},
+
+	"dpkg-deb":        {why: "reads the debs", uses: Test, packages: everywhere("dpkg")},
+	"lintian":         {why: "checks the debs", uses: Test, packages: map[string]string{"apt-get": "lintian", "dnf": "lintian"}},
+	"piuparts":        {why: "installs, upgrades and purges the debs", uses: Test, packages: map[string]string{"apt-get": "piuparts"}},
+	"rpmlint":         {why: "checks the rpms", uses: Test, packages: everywhere("rpmlint")},
+	"chromium":        {why: "looks at the repository's front page", uses: Test, packages: everywhere("chromium")},
+	"cmark-gfm":       {why: "reads the summary of the tests", uses: Test, packages: map[string]string{"apt-get": "cmark-gfm", "dnf": "cmark-gfm"}},
+	"xmllint":         {why: "checks the tests' report", uses: Test, packages: map[string]string{"apt-get": "libxml2-utils", "dnf": "libxml2", "zypper": "libxml2-tools"}},
+	"shellcheck":      {why: "checks the scriptlets", uses: Test, packages: map[string]string{"apt-get": "shellcheck", "dnf": "ShellCheck", "zypper": "ShellCheck"}},
+	"dash":            {why: "runs the scriptlets as Debian does", uses: Test, packages: everywhere("dash")},
+	"systemd-analyze": {why: "checks the units", uses: Test, packages: everywhere("systemd")},
+	"man":             {why: "checks the man pages", uses: Test, packages: map[string]string{"apt-get": "man-db", "dnf": "man-db", "zypper": "man"}},
+	"docker":          {why: "runs the test containers", uses: Test, packages: map[string]string{"apt-get": "docker-cli | " + docker, "dnf": "docker-cli | moby-engine", "zypper": "docker"}},
+	"dockerd":         {why: "runs the test containers", uses: Test, packages: map[string]string{"apt-get": docker, "dnf": "moby-engine", "zypper": "docker"}},
+	"iptables":        {why: "is needed by Docker's daemon", uses: Test, packages: map[string]string{"apt-get": "iptables", "dnf": "iptables-nft", "zypper": "iptables"}},
+
+	// mmdebstrap depends on none of what stands below it.
+	"mmdebstrap": {why: "makes the roots that packages are tested in", uses: Test, packages: map[string]string{"apt-get": "mmdebstrap", "dnf": "mmdebstrap"}},
+	"newuidmap":  {why: "lets mmdebstrap do without root", uses: Test, packages: map[string]string{"apt-get": "uidmap", "dnf": "shadow-utils", "zypper": "shadow"}},
+	"mount":      {why: "mounts what mmdebstrap's roots need", uses: Test, packages: map[string]string{"apt-get": "mount", "dnf": "util-linux", "zypper": "util-linux"}},
+	"the keyring of Debian's archive": {why: "proves to mmdebstrap that a root is Debian's", uses: Test,
+		packages: map[string]string{"apt-get": "debian-archive-keyring", "dnf": "debian-keyring"}, file: "/usr/share/keyrings/debian-archive-keyring.gpg"},
 }
 
 // Missing is the error for programs that are not in PATH.
@@ -74,7 +97,24 @@ func (m Missing) Error() string {
 	for _, program := range m.Programs {
 		lines = append(lines, fmt.Sprintf("%s is missing (it %s)", program, why(program)))
 	}
-	return strings.Join(lines, "; ") + ": install what is needed with `" + Setup + "`"
+	return strings.Join(lines, "; ") + ": install what is needed with `" + setup(m.Programs) + "`"
+}
+
+// setup is the least to type to get the programs.
+func setup(programs []string) string {
+	all := func(use Use) bool {
+		return !slices.ContainsFunc(programs, func(program string) bool {
+			known, ok := needs[program]
+			return ok && known.uses&use == 0
+		})
+	}
+	switch {
+	case all(Build):
+		return Setup
+	case all(Release):
+		return Setup + ":release"
+	}
+	return Setup + ":test"
 }
 
 func why(program string) string {
@@ -99,4 +139,15 @@ func Need(programs ...string) error {
 }
 
 // All are the programs that are needed on the machine itself, in order.
-func All() []string { return slices.Sorted(maps.Keys(needs)) }
+func All() []string { return Programs(Test) }
+
+// Programs are those that setup installs for a use, in order.
+func Programs(use Use) []string {
+	var programs []string
+	for _, name := range slices.Sorted(maps.Keys(needs)) {
+		if use.has(needs[name].uses) && needs[name].file == "" {
+			programs = append(programs, name)
+		}
+	}
+	return programs
+}

@@ -3,7 +3,7 @@ package tool
 import (
 	"context"
 	"errors"
-	"maps"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -53,7 +53,7 @@ func (m machine) calls() string { return filepath.Join(m.dir, "calls.txt") }
 // add pretends a program, which does what the script says.
 func (m machine) add(program, script string) {
 	m.t.Helper()
-	text := "#!/bin/sh\necho \"" + program + " $*${DEBIAN_FRONTEND:+ ($DEBIAN_FRONTEND)}\" >>'" + m.calls() + "'\n" + script + "\n"
+	text := "#!/bin/sh\nprintf '%s\\n' \"" + program + " $*${DEBIAN_FRONTEND:+ ($DEBIAN_FRONTEND)}\" >>'" + m.calls() + "'\n" + script + "\n"
 	if err := os.WriteFile(filepath.Join(m.dir, program), []byte(text), 0o755); err != nil {
 		m.t.Fatal(err)
 	}
@@ -124,15 +124,28 @@ func TestNeed(t *testing.T) {
 		t.Error(diff)
 	}
 	want := "musl-gcc is missing (it compiles and links the server's sqlite); lintian is missing (it checks the debs); " +
-		"qemu-aarch64 is missing (it works for another architecture): install what is needed with `go run magefile.go setup`"
+		"qemu-aarch64 is missing (it works for another architecture): install what is needed with `go run magefile.go setup:test`"
 	if err.Error() != want {
 		t.Errorf("got  %s\nwant %s", err, want)
 	}
 }
 
+// Nobody is told to install a browser who wants a compiler.
+func TestMissingNamesTheLeast(t *testing.T) {
+	for want, programs := range map[string][]string{
+		"setup`":         {"musl-gcc", "rpmbuild"},
+		"setup:release`": {"gpg", "createrepo_c"},
+		"setup:test`":    {"gpg", "musl-gcc"}, // the only one that has both
+	} {
+		if err := (Missing{programs}); !strings.HasSuffix(err.Error(), ": install what is needed with `go run magefile.go "+want) {
+			t.Errorf("%q: %v, want %s", programs, err, want)
+		}
+	}
+}
+
 func TestNeedsAreWhole(t *testing.T) {
 	for program, need := range needs {
-		if need.why == "" || len(need.packages) == 0 {
+		if need.why == "" || need.uses == 0 || len(need.packages) == 0 {
 			t.Errorf("%s: %+v", program, need)
 		}
 		for name := range need.packages {
@@ -141,7 +154,7 @@ func TestNeedsAreWhole(t *testing.T) {
 			}
 		}
 	}
-	if !slices.IsSorted(All()) || len(All()) != len(needs) {
+	if !slices.IsSorted(All()) || len(All()) != len(needs)-1 { // the keyring is no program
 		t.Errorf("All() is %q", All())
 	}
 }
@@ -166,61 +179,209 @@ func text(err error) string {
 	return err.Error()
 }
 
+// keyring is the one need that is a file.
+const keyring = "the keyring of Debian's archive"
+
 // allBut are all programs without some.
 func allBut(missing ...string) []string {
-	return slices.DeleteFunc(slices.Collect(maps.Keys(needs)), func(name string) bool { return slices.Contains(missing, name) })
+	return slices.DeleteFunc(All(), func(name string) bool { return slices.Contains(missing, name) })
+}
+
+// manages pretends a package manager that lacks some packages.
+func (m machine) manages(name string, lacks ...string) {
+	m.t.Helper()
+	asked := func(skip, answer string) string {
+		return "shift " + skip + "; for name in \"$@\"; do case ' " + strings.Join(lacks, " ") + " ' in *\" $name \"*) ;; *) " + answer + ";; esac; done"
+	}
+	switch name {
+	case "apt-get":
+		m.add(name, "")
+		m.add("apt-cache", asked("1", `echo "$name:"; echo "  Installed: (none)"; echo "  Candidate: 1.0"`))
+	case "dnf":
+		m.add(name, `case "$*" in *repoquery*) `+asked("4", `echo "$name"`)+`;; esac`)
+	case "zypper":
+		m.add(name, `case "$*" in *search*) `+asked("6", `echo "   | $name | what it is | package"; found=yes`)+`; [ "$found" ] || exit 104;; esac`)
+	}
+}
+
+// installer is one for the machine, with the keyring where it is not said to be missing.
+func (m machine) installer(log io.Writer, missing ...string) Installer {
+	m.t.Helper()
+	file := filepath.Join(m.dir, needs[keyring].file)
+	if !slices.Contains(missing, keyring) {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, nil, 0o644)); err != nil {
+			m.t.Fatal(err)
+		}
+	}
+	return Installer{Log: log, root: m.dir}
+}
+
+// done is how the programs were called that change something.
+func (m machine) done() []string {
+	return slices.DeleteFunc(m.called(), func(call string) bool {
+		return strings.HasPrefix(call, "apt-cache ") || strings.Contains(call, " repoquery ") || strings.Contains(call, " search ")
+	})
+}
+
+// names are spread over lines here, and one space apart in a command.
+func line(text string) string { return strings.Join(strings.Fields(text), " ") }
+
+const (
+	byApt    = "apt-get install --yes --no-install-recommends "
+	byDnf    = "dnf install --assumeyes --setopt=install_weak_deps=False "
+	byZypper = "zypper --non-interactive install --no-recommends "
+)
+
+// What a bare machine of each distribution gets, by one call.
+func TestInstallByDistribution(t *testing.T) {
+	asRootOnly(t)
+	deb := byApt + "dpkg-dev fakeroot gcc gzip musl-tools patch rpm xz-utils"
+	skipped := ": checks that need it will be skipped\n"
+	for name, test := range map[string]struct {
+		manager string
+		lacks   string // of the packages that setup knows
+		use     Use
+		want    string
+		says    []string
+	}{
+		"debian-12, build":   {"apt-get", "docker-cli", Build, deb, nil},
+		"debian-13, build":   {"apt-get", "", Build, deb, nil},
+		"debian-12, release": {"apt-get", "docker-cli", Release, byApt + "apt-utils createrepo-c git gpg gpg-agent rpm", nil},
+		"debian-12, test": {"apt-get", "docker-cli", Test, byApt + `apt-utils chromium cmark-gfm containerd createrepo-c dash
+			debian-archive-keyring docker.io dpkg dpkg-dev fakeroot gcc git gpg gpg-agent gzip iptables libxml2-utils lintian man-db
+			mmdebstrap mount musl-tools patch piuparts rpm rpmlint runc shellcheck systemd uidmap xz-utils`,
+			[]string{"setup: docker is missing (it runs the test containers): package docker.io containerd runc iptables\n"}},
+		"debian-13, test": {"apt-get", "", Test, byApt + `apt-utils chromium cmark-gfm containerd createrepo-c dash
+			debian-archive-keyring docker-cli docker.io dpkg dpkg-dev fakeroot gcc git gpg gpg-agent gzip iptables libxml2-utils lintian
+			man-db mmdebstrap mount musl-tools patch piuparts rpm rpmlint runc shellcheck systemd uidmap xz-utils`,
+			[]string{"setup: docker is missing (it runs the test containers): package docker-cli\n"}},
+		"ubuntu-24.04, build": {"apt-get", "chromium docker-cli", Build, deb, nil},
+		"ubuntu-24.04, test": {"apt-get", "chromium docker-cli", Test, byApt + `apt-utils cmark-gfm containerd createrepo-c dash
+			debian-archive-keyring docker.io dpkg dpkg-dev fakeroot gcc git gpg gpg-agent gzip iptables libxml2-utils lintian man-db
+			mmdebstrap mount musl-tools patch piuparts rpm rpmlint runc shellcheck systemd uidmap xz-utils`,
+			[]string{"setup: chromium is missing (it looks at the repository's front page), and apt-get knows no package chromium" + skipped}},
+		"fedora, build":   {"dnf", "", Build, byDnf + "dpkg-dev fakeroot gcc gzip musl-gcc musl-libc-static patch rpm-build xz", nil},
+		"fedora, release": {"dnf", "", Release, byDnf + "apt-utils createrepo_c git gnupg2 rpm", nil},
+		"fedora, test": {"dnf", "lintian cmark-gfm", Test, byDnf + `ShellCheck apt-utils chromium createrepo_c dash debian-keyring
+			docker-cli dpkg dpkg-dev fakeroot gcc git gnupg2 gzip iptables-nft libxml2 man-db mmdebstrap moby-engine musl-gcc
+			musl-libc-static patch rpm rpm-build rpmlint shadow-utils systemd util-linux xz`,
+			[]string{
+				"setup: lintian is missing (it checks the debs), and dnf knows no package lintian" + skipped,
+				"setup: piuparts is missing (it installs, upgrades and purges the debs), and dnf has no package of it" + skipped,
+			}},
+		"el with EPEL, build": {"dnf", "moby-engine docker-cli mmdebstrap", Build, byDnf + "dpkg-dev fakeroot gcc gzip musl-gcc musl-libc-static patch rpm-build xz", nil},
+		"el with EPEL, test": {"dnf", "moby-engine docker-cli mmdebstrap lintian cmark-gfm", Test, byDnf + `ShellCheck apt-utils chromium
+			createrepo_c dash debian-keyring dpkg dpkg-dev fakeroot gcc git gnupg2 gzip iptables-nft libxml2 man-db musl-gcc
+			musl-libc-static patch rpm rpm-build rpmlint shadow-utils systemd util-linux xz`,
+			[]string{"setup: dockerd is missing (it runs the test containers), and dnf knows no package moby-engine" + skipped}},
+		"opensuse, build": {"zypper", "musl-devel-static", Build, byZypper + "dpkg-devel fakeroot gcc gzip musl-devel patch rpm-build xz", nil},
+		"opensuse, test": {"zypper", "musl-devel-static", Test, byZypper + `ShellCheck chromium createrepo_c dash docker dpkg dpkg-devel
+			fakeroot gcc git gpg2 gzip iptables libxml2-tools man musl-devel patch rpm rpm-build rpmlint shadow systemd util-linux xz`,
+			[]string{"setup: mmdebstrap is missing (it makes the roots that packages are tested in), and zypper has no package of it" + skipped}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := newMachine(t)
+			m.manages(test.manager, strings.Fields(test.lacks)...)
+			var log strings.Builder
+			if err := m.installer(&log, keyring).Install(t.Context(), test.use, nil); err != nil {
+				t.Fatal(err)
+			}
+			want := []string{line(test.want)}
+			if test.manager == "apt-get" {
+				want = []string{"apt-get update -qq (noninteractive)", want[0] + " (noninteractive)"}
+			}
+			if diff := cmp.Diff(want, m.done()); diff != "" {
+				t.Errorf("commands (-want +got):\n%s", diff)
+			}
+			for _, says := range append(test.says, "setup: installing: "+line(test.want)+"\n") {
+				if !strings.Contains(log.String(), says) {
+					t.Errorf("the log:\n%s\nshould have:\n%s", log.String(), says)
+				}
+			}
+		})
+	}
+}
+
+// What a use cannot do without is no word but an error, before anything is installed.
+func TestInstallLacksWhatIsVital(t *testing.T) {
+	asRootOnly(t)
+	repositories := ": add the repository that has it (such as EPEL, or Ubuntu's universe), or install it by hand"
+	musl := "musl-gcc is missing (it compiles and links the server's sqlite), and dnf knows no package musl-gcc"
+	dpkg := "dpkg-source is missing (it makes the Debian source package), and dnf knows no package dpkg-dev"
+	for name, test := range map[string]struct {
+		manager, lacks string
+		use            Use
+		want           string
+	}{
+		"el without EPEL, build":  {"dnf", "musl-gcc dpkg-dev", Build, "nothing was installed: " + dpkg + "; " + musl + repositories},
+		"el without EPEL, test":   {"dnf", "musl-gcc dpkg-dev lintian", Test, "nothing was installed: " + dpkg + "; " + musl + repositories},
+		"without the static half": {"dnf", "musl-libc-static", Build, "nothing was installed: musl-gcc is missing (it compiles and links the server's sqlite), and dnf knows no package musl-libc-static" + repositories},
+		"opensuse, release":       {"zypper", "", Release, "nothing was installed: apt-ftparchive is missing (it makes the apt repository), and zypper has no package of it" + repositories},
+		"nothing is known at all": {"zypper", "patch", Build, "nothing was installed: patch is missing (it applies the patches to the source), and zypper knows no package patch" + repositories},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := newMachine(t)
+			if strings.HasPrefix(name, "nothing") {
+				m = newMachine(t, allBut("patch")...)
+			}
+			m.manages(test.manager, strings.Fields(test.lacks)...)
+			var log strings.Builder
+			if err := m.installer(&log).Install(t.Context(), test.use, nil); text(err) != test.want {
+				t.Errorf("got  %v\nwant %s", err, test.want)
+			}
+			if done := m.done(); len(done) > 0 {
+				t.Errorf("something was done: %q", done)
+			}
+		})
+	}
 }
 
 func TestInstall(t *testing.T) {
+	patch := []string{"patch"}
 	for name, test := range map[string]struct {
 		manager string
 		missing []string
+		use     Use
 		user    bool // not root
 		want    []string
 		log     string
 	}{
-		"all is there":             {"apt-get", nil, false, nil, "setup: all tools are there\n"},
-		"all is there, for a user": {"apt-get", nil, true, nil, "setup: all tools are there\n"},
-		"apt": {"apt-get", []string{"musl-gcc", "lintian"}, false, []string{
-			"apt-get update -qq (noninteractive)",
-			"apt-get install --yes --no-install-recommends lintian musl-tools (noninteractive)",
-		}, "setup: lintian is missing (it checks the debs): package lintian\n" +
-			"setup: musl-gcc is missing (it compiles and links the server's sqlite): package musl-tools\n" +
-			"setup: installing: apt-get install --yes --no-install-recommends lintian musl-tools\n"},
-		"a package that has two, and its companions": {"apt-get", []string{"docker", "dockerd", "iptables"}, false, []string{
-			"apt-get update -qq (noninteractive)",
-			"apt-get install --yes --no-install-recommends containerd docker.io iptables runc (noninteractive)",
-		}, "setup: installing: apt-get install --yes --no-install-recommends containerd docker.io iptables runc\n"},
-		"dnf": {"dnf", []string{"musl-gcc", "shellcheck"}, false,
-			[]string{"dnf install --assumeyes --setopt=install_weak_deps=False ShellCheck musl-gcc"},
-			"setup: installing: dnf install --assumeyes --setopt=install_weak_deps=False ShellCheck musl-gcc\n"},
-		"zypper": {"zypper", []string{"musl-gcc", "man"}, false,
-			[]string{"zypper --non-interactive install --no-recommends man musl-devel"},
-			"setup: installing: zypper --non-interactive install --no-recommends man musl-devel\n"},
-		"no package of it": {"zypper", []string{"lintian"}, false, nil,
-			"setup: lintian is missing (it checks the debs), and zypper has no package of it: checks that need it will be skipped\nsetup: all tools are there\n"},
-		"by sudo": {"apt-get", []string{"patch"}, true, []string{
-			"sudo apt-get update -qq (noninteractive)",
-			"sudo apt-get install --yes --no-install-recommends patch (noninteractive)",
-		}, "setup: installing: sudo apt-get install --yes --no-install-recommends patch\n"},
+		"all is there":               {"apt-get", nil, Test, false, nil, "setup: all tools are there\n"},
+		"all is there, for a user":   {"apt-get", nil, Test, true, nil, "setup: all tools are there\n"},
+		"nothing that a build needs": {"apt-get", []string{"lintian", "docker", "chromium", "gpg", keyring}, Build, false, nil, "setup: all tools are there\n"},
+		"apt": {"apt-get", patch, Build, false,
+			[]string{"apt-get update -qq (noninteractive)", byApt + "patch (noninteractive)"},
+			"setup: patch is missing (it applies the patches to the source): package patch\nsetup: installing: " + byApt + "patch\n"},
+		"the keyring alone": {"apt-get", []string{keyring}, Test, false,
+			[]string{"apt-get update -qq (noninteractive)", byApt + "debian-archive-keyring (noninteractive)"},
+			"setup: the keyring of Debian's archive is missing (it proves to mmdebstrap that a root is Debian's): package debian-archive-keyring\n"},
+		"dnf":    {"dnf", patch, Build, false, []string{byDnf + "patch"}, "setup: installing: " + byDnf + "patch\n"},
+		"zypper": {"zypper", patch, Build, false, []string{byZypper + "patch"}, "setup: installing: " + byZypper + "patch\n"},
+		"no package of it": {"zypper", []string{"lintian"}, Test, false, nil,
+			"setup: lintian is missing (it checks the debs), and zypper has no package of it: checks that need it will be skipped\n"},
+		"by sudo": {"apt-get", patch, Build, true,
+			[]string{"sudo apt-get update -qq (noninteractive)", "sudo " + byApt + "patch (noninteractive)"},
+			"setup: installing: sudo " + byApt + "patch\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			m := newMachine(t, append(allBut(test.missing...), test.manager, "sudo")...)
+			m := newMachine(t, append(allBut(test.missing...), "sudo")...)
+			m.manages(test.manager)
+			var log strings.Builder
+			meanwhile := false
+			installer := m.installer(&log, test.missing...)
+			installer.Meanwhile = func(context.Context) { meanwhile = true }
 			if test.user {
 				m.asUser()
 			} else {
 				asRootOnly(t)
 			}
-			var log strings.Builder
-			meanwhile := false
-			installer := Installer{Log: &log, Meanwhile: func(context.Context) { meanwhile = true }}
-			if err := installer.Install(t.Context(), []string{runtime.GOARCH}); err != nil {
+			if err := installer.Install(t.Context(), test.use, []string{runtime.GOARCH}); err != nil {
 				t.Fatal(err)
 			}
-			if installs := len(test.want) > 0; meanwhile != installs {
-				t.Errorf("something ran meanwhile: %t, where something is installed: %t", meanwhile, installs)
+			if installs := len(test.want) > 0; installs && !meanwhile {
+				t.Error("nothing ran meanwhile")
 			}
-			if diff := cmp.Diff(append([]string{}, test.want...), m.called()); diff != "" {
+			if diff := cmp.Diff(append([]string{}, test.want...), m.done()); diff != "" {
 				t.Errorf("commands (-want +got):\n%s", diff)
 			}
 			if !strings.Contains(log.String(), test.log) {
@@ -230,13 +391,49 @@ func TestInstall(t *testing.T) {
 	}
 }
 
+// The daemon's programs are where a user's PATH does not lead.
+func TestInstallLooksWhereRootDoes(t *testing.T) {
+	m := newMachine(t, allBut("dockerd", "iptables")...)
+	m.manages("apt-get")
+	sbin := machine{t, filepath.Join(m.dir, "usr", "sbin")}
+	if err := os.MkdirAll(sbin.dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	sbin.add("dockerd", "")
+	sbin.add("iptables", "")
+	var log strings.Builder
+	if err := m.installer(&log).Install(t.Context(), Test, nil); err != nil || log.String() != "setup: all tools are there\n" {
+		t.Errorf("%v, the log:\n%s", err, &log)
+	}
+}
+
+// apt mentions packages that it cannot install.
+func TestCandidates(t *testing.T) {
+	const said = `chromium:
+  Installed: (none)
+  Candidate: (none)
+  Version table:
+patch:
+  Installed: 2.7.6-7
+  Candidate: 2.7.6-8
+  Version table:
+     2.7.6-8 500
+ *** 2.7.6-7 100
+`
+	if got := candidates(said); !slices.Equal(got, []string{"patch"}) {
+		t.Errorf("%q", got)
+	}
+}
+
 // Who may not install learns what, and by which command.
 func TestInstallRefused(t *testing.T) {
-	m := newMachine(t, append(allBut("patch", "musl-gcc"), "apt-get")...)
+	m := newMachine(t, allBut("patch", "musl-gcc")...)
+	m.manages("apt-get")
 	m.add("sudo", "echo 'sudo: a password is required' >&2; exit 1")
-	m.asUser()
 	var log strings.Builder
-	err := Installer{Log: &log}.Install(t.Context(), nil)
+	installer := m.installer(&log)
+	m.asUser()
+	err := installer.Install(t.Context(), Build, nil)
 	want := "could not install musl-tools patch; ask somebody who may to run `sudo apt-get install --yes --no-install-recommends musl-tools patch`: "
 	if !strings.HasPrefix(text(err), want) || !strings.Contains(text(err), "a password is required") {
 		t.Errorf("the error is %v", err)
@@ -252,14 +449,14 @@ func TestInstallErrors(t *testing.T) {
 		arches   []string
 		want     string
 	}{
-		"no package manager":   {nil, nil, "none of apt-get, dnf and zypper is here: install by hand: " + strings.Join(All(), ", ")},
+		"no package manager":   {nil, nil, "none of apt-get, dnf and zypper is here: install by hand: " + strings.Join(Programs(Release), ", ")},
 		"unknown architecture": {[]string{"apt-get"}, []string{"riscv64"}, `architecture "riscv64" is not one of amd64, arm64`},
 		"another one by dnf":   {append(allBut("patch"), "dnf"), []string{other()}, "setup for " + other() + " works on Debian and Ubuntu only: elsewhere build on a machine of that architecture"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := newMachine(t, test.programs...)
 			var log strings.Builder
-			if err := (Installer{Log: &log}).Install(t.Context(), test.arches); text(err) != test.want {
+			if err := m.installer(&log).Install(t.Context(), Release, test.arches); text(err) != test.want {
 				t.Errorf("got  %v\nwant %s", err, test.want)
 			}
 			if calls := m.called(); len(calls) > 0 {
@@ -269,21 +466,52 @@ func TestInstallErrors(t *testing.T) {
 	}
 }
 
-func TestCrossPackages(t *testing.T) {
+// Where the archive has no other architecture, as Ubuntu's, a build cannot be had,
+// and tests go without.
+func TestInstallCrossFromAnotherArchive(t *testing.T) {
+	known := architectures[other()]
+	for use, want := range map[Use]string{Build: "reading the package lists for " + other() + ", which an archive may have elsewhere", Test: ""} {
+		m := newMachine(t, append(allBut(), known.gnu+"-gcc", known.emulators[0])...)
+		m.add("apt-get", "echo 404 Not Found >&2; exit 100")
+		var log strings.Builder
+		err := m.installer(&log).Install(t.Context(), use, []string{other()})
+		if !strings.HasPrefix(text(err), want) || (want == "") != (err == nil) {
+			t.Errorf("use %d: %v", use, err)
+		}
+		if said := strings.Contains(log.String(), "nothing can be built for "+other()+" here"); said != (use == Test) {
+			t.Errorf("use %d says\n%s", use, &log)
+		}
+	}
+}
+
+func TestCrossWants(t *testing.T) {
+	asRootOnly(t)
 	known := architectures[other()]
 	for name, test := range map[string]struct {
-		have []string
-		want []string
+		have  []string
+		lacks string
+		want  []string
 	}{
-		"nothing":           {nil, []string{known.deb, "qemu-user-static", "arch-test", "binfmt-support"}},
-		"compiler":          {[]string{known.gnu + "-gcc"}, []string{"qemu-user-static", "arch-test", "binfmt-support"}},
-		"emulator":          {[]string{known.emulators[0]}, []string{known.deb}},
-		"the other of both": {[]string{known.gnu + "-gcc", known.emulators[1]}, nil},
+		"nothing":           {nil, "", []string{known.deb, "qemu-user-static", "arch-test", "binfmt-support"}},
+		"after debian-13":   {nil, "qemu-user-static", []string{known.deb, "qemu-user", "qemu-user-binfmt", "arch-test", "binfmt-support"}},
+		"compiler":          {[]string{known.gnu + "-gcc"}, "", []string{"qemu-user-static", "arch-test", "binfmt-support"}},
+		"emulator":          {[]string{known.emulators[0]}, "", []string{known.deb}},
+		"the other of both": {[]string{known.gnu + "-gcc", known.emulators[1]}, "", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			newMachine(t, test.have...)
-			got, err := crossPackages(managers[0], []string{other()})
-			if diff := cmp.Diff(test.want, got); diff != "" || err != nil {
+			m := newMachine(t, test.have...)
+			m.manages("apt-get", test.lacks)
+			wants, err := crossWants(managers[0], []string{other()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			installer := Installer{Log: io.Discard}
+			names, err := installer.known(t.Context(), managers[0], wants)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := installer.choose(managers[0], wants, names)
+			if diff := cmp.Diff(sorted(test.want), got); diff != "" || err != nil {
 				t.Error(diff, err)
 			}
 		})
