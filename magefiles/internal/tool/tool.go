@@ -49,8 +49,10 @@ const docker = "docker.io containerd runc iptables"
 
 // needs are all programs, by the name that is looked for in PATH.
 var needs = map[string]need{
-	"patch":       {why: "applies the patches to the source", uses: Build, packages: everywhere("patch")},
-	"gcc":         {why: "compiles the server's sqlite", uses: Build, packages: everywhere("gcc")},
+	"patch": {why: "applies the patches to the source", uses: Build, packages: everywhere("patch")},
+	// With the C library's headers: where there is a gcc, Go compiles its own packages
+	// by it, those of the targets too.
+	"gcc":         {why: "compiles the server's sqlite", uses: Build, packages: map[string]string{"apt-get": "gcc libc6-dev", "dnf": "gcc glibc-devel", "zypper": "gcc glibc-devel"}},
 	"musl-gcc":    {why: "compiles and links the server's sqlite", uses: Build, packages: map[string]string{"apt-get": "musl-tools", "dnf": "musl-gcc musl-libc-static", "zypper": "musl-devel musl-devel-static | musl-devel"}},
 	"xz":          {why: "packs the sources and the programs", uses: Build, packages: map[string]string{"apt-get": "xz-utils", "dnf": "xz", "zypper": "xz"}},
 	"gzip":        {why: "zips the man pages and changelogs", uses: Build, packages: everywhere("gzip")},
