@@ -50,9 +50,6 @@ without_systemd() {
     rm -rf $root
 }
 
-# now: in milliseconds.
-now() { date +%s%3N; }
-
 # random LIMIT: the next number below it, in $RANDOM_NUMBER. (Not by a subshell,
 # which would forget the state.)
 random() {

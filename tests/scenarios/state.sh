@@ -98,8 +98,6 @@ moved_at_the_first_start() {
     stop_all
 }
 
-now() { date +%s%3N; }
-
 # killed_anywhere: at random points of the move; the next run ends it.
 killed_anywhere() {
     lay "$SERVER_STATE"

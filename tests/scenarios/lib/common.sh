@@ -192,6 +192,9 @@ users_are_there() {
     done
 }
 
+# now: in milliseconds. Ubuntu 26.04's date heeds no width between % and N.
+now() { echo "$(($(date +%s%N) / 1000000))"; }
+
 # digest FILE
 digest() { sha256sum "$1" | cut -d ' ' -f 1; }
 
