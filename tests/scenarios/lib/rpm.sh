@@ -10,7 +10,21 @@ if [ -n "$STANDIN" ]; then
     EXPECTED="$EXPECTED|Enforced setting: [$]releasever"
 fi
 
+# only_ours: nothing but ours can be reached here, and dnf and zypper stop at the
+# first repository that cannot. subscription-manager makes RHEL's anew, and complains
+# where there is no subscription.
+only_ours() {
+    for folder in /etc/yum.repos.d /etc/distro.repos.d /usr/share/dnf5/repos.d /etc/zypp/repos.d /etc/zypp/services.d /usr/lib/zypp/plugins/services; do
+        [ ! -d "$folder" ] || find "$folder" ! -type d -delete
+    done
+    for plugin in /etc/dnf/plugins /etc/dnf/libdnf5-plugins /etc/yum/pluginconf.d; do
+        plugin=$plugin/subscription-manager.conf
+        [ ! -e "$plugin" ] || printf '[main]\nenabled=0\n' >"$plugin"
+    done
+}
+
 pkg_prepare() {
+    only_ours
     [ -n "$STANDIN" ] || return 0
     # As in Fedora, where dnf is the fifth.
     command -v dnf >/dev/null || ! command -v dnf5 >/dev/null || ln -s dnf5 /usr/bin/dnf
