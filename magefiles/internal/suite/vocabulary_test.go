@@ -62,3 +62,29 @@ func TestClock(t *testing.T) {
 		t.Errorf("now is %s, want 1700000000123", got)
 	}
 }
+
+// TestUnknownDirectives: of the directives of our units, those that the systemd here
+// is too old for may be unknown to it, and no other.
+func TestUnknownDirectives(t *testing.T) {
+	t.Parallel()
+	const old = `u.service:3: Unknown lvalue 'ProtectClock' in section 'Service'
+u.service:4: Unknown lvalue 'ProtectKernelLogs' in section 'Service'
+u.service:5: Unknown lvalue 'ProtectHostname' in section 'Service', ignoring
+u.service:6: Unknown lvalue 'PrivateIPC' in section 'Service'
+u.service:7: Unknown key name 'ProtectProc' in section 'Service', ignoring.
+`
+	const wrong = `u.service:8: Unknown lvalue 'ProtectClocks' in section 'Service'
+u.service:9: Unknown lvalue 'ProtectClock' in section 'Unit'
+u.service:10: Failed to parse 'ProtectClock', ignoring: maybe
+`
+	for version, want := range map[string]string{
+		"systemd 239 (239-82.el8)": wrong,
+		"systemd 246 (v246)":       strings.Join(strings.SplitAfter(old, "\n")[:3], "") + wrong,
+		"systemd 252 (252.39)":     old + wrong,
+	} {
+		got := vocabulary(t, "rpm", "without_news <<'END'\n"+old+wrong+"END\n", map[string]string{"systemctl": "echo '" + version + "'"})
+		if got != strings.TrimSpace(want) && got != want {
+			t.Errorf("%s: it says\n%s\nwant\n%s", version, got, want)
+		}
+	}
+}
