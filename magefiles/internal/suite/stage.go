@@ -121,6 +121,11 @@ func (s *stage) publish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if file := os.Getenv(earlierTar); file != "" {
+		if err := unpack(file, string(s.earlierDist())); err != nil {
+			return err
+		}
+	}
 	for i, earlier := range s.leading(ctx, source, s.result.Tree.Version) {
 		made, err := s.earlier(ctx, earlier, i == 0)
 		if err != nil {
@@ -147,7 +152,7 @@ func (s *stage) publishIn(ctx context.Context, name string, files []string) erro
 
 // earlier builds a version to upgrade from, and signs it.
 func (s *stage) earlier(ctx context.Context, number string, first bool) ([]string, error) {
-	p, options, err := s.earlierBuild(ctx, s.options, number, first, s.folder("definitions-"+number))
+	p, options, err := s.earlierBuild(ctx, s.options, number, first)
 	if err != nil {
 		return nil, err
 	}
@@ -156,19 +161,14 @@ func (s *stage) earlier(ctx context.Context, number string, first bool) ([]strin
 }
 
 // Earlier builds the versions that the one under test is upgraded from, for
-// machines that then only test.
+// machines that then only test; in the tar that SPIRE_EARLIER names, if it does.
 func (s Suite) Earlier(ctx context.Context, o pipeline.Options) error {
 	source, err := pkgdef.LoadSource(s.Root, pipeline.SourceName)
 	if err != nil {
 		return err
 	}
-	definitions, err := os.MkdirTemp("", "spire-packages-earlier-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(definitions)
 	for i, number := range s.leading(ctx, source, cmp.Or(o.Version, source.Version)) {
-		p, options, err := s.earlierBuild(ctx, o, number, i == 0, filepath.Join(definitions, number))
+		p, options, err := s.earlierBuild(ctx, o, number, i == 0)
 		if err != nil {
 			return err
 		}
@@ -176,25 +176,29 @@ func (s Suite) Earlier(ctx context.Context, o pipeline.Options) error {
 			return fmt.Errorf("building %s, to upgrade from: %w", number, err)
 		}
 	}
+	if file := os.Getenv(earlierTar); file != "" {
+		return pack(string(s.earlierDist()), file)
+	}
 	return nil
 }
 
 // earlierBuild is how a version to upgrade from is built: binary packages only,
 // beside what is built for its own sake, and kept like it. The first one's
-// configurations are not quite those of today, as it happens over the years.
-func (s Suite) earlierBuild(ctx context.Context, o pipeline.Options, number string, first bool, definitions string) (pipeline.Pipeline, pipeline.Options, error) {
+// configurations are not quite those of today, as it happens over the years. The
+// definitions are always at the same place, which is in the keys of what is kept.
+func (s Suite) earlierBuild(ctx context.Context, o pipeline.Options, number string, first bool) (pipeline.Pipeline, pipeline.Options, error) {
 	p := s.Pipeline
-	p.Dist = artifact.Dist(filepath.Join(string(p.Dist), ".earlier"))
+	p.Dist = s.earlierDist()
 	// Other machines built the version under test only.
 	o.Version, o.Formats, o.Prebuilt, o.Rebuilt, o.Quick = number, []string{string(distro.Deb), string(distro.RPM)}, "", "", true
-	p.Root = definitions
-	if err := s.formerDefinitions(ctx, definitions); err != nil {
-		return p, o, err
-	}
-	if first {
-		return p, o, olderDefaults(definitions)
-	}
-	return p, o, nil
+	p.Root = p.Dist.Work("definitions", number)
+	return p, o, artifact.MakeDir(p.Root, func(dir string) error {
+		err := s.formerDefinitions(ctx, dir)
+		if err == nil && first {
+			err = olderDefaults(dir)
+		}
+		return err
+	})
 }
 
 // formerDefinitions makes definitions of the former packaging: its services, and

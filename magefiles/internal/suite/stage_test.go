@@ -80,11 +80,16 @@ func TestEarlierBuild(t *testing.T) {
 	}
 	s := Suite{Root: here, Log: t.Output(), Pipeline: pipeline.Pipeline{Root: here, Dist: artifact.Dist(t.TempDir())}}
 	under := pipeline.Options{Version: "1.13.3", Arches: []string{"arm64"}, Prebuilt: "elsewhere"}
-	root := t.TempDir()
-	p, o, err := s.earlierBuild(t.Context(), under, "1.12.2", false, root)
-	if err != nil || o.Version != "1.12.2" || o.Prebuilt != "" || !slices.Equal(o.Arches, under.Arches) || p.Root != root || p.Dist == s.Pipeline.Dist {
+	p, o, err := s.earlierBuild(t.Context(), under, "1.12.2", false)
+	if err != nil || o.Version != "1.12.2" || o.Prebuilt != "" || !slices.Equal(o.Arches, under.Arches) || p.Dist == s.Pipeline.Dist {
 		t.Errorf("%v: %+v, %+v", err, p, o)
 	}
+	// Its place is in the keys of what is kept, and travels with it.
+	again, _, err := s.earlierBuild(t.Context(), under, "1.12.2", false)
+	if root := p.Root; err != nil || again.Root != root || !strings.HasPrefix(root, string(p.Dist)+"/") {
+		t.Errorf("the definitions are in %s, and in %s the next time, not below %s: %v", root, again.Root, p.Dist, err)
+	}
+	root := p.Root
 	source, err := pkgdef.LoadSource(root, pipeline.SourceName)
 	if err != nil || source.Release != formerRelease {
 		t.Errorf("its packaging is %d, want %d: %v", source.Release, formerRelease, err)

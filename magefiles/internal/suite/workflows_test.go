@@ -81,6 +81,9 @@ func stepFaults(step *yaml.Node, protected bool) (faults []string) {
 	if call != "" && !secret && secretCall.MatchString(call) {
 		faults = append(faults, "a compiled target without a secret: "+call)
 	}
+	if path := valueOf(with, "path"); action == "actions/upload-artifact" && (valueOf(with, "include-hidden-files") != "" || strings.HasPrefix(path, ".") || strings.Contains(path, "/.")) {
+		faults = append(faults, "hidden files, which programs are among, travel without their modes and not as a tar: "+path)
+	}
 	if action == "actions/checkout" && valueOf(with, "persist-credentials") != "false" {
 		faults = append(faults, "the token stays in the checkout: persist-credentials is not false")
 	}
@@ -199,6 +202,12 @@ jobs:
 	const guarded = `on: [workflow_call]
 permissions: {}
 jobs:
+  test:
+    permissions: {}
+    timeout-minutes: 5
+    steps:
+      - uses: actions/upload-artifact@043fb46d1a93c77aae656e7c1c64a875d1fc6a0a # v7.0.1
+        with: {path: dist/earlier.tar}
   sign:
     permissions: {contents: write}
     environment: release
@@ -245,6 +254,8 @@ jobs:
 			"no YAML":               {"on: [", "on: [[", "no YAML"},
 		},
 		guarded: {
+			"a hidden folder":      {"dist/earlier.tar", "dist/.earlier/", "not as a tar"},
+			"hidden files":         {"path: dist/earlier.tar", "path: dist/x, include-hidden-files: true", "not as a tar"},
 			"no environment":       {"    environment: release\n", "", "outside of the protected environment"},
 			"another environment":  {"environment: release", "environment: {name: github-pages}", "outside of the protected environment"},
 			"a job's secret":       {"timeout-minutes: 5", "timeout-minutes: 5\n    env: {TOKEN: \"${{ github.token }}\"}", "every step of it gets a secret"},
