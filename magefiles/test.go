@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/magefile/mage/mg"
@@ -46,6 +47,17 @@ func (Test) Matrix() error {
 	}
 	fmt.Println(matrix)
 	return stepfile.SetOutputs("matrix=" + matrix + "\n")
+}
+
+// Ran fails where a row that blocks a release was not really tested.
+//
+// -results=DIR has the reports of the tests, one a folder. Where nothing ran, as an
+// image could not be had, nothing is known of the packages.
+func (Test) Ran(results *string) error {
+	if results == nil {
+		return errors.New("which reports? Give -results=DIR")
+	}
+	return tests().Ran(*results)
 }
 
 // Earlier builds the versions that the one under test is upgraded from.

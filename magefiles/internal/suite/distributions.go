@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/distro"
@@ -102,6 +103,9 @@ func (b built) hostFor(scripts string) (*distro.Host, error) {
 }
 
 func countReport(tally *Tally, report distro.Report) {
+	if len(report) > 0 && !slices.ContainsFunc(report, func(r distro.Result) bool { return r.Tier != distro.Informing }) {
+		tally.Informs()
+	}
 	for _, result := range report {
 		var err error
 		switch result.Status {
@@ -115,6 +119,49 @@ func countReport(tally *Tally, report distro.Report) {
 		}
 		tally.Count(result.Row+" "+result.Scenario, err, time.Duration(result.Seconds*float64(time.Second)))
 	}
+}
+
+// Ran says of which places that block a release nothing good is known: the reports,
+// one a folder in dir, lack them, or nothing ran there, or something failed. A place
+// where nothing ran, as its image could not be had, is no verdict on the packages.
+func (s Suite) Ran(dir string) error {
+	rows, err := distro.Load(filepath.Join(s.Root, "tests", "distros.yaml"))
+	if err != nil {
+		return err
+	}
+	run, err := report.Join(dir)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, row := range rows {
+		for _, arch := range row.Architectures {
+			if row.Tier == distro.Blocking {
+				errs = append(errs, proven(distro.Place{Row: row, Arch: arch}.Name(), run.Results))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// proven says why nothing good is known of a place.
+func proven(place string, results []report.Result) error {
+	passed, why := 0, "no report is about it"
+	for _, result := range results {
+		switch {
+		case result.Place != place:
+		case result.Status == report.Failed:
+			return fmt.Errorf("%s: %s failed: %s", place, result.Scenario, result.Reason)
+		case result.Status == report.Passed:
+			passed++
+		default:
+			why = result.Reason
+		}
+	}
+	if passed == 0 {
+		return fmt.Errorf("%s: nothing ran there: %s", place, why)
+	}
+	return nil
 }
 
 // Matrix is the places of tests/distros.yaml as JSON in one line, for a workflow.

@@ -5,11 +5,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/distro"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/report"
 )
 
 func TestOnJobPage(t *testing.T) {
@@ -76,5 +78,65 @@ func TestPlaces(t *testing.T) {
 		if strings.Join(got, " ") != want {
 			t.Errorf("rows %q: %q, want %q", rows, strings.Join(got, " "), want)
 		}
+	}
+}
+
+// A run in which only what informs was looked at stops nothing, whatever it found;
+// one in which nothing ran that blocks is no pass.
+func TestOnlyInforming(t *testing.T) {
+	for tier, want := range map[distro.Tier]string{distro.Informing: "", distro.Blocking: "no test ran"} {
+		tally := &Tally{Log: io.Discard}
+		countReport(tally, distro.Report{
+			{Row: "a", Tier: tier, Scenario: "x", Status: distro.Skipped, Reason: "toomanyrequests"},
+			{Row: "b", Tier: distro.Informing, Scenario: "x", Status: distro.Failed, Reason: "moved on"},
+		})
+		err := tally.Close()
+		if (err == nil) != (want == "") || err != nil && err.Error() != want {
+			t.Errorf("%s: %v, want %q", tier, err, want)
+		}
+	}
+}
+
+// TestRan: each row that blocks was really tested.
+func TestRan(t *testing.T) {
+	root := t.TempDir()
+	yaml := ""
+	for name, tier := range map[string]string{"one": "blocking", "other": "informing"} {
+		yaml += "- {name: " + name + ", format: deb, image: {suite: x, packages: [systemd]}, architectures: [amd64, arm64], tier: " + tier + ", end-of-life: rolling}\n"
+	}
+	if err := errors.Join(os.Mkdir(filepath.Join(root, "tests"), 0o755), os.WriteFile(filepath.Join(root, "tests", "distros.yaml"), []byte(yaml), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	good := []report.Result{
+		{Place: "one", Arch: "amd64", Tier: "blocking", Scenario: "a", Status: report.Passed, Checks: 1},
+		{Place: "one", Arch: "amd64", Tier: "blocking", Scenario: "b", Status: report.Skipped, Reason: "elsewhere"},
+		{Place: "one-arm64", Arch: "arm64", Tier: "blocking", Scenario: "a", Status: report.Passed, Checks: 1},
+		{Place: "other", Arch: "amd64", Tier: "informing", Scenario: "a", Status: report.Failed, Reason: "moved on"},
+	}
+	for name, c := range map[string]struct {
+		change func([]report.Result) []report.Result
+		want   string
+	}{
+		"all ran":         {func(r []report.Result) []report.Result { return r }, ""},
+		"no report":       {func(r []report.Result) []report.Result { return slices.Delete(r, 2, 3) }, "one-arm64: nothing ran there: no report is about it"},
+		"one that failed": {func(r []report.Result) []report.Result { r[1].Status = report.Failed; return r }, "one: b failed: elsewhere"},
+		"no image": {func(r []report.Result) []report.Result {
+			r[2].Status, r[2].Checks, r[2].Reason = report.Skipped, 0, "toomanyrequests"
+			return r
+		}, "one-arm64: nothing ran there: toomanyrequests"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := os.Mkdir(filepath.Join(dir, "all"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := report.Write(filepath.Join(dir, "all"), report.Run{Version: "1.2.3-1", Results: c.change(slices.Clone(good))}); err != nil {
+				t.Fatal(err)
+			}
+			err := Suite{Root: root}.Ran(dir)
+			if (err == nil) != (c.want == "") || err != nil && err.Error() != c.want {
+				t.Errorf("%v, want %q", err, c.want)
+			}
+		})
 	}
 }

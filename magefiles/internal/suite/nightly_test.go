@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/distro"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub/hubtest"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
@@ -94,7 +95,7 @@ func newNights(t *testing.T) *nights {
 	t.Cleanup(func() { _ = w.key.close() })
 	w.canary = newCanary(t, append(w.key.secretLines(), hubtest.Token, hubtest.ReadToken))
 	w.upload(built)
-	w.test("debian-12", "fedora-43")
+	w.test(blockingPlaces(t)...)
 	w.commit()
 	return w
 }
@@ -151,6 +152,23 @@ func (w *nights) upload(built string) {
 	}
 	digests := pipeline.Result{Files: files}.Digests()
 	w.vouched = map[string]string{"amd64": strings.Join(strings.Fields(digests), " "), "arm64": ""}
+}
+
+// blockingPlaces are those without whose tests nothing is released.
+func blockingPlaces(t *testing.T) (names []string) {
+	t.Helper()
+	rows, err := distro.Load(filepath.Join(checkout, "tests", "distros.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range rows {
+		for _, arch := range row.Architectures {
+			if row.Tier == distro.Blocking {
+				names = append(names, distro.Place{Row: row, Arch: arch}.Name())
+			}
+		}
+	}
+	return slices.Sorted(slices.Values(names))
 }
 
 // test leaves the reports of places where all went well.

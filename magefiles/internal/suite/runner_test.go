@@ -50,6 +50,7 @@ type job struct {
 	Strategy, Secrets, Environment  any
 	Runner                          any `yaml:"runs-on"`
 	Minutes                         int `yaml:"timeout-minutes"`
+	GoesOn                          any `yaml:"continue-on-error"`
 }
 
 // step runs targets, or an action.

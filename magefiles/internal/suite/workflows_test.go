@@ -65,7 +65,13 @@ func jobFaults(job *yaml.Node, strangers bool) (faults []string) {
 	fault(strangers && strings.Contains(written(permissions), "write"), "strangers may write")
 	inherited := child(job, "secrets")
 	fault(inherited != nil && (inherited.Value != "inherit" || !localCall.MatchString(valueOf(job, "uses"))), "secrets go to another's workflow, or are this workflow's own")
+	fault(strings.Contains(written(child(job, "strategy")), "needs.places.") && valueOf(job, "continue-on-error") != "${{ matrix.tier == 'informing' }}",
+		"a row that only informs stops the release, or one that blocks does not")
+	asked := false
 	for i := 0; steps != nil && i < len(steps.Content); i++ {
+		call := valueOf(steps.Content[i], "run")
+		asked = asked || strings.Contains(call, " test:ran ")
+		fault(strings.HasPrefix(call, "exec dist/targets sign") && !asked, "it signs, and nobody has asked whether the tests ran")
 		faults = append(faults, stepFaults(steps.Content[i], isProtected(environment(job)))...)
 	}
 	return faults
@@ -205,6 +211,8 @@ jobs:
   test:
     permissions: {}
     timeout-minutes: 5
+    strategy: {matrix: "${{ fromJSON(needs.places.outputs.matrix) }}"}
+    continue-on-error: ${{ matrix.tier == 'informing' }}
     steps:
       - uses: actions/upload-artifact@043fb46d1a93c77aae656e7c1c64a875d1fc6a0a # v7.0.1
         with: {path: dist/earlier.tar}
@@ -215,6 +223,7 @@ jobs:
     steps:
       - uses: actions/setup-go@b7ad1dad31e06c5925ef5d2fc7ad053ef454303e # v7.0.0
         with: {cache: false}
+      - run: go run magefile.go test:ran -results=dist/results
       - run: go run magefile.go setup
       - run: go run magefile.go -compile=../dist/targets
       - run: exec dist/targets sign -arch=amd64
@@ -254,6 +263,9 @@ jobs:
 			"no YAML":               {"on: [", "on: [[", "no YAML"},
 		},
 		guarded: {
+			"nobody asked":         {"      - run: go run magefile.go test:ran -results=dist/results\n", "", "whether the tests ran"},
+			"informing blocks":     {"    continue-on-error: ${{ matrix.tier == 'informing' }}\n", "", "only informs"},
+			"blocking does not":    {"${{ matrix.tier == 'informing' }}", "true", "one that blocks does not"},
 			"a hidden folder":      {"dist/earlier.tar", "dist/.earlier/", "not as a tar"},
 			"hidden files":         {"path: dist/earlier.tar", "path: dist/x, include-hidden-files: true", "not as a tar"},
 			"no environment":       {"    environment: release\n", "", "outside of the protected environment"},
