@@ -42,9 +42,9 @@ type Host struct {
 	// Log gets one line for each step that ended; nil means none.
 	Log io.Writer
 
-	mu        sync.Mutex // guards Log
-	cleared   sync.Once  // containers of killed runs are looked for once
-	unreached error      // why no image came from the registry; see pulled.pull
+	mu        sync.Mutex       // guards Log
+	cleared   sync.Once        // containers of killed runs are looked for once
+	unreached map[string]error // why no image came from a registry; see pulled.pull
 }
 
 // stepTime bounds what only Docker does: create, copy, start, remove.

@@ -44,6 +44,14 @@ func (p pulled) source() string {
 	return p.registry + "/" + p.image.Reference
 }
 
+// host is the registry that is asked.
+func (p pulled) host() string {
+	if host, _, found := strings.Cut(p.source(), "/"); found && strings.ContainsAny(host, ".:") {
+		return host
+	}
+	return "the default registry"
+}
+
 // packages are the row's, with what the scenarios build and unpack packages by.
 func (p pulled) packages() []string {
 	image := p.image
@@ -79,12 +87,10 @@ func (p pulled) provide(ctx context.Context, h *Host) error {
 // pull gets the image as it is. A registry that was not reached once is not
 // asked again in this run: each time would cost Docker's patience.
 func (p pulled) pull(ctx context.Context, h *Host) error {
-	if h.unreached != nil {
-		return h.unreached
+	if err := h.unreached[p.host()]; err != nil {
+		return err
 	}
-	limited, cancel := context.WithTimeoutCause(ctx, pullTime, fmt.Errorf("it took longer than %s", pullTime))
-	defer cancel()
-	err := pullImage(p.source(), p.arch).Run(limited)
+	err := p.ask(ctx, h)
 	switch {
 	case err == nil:
 		return nil
@@ -93,9 +99,43 @@ func (p pulled) pull(ctx context.Context, h *Host) error {
 	case isMissing(err):
 		return fmt.Errorf("the registry has no %s: %s", p.source(), lastLine(err))
 	}
-	h.unreached = fmt.Errorf("%w: no image from the registry (%s names another): %s", ErrSkip, registryVar, lastLine(err))
-	return h.unreached
+	err = fmt.Errorf("%w: no image from the registry (%s names another): %s", ErrSkip, registryVar, lastLine(err))
+	if h.unreached == nil {
+		h.unreached = map[string]error{}
+	}
+	h.unreached[p.host()] = err
+	return err
 }
+
+// pauses are those between pulls, where a registry that answers has no time.
+var pauses = []time.Duration{15 * time.Second, time.Minute, 3 * time.Minute}
+
+// ask pulls, and again after a pause while the registry says that it is busy.
+func (p pulled) ask(ctx context.Context, h *Host) error {
+	for i := 0; ; i++ {
+		limited, cancel := context.WithTimeoutCause(ctx, pullTime, fmt.Errorf("it took longer than %s", pullTime))
+		err := pullImage(p.source(), p.arch).Run(limited)
+		cancel()
+		if err == nil || i == len(pauses) || !isBusy(err) {
+			return err
+		}
+		h.say(fmt.Sprintf("%s is asked for again in %s: %s", p.source(), pauses[i], lastLine(err)))
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(pauses[i]):
+		}
+	}
+}
+
+// busy is how a registry says that it will answer later, or a network that it lost
+// the answer.
+var busy = []string{
+	"toomanyrequests", "too many requests", "500 internal server error", "502 bad gateway", "503 service unavailable",
+	"504 gateway time", "tls handshake timeout", "connection reset", "unexpected eof",
+}
+
+func isBusy(err error) bool { return says(err, busy) }
 
 // missing is how a registry that answers says that it does not have the image.
 var missing = []string{
@@ -103,9 +143,11 @@ var missing = []string{
 	"repository does not exist", "access to the resource is denied",
 }
 
-func isMissing(err error) bool {
+func isMissing(err error) bool { return says(err, missing) }
+
+func says(err error, words []string) bool {
 	said := strings.ToLower(lastLine(err))
-	return slices.ContainsFunc(missing, func(words string) bool { return strings.Contains(said, words) })
+	return slices.ContainsFunc(words, func(words string) bool { return strings.Contains(said, words) })
 }
 
 // complete adds in a container what the image lacks, and keeps that as an image.

@@ -8,10 +8,12 @@ import (
 	"log"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/registry"
 
@@ -96,6 +98,44 @@ func TestIsMissing(t *testing.T) {
 		if got := isMissing(&run.Error{Stderr: "Using default tag\nError response from daemon: " + said}); got != want {
 			t.Errorf("%s: %t, want %t", said, got, want)
 		}
+	}
+}
+
+// TestBusy: a registry that has no time is asked again, after pauses; one that does
+// not have the image, or is not there, is not.
+func TestBusy(t *testing.T) {
+	before := pauses
+	t.Cleanup(func() { pauses = before })
+	pauses = []time.Duration{time.Millisecond, time.Millisecond}
+	const limit = "toomanyrequests: You have reached your unauthenticated pull rate limit"
+	for name, c := range map[string]struct {
+		says  string // before the third time
+		times int
+		skip  bool
+		want  string
+	}{
+		"busy twice":  {limit, 3, false, ""},
+		"busy always": {limit + " and again", 3, true, "toomanyrequests"},
+		"not there":   {"manifest unknown", 1, false, "the registry has no "},
+		"no registry": {"dial tcp 127.0.0.1:1: connect: connection refused", 1, true, "connection refused"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			script := "#!/bin/sh\necho x >>" + dir + "/asked\n[ \"$(wc -l <" + dir + "/asked)\" -lt 3 ] || [ '" + c.says + "' != '" + limit + "' ] || exit 0\necho '" + c.says + "' >&2\nexit 1\n"
+			if err := os.WriteFile(filepath.Join(dir, "docker"), []byte(script), 0o700); err != nil { //nolint:gosec // a program
+				t.Fatal(err)
+			}
+			t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+			p := pulled{image: Image{Reference: "debian:12"}, client: "apt", arch: "amd64"}
+			err := p.pull(t.Context(), new(Host))
+			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) || errors.Is(err, ErrSkip) != c.skip {
+				t.Errorf("%v, want %q", err, c.want)
+			}
+			asked, _ := os.ReadFile(filepath.Join(dir, "asked"))
+			if times := strings.Count(string(asked), "x"); times != c.times {
+				t.Errorf("asked %d times, want %d", times, c.times)
+			}
+		})
 	}
 }
 
