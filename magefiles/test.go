@@ -49,6 +49,11 @@ func (Test) Matrix() error {
 	return stepfile.SetOutputs("matrix=" + matrix + "\n")
 }
 
+// Pins writes into tests/distros.yaml which images the references of its rows have now.
+//
+// Each is pulled, by Docker. Nothing is written unless all of them could be had.
+func (Test) Pins(ctx context.Context) error { return tests().Pins(ctx) }
+
 // Ran fails where a row that blocks a release was not really tested.
 //
 // -results=DIR has the reports of the tests, one a folder. Where nothing ran, as an

@@ -32,9 +32,20 @@ type pulled struct {
 	registry string // see registryVar; empty for Docker's default
 }
 
-// source is the reference by which Docker pulls the image. The default registry
-// keeps the images without an owner under library, and a mirror has them there.
+// source is the reference by which Docker pulls the image: the one that is pinned,
+// or the one that the tag has by now.
 func (p pulled) source() string {
+	tagged := p.tagged()
+	if p.image.Digest == "" {
+		return tagged
+	}
+	return tagged[:strings.LastIndex(tagged, ":")] + "@" + p.image.Digest
+}
+
+// tagged is the reference by its tag. The default registry keeps the images without
+// an owner under library, and a mirror has them there; those of another registry it
+// has under that one's host.
+func (p pulled) tagged() string {
 	if p.registry == "" {
 		return p.image.Reference
 	}
@@ -46,7 +57,7 @@ func (p pulled) source() string {
 
 // host is the registry that is asked.
 func (p pulled) host() string {
-	if host, _, found := strings.Cut(p.source(), "/"); found && strings.ContainsAny(host, ".:") {
+	if host, _, found := strings.Cut(p.tagged(), "/"); found && strings.ContainsAny(host, ".:") {
 		return host
 	}
 	return "the default registry"

@@ -26,11 +26,21 @@ func TestSource(t *testing.T) {
 		{"", "opensuse/leap:16.0", "opensuse/leap:16.0"},
 		{"127.0.0.1:5000", "fedora:44", "127.0.0.1:5000/library/fedora:44"},
 		{"mirror.example/hub/", "opensuse/leap:16.0", "mirror.example/hub/opensuse/leap:16.0"},
+		{"", "registry.example/owner/name:9", "registry.example/owner/name:9"},
+		{"127.0.0.1:5000", "registry.example/owner/name:9", "127.0.0.1:5000/registry.example/owner/name:9"},
 	} {
 		t.Setenv(registryVar, test.registry)
 		place := Place{Row{Format: RPM, Image: Image{Reference: test.reference}}, "amd64"}
 		if got := place.recipe().(pulled).source(); got != test.want {
 			t.Errorf("%s of %q: %s, want %s", test.reference, test.registry, got, test.want)
+		}
+		if err := place.Image.validate(); err != nil {
+			t.Error(err)
+		}
+		place.Image.Digest = "sha256:" + strings.Repeat("a", 64)
+		want := test.want[:strings.LastIndex(test.want, ":")] + "@" + place.Image.Digest
+		if got := place.recipe().(pulled).source(); got != want || place.Image.validate() != nil {
+			t.Errorf("%s of %q, pinned: %s, want %s", test.reference, test.registry, got, want)
 		}
 	}
 }
@@ -54,6 +64,7 @@ func TestPulledTag(t *testing.T) {
 		"client":       {image: image, client: "dnf", arch: "amd64"},
 		"architecture": {image: image, client: "zypper", arch: "arm64"},
 		"registry":     {image: image, client: "zypper", arch: "amd64", registry: "127.0.0.1:5000"},
+		"pin":          {image: Image{Reference: image.Reference, Digest: "sha256:" + strings.Repeat("a", 64), Packages: image.Packages}, client: "zypper", arch: "amd64"},
 	} {
 		if other.tag() == base.tag() {
 			t.Errorf("another %s has the same tag", name)

@@ -40,9 +40,13 @@ type Row struct {
 // a suite, or one that a registry has.
 type Image struct {
 	Suite string `yaml:"suite"` // Debian suite for mmdebstrap
-	// Reference is name:tag, as in Docker's default registry.
-	Reference string   `yaml:"reference"`
-	Packages  []string `yaml:"packages"` // installed on top of the minimal base
+	// Reference is name:tag, as in Docker's default registry, or begins with the
+	// host of another.
+	Reference string `yaml:"reference"`
+	// Digest pins the reference to one image, or to one list of images for several
+	// architectures. Without it the tag decides.
+	Digest   string   `yaml:"digest"`
+	Packages []string `yaml:"packages"` // installed on top of the minimal base
 	// StandIn says that the root is a Debian with another family's package
 	// manager: its package database is empty, and the scenarios install a
 	// package that provides what such a distribution would.
@@ -136,10 +140,10 @@ func decode(data []byte, value any) error {
 }
 
 // The forms of what ends up in command lines, file names and container names. A
-// reference has no host: its first part would hold a dot or a colon, or be
-// localhost.
+// reference's host is what Docker takes for one: a first part with a dot.
 var (
-	reference   = regexp.MustCompile(`^([a-z0-9]+([_-][a-z0-9]+)*/)?[a-z0-9]+([._-][a-z0-9]+)*:[A-Za-z0-9_][A-Za-z0-9_.-]*$`)
+	reference   = regexp.MustCompile(`^([a-z0-9-]+(\.[a-z0-9-]+)+/)?([a-z0-9]+([_-][a-z0-9]+)*/)?[a-z0-9]+([._-][a-z0-9]+)*:[A-Za-z0-9_][A-Za-z0-9_.-]*$`)
+	digest      = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 	rowName     = regexp.MustCompile(`^[a-z0-9]+([.-][a-z0-9]+)*$`)
 	suiteName   = regexp.MustCompile(`^[a-z]+$`)
 	packageName = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]+$`)
@@ -181,7 +185,9 @@ func (i Image) validate() error {
 	case i.Suite != "" && !suiteName.MatchString(i.Suite):
 		return fmt.Errorf("suite %q is not a Debian suite", i.Suite)
 	case i.Reference != "" && (!reference.MatchString(i.Reference) || strings.HasPrefix(i.Reference, "localhost/")):
-		return fmt.Errorf("reference %q is not of the form fedora:44 or owner/name:tag, without a registry's host", i.Reference)
+		return fmt.Errorf("reference %q is not of the form fedora:44, owner/name:tag or host.example/owner/name:tag", i.Reference)
+	case i.Digest != "" && (i.Reference == "" || !digest.MatchString(i.Digest)):
+		return fmt.Errorf("digest %q is not of the form sha256:... of a reference", i.Digest)
 	case i.Reference != "" && (i.StandIn || i.AnyAge):
 		return errors.New("stand-in and any-age belong to a suite")
 	}

@@ -121,6 +121,11 @@ func countReport(tally *Tally, report distro.Report) {
 	}
 }
 
+// Pins writes into tests/distros.yaml which images its references have now.
+func (s Suite) Pins(ctx context.Context) error {
+	return distro.Pin(ctx, filepath.Join(s.Root, "tests", "distros.yaml"), s.Log)
+}
+
 // Ran says of which places that block a release nothing good is known: the reports,
 // one a folder in dir, lack them, or nothing ran there, or something failed. A place
 // where nothing ran, as its image could not be had, is no verdict on the packages.
