@@ -20,6 +20,9 @@ var (
 	secretUse  = regexp.MustCompile(`\bsecrets\b`)
 	// hidden is what no program but the target gets to see.
 	hidden = regexp.MustCompile(`\b(secrets|github\.token)\b`)
+	// nothingFor is a variable by which setup would install compilers for others.
+	nothingFor = regexp.MustCompile(`\bSPIRE_ARCH\b`)
+	setupCall  = regexp.MustCompile(`\bmagefile\.go (.* )?setup\b`)
 )
 
 // workflowFaults are the ways in which a workflow does more than call targets,
@@ -35,6 +38,12 @@ func workflowFaults(content []byte) []string {
 	}
 	if hidden.MatchString(written(child(root.Content[0], "env"))) {
 		faults = append(faults, "every step of every job gets a secret")
+	}
+	if queue := child(root.Content[0], "concurrency"); queue != nil && valueOf(queue, "cancel-in-progress") != "true" && valueOf(queue, "queue") != "max" {
+		faults = append(faults, "a third run takes the place of the second, which waits: queue is not max")
+	}
+	if nothingFor.MatchString(keys(child(root.Content[0], "env"))) {
+		faults = append(faults, "setup of every job is told an architecture: SPIRE_ARCH")
 	}
 	faults = append(faults, nodeFaults(&root)...)
 	strangers := strings.Contains(written(child(root.Content[0], "on")), "pull_request")
@@ -65,6 +74,7 @@ func jobFaults(job *yaml.Node, strangers bool) (faults []string) {
 	fault(strangers && strings.Contains(written(permissions), "write"), "strangers may write")
 	inherited := child(job, "secrets")
 	fault(inherited != nil && (inherited.Value != "inherit" || !localCall.MatchString(valueOf(job, "uses"))), "secrets go to another's workflow, or are this workflow's own")
+	fault(nothingFor.MatchString(keys(child(job, "env"))), "setup is told an architecture: SPIRE_ARCH")
 	fault(strings.Contains(written(child(job, "strategy")), "needs.places.") && valueOf(job, "continue-on-error") != "${{ matrix.tier == 'informing' }}",
 		"a row that only informs stops the release, or one that blocks does not")
 	asked := false
@@ -86,6 +96,9 @@ func stepFaults(step *yaml.Node, protected bool) (faults []string) {
 	}
 	if call != "" && !secret && secretCall.MatchString(call) {
 		faults = append(faults, "a compiled target without a secret: "+call)
+	}
+	if setupCall.MatchString(call) && nothingFor.MatchString(keys(child(step, "env"))) {
+		faults = append(faults, "setup is told an architecture: SPIRE_ARCH")
 	}
 	if path := valueOf(with, "path"); action == "actions/upload-artifact" && (valueOf(with, "include-hidden-files") != "" || strings.HasPrefix(path, ".") || strings.Contains(path, "/.")) {
 		faults = append(faults, "hidden files, which programs are among, travel without their modes and not as a tar: "+path)
@@ -130,6 +143,14 @@ func written(node *yaml.Node) string {
 		text += " " + written(n)
 	}
 	return text
+}
+
+// keys are the keys of a mapping.
+func keys(mapping *yaml.Node) (all string) {
+	for i := 0; mapping != nil && i < len(mapping.Content); i += 2 {
+		all += " " + mapping.Content[i].Value
+	}
+	return all
 }
 
 func child(mapping *yaml.Node, key string) *yaml.Node {
@@ -207,6 +228,7 @@ jobs:
 `
 	const guarded = `on: [workflow_call]
 permissions: {}
+concurrency: {group: release, queue: max}
 jobs:
   test:
     permissions: {}
@@ -263,11 +285,15 @@ jobs:
 			"no YAML":               {"on: [", "on: [[", "no YAML"},
 		},
 		guarded: {
+			"a run forgotten":      {", queue: max", "", "takes the place of the second"},
 			"nobody asked":         {"      - run: go run magefile.go test:ran -results=dist/results\n", "", "whether the tests ran"},
 			"informing blocks":     {"    continue-on-error: ${{ matrix.tier == 'informing' }}\n", "", "only informs"},
 			"blocking does not":    {"${{ matrix.tier == 'informing' }}", "true", "one that blocks does not"},
 			"a hidden folder":      {"dist/earlier.tar", "dist/.earlier/", "not as a tar"},
 			"hidden files":         {"path: dist/earlier.tar", "path: dist/x, include-hidden-files: true", "not as a tar"},
+			"setup's architecture": {"run: go run magefile.go setup", "run: go run magefile.go setup\n        env: {SPIRE_ARCH: amd64}", "told an architecture"},
+			"a job's architecture": {"    environment: release\n", "    environment: release\n    env: {SPIRE_ARCH: amd64}\n", "told an architecture"},
+			"all's architecture":   {"permissions: {}\nconc", "permissions: {}\nenv: {SPIRE_ARCH: amd64}\nconc", "told an architecture"},
 			"no environment":       {"    environment: release\n", "", "outside of the protected environment"},
 			"another environment":  {"environment: release", "environment: {name: github-pages}", "outside of the protected environment"},
 			"a job's secret":       {"timeout-minutes: 5", "timeout-minutes: 5\n    env: {TOKEN: \"${{ github.token }}\"}", "every step of it gets a secret"},
