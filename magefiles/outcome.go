@@ -4,7 +4,10 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"os"
+	"regexp"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/incident"
@@ -14,8 +17,9 @@ import (
 //
 // It is the last job of the workflow, and reads what a runner sets, and SPIRE_JOBS,
 // GitHub's needs context as JSON, and SPIRE_ALARMS, a JSON list of the plan's alarms.
-// The token in GITHUB_TOKEN or GH_TOKEN needs issues: write and actions: read. It
-// fails where the issue could not be settled, and not because the run has failed.
+// It also keeps the workflow's schedule, which GitHub ends after 60 quiet days. The
+// token in GITHUB_TOKEN or GH_TOKEN needs issues: write and actions: write. It fails
+// where one of these could not be done, and not because the run has failed.
 func Outcome(ctx context.Context) error {
 	run, err := incident.FromEnvironment()
 	if err != nil {
@@ -29,5 +33,17 @@ func Outcome(ctx context.Context) error {
 	if err == nil {
 		report.Print(os.Stdout)
 	}
-	return err
+	return errors.Join(err, keepSchedule(ctx, at, os.Getenv("GITHUB_WORKFLOW_REF")))
+}
+
+// workflowRef is owner/name/.github/workflows/FILE@REF.
+var workflowRef = regexp.MustCompile(`/\.github/workflows/([a-z-]+\.yml)@`)
+
+// keepSchedule keeps that of the workflow which runs.
+func keepSchedule(ctx context.Context, at *hub.Repository, ref string) error {
+	file := workflowRef.FindStringSubmatch(ref)
+	if file == nil {
+		return fmt.Errorf("GITHUB_WORKFLOW_REF=%.80q names no workflow's file: GitHub's runners set it in each job", ref)
+	}
+	return at.KeepSchedule(ctx, file[1])
 }

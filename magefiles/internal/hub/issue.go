@@ -106,6 +106,14 @@ func (r *Repository) Jobs(ctx context.Context, run int64, attempt int) ([]Job, e
 	return jobs, r.needs("actions: read", err)
 }
 
+// KeepSchedule has a workflow's schedule go on, by the name of its file: GitHub ends
+// those of a public repository after 60 days without a commit, and counts from anew
+// when a workflow is switched on that is on already.
+func (r *Repository) KeepSchedule(ctx context.Context, file string) error {
+	doing := "keeping the schedule of " + file
+	return r.needs("actions: write", r.do(ctx, doing, http.MethodPut, "actions/workflows/"+url.PathEscape(file)+"/enable", nil, nil))
+}
+
 func job(answer *github.WorkflowJob) Job {
 	job := Job{Name: answer.GetName(), Conclusion: answer.GetConclusion(), URL: answer.GetHTMLURL()}
 	for _, step := range answer.Steps {

@@ -134,6 +134,11 @@ func TestIssueRefusals(t *testing.T) {
 			func(r *Repository) error { _, err := r.Jobs(t.Context(), 7, 1); return err },
 			[]string{"listing the jobs of the run 7 of o/r", "answered 403", "actions: read on o/r"},
 		},
+		"may not keep the schedule": {
+			func(_ *hubtest.Server, o *Settings) { o.Token = hubtest.ReadToken },
+			func(r *Repository) error { return r.KeepSchedule(t.Context(), "nightly.yml") },
+			[]string{"keeping the schedule of nightly.yml of o/r", "answered 403", "actions: write on o/r"},
+		},
 		"no issues": {
 			func(s *hubtest.Server, _ *Settings) { s.DisableIssues(ours) },
 			func(r *Repository) error { _, err := r.CreateIssue(t.Context(), "x", ""); return err },

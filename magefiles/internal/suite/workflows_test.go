@@ -48,6 +48,9 @@ func workflowFaults(content []byte) []string {
 	faults = append(faults, nodeFaults(&root)...)
 	strangers := strings.Contains(written(child(root.Content[0], "on")), "pull_request")
 	jobs := child(root.Content[0], "jobs")
+	if strings.Contains(written(child(root.Content[0], "on")), "schedule") && !strings.Contains(written(jobs), "exec dist/targets outcome") {
+		faults = append(faults, "its schedule ends after 60 days without a commit: no job runs outcome")
+	}
 	for i := 0; jobs != nil && i+1 < len(jobs.Content); i += 2 {
 		for _, fault := range jobFaults(jobs.Content[i+1], strangers) {
 			faults = append(faults, fmt.Sprintf("job %s: %s", jobs.Content[i].Value, fault))
@@ -286,6 +289,7 @@ jobs:
 		},
 		guarded: {
 			"a run forgotten":      {", queue: max", "", "takes the place of the second"},
+			"a schedule that ends": {"on: [workflow_call]", "on: {schedule: [{cron: 1 1 * * *}]}", "ends after 60 days"},
 			"nobody asked":         {"      - run: go run magefile.go test:ran -results=dist/results\n", "", "whether the tests ran"},
 			"informing blocks":     {"    continue-on-error: ${{ matrix.tier == 'informing' }}\n", "", "only informs"},
 			"blocking does not":    {"${{ matrix.tier == 'informing' }}", "true", "one that blocks does not"},

@@ -75,6 +75,8 @@ func (s *Server) routes() http.Handler {
 		"GET /api/v3/repos/{owner}/{repo}/issues/{number}/comments":   call.listComments,
 		"POST /api/v3/repos/{owner}/{repo}/issues/{number}/comments":  call.createComment,
 
+		"PUT /api/v3/repos/{owner}/{repo}/actions/workflows/{file}/enable": func(c call) { c.w.WriteHeader(http.StatusNoContent) },
+
 		"GET /api/v3/repos/{owner}/{repo}/actions/runs/{run}/attempts/{attempt}/jobs": call.listJobs,
 	} {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
