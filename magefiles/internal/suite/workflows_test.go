@@ -22,7 +22,7 @@ var (
 	hidden = regexp.MustCompile(`\b(secrets|github\.token)\b`)
 	// nothingFor is a variable by which setup would install compilers for others.
 	nothingFor = regexp.MustCompile(`\bSPIRE_ARCH\b`)
-	setupCall  = regexp.MustCompile(`\bmagefile\.go (.* )?setup\b`)
+	setupCall  = regexp.MustCompile(`\bmagefile\.go (.* )?setup(:\w+)?( |$)`)
 )
 
 // workflowFaults are the ways in which a workflow does more than call targets,
