@@ -10,13 +10,16 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/gotool"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/toolroot"
 )
 
 // Flags are the arguments of `go build` in every path that makes a binary. The
@@ -70,8 +73,9 @@ func Env(arch, cc string) []string {
 	return []string{
 		"GOOS=linux", "GOARCH=" + arch, "GOAMD64=v1", "GOARM64=v8.0", "GOFIPS140=off",
 		"CGO_ENABLED=1", "CC=" + cc,
-		// Go's own default, less the debugging information that is stripped.
-		"CGO_CFLAGS=-O2", "CGO_CPPFLAGS=", "CGO_LDFLAGS=-O2",
+		// Go's own default, less the debugging information that is stripped and the
+		// compiler's name, which is another one where a cross compiler does the same.
+		"CGO_CFLAGS=-O2 -fno-ident", "CGO_CPPFLAGS=", "CGO_LDFLAGS=-O2",
 	}
 }
 
@@ -79,7 +83,9 @@ func Env(arch, cc string) []string {
 type Compiler struct {
 	Source pkgdef.Source
 	Dist   artifact.Dist
-	Log    io.Writer
+	// Tools finds the C compiler that the source names.
+	Tools toolroot.Finder
+	Log   io.Writer
 	// Terminal says that Log is a screen, on which a line can be overwritten.
 	Terminal bool
 }
@@ -104,6 +110,12 @@ type Info struct {
 	CC       string // the C compiler's version line
 	Musl     string // the C library's package version
 	Binaries []artifact.Binary
+	// Machine is the architecture that compiled, by Go's name.
+	Machine string
+	// Tools are the versions of Debian's packages that the C compiler is from, by name,
+	// where these are the ones that the source names; else Unpinned says why not.
+	Tools    map[string]string `json:",omitempty"`
+	Unpinned string            `json:",omitempty"`
 }
 
 // Compile makes the binaries of the given main packages (paths inside the
@@ -114,7 +126,7 @@ func (c Compiler) Compile(ctx context.Context, tree artifact.Tree, commands []st
 	if err != nil {
 		return Info{}, false, err
 	}
-	key := artifact.Key(info, cc, commands)
+	key := artifact.Key(info, cc.Command, commands)
 	if earlier, ok := c.earlier(key, tree, arch); ok {
 		return earlier, true, nil
 	}
@@ -123,7 +135,7 @@ func (c Compiler) Compile(ctx context.Context, tree artifact.Tree, commands []st
 	}
 	dir := c.binDir(tree, arch)
 	err = artifact.MakeDir(dir, func(out string) error {
-		if err := c.build(ctx, tree, commands, arch, cc.Command, out); err != nil {
+		if err := c.build(ctx, tree, commands, arch, cc, out); err != nil {
 			return err
 		}
 		info.Binaries, err = c.inspect(ctx, tree, commands, arch, out, cc.Musl)
@@ -142,20 +154,57 @@ func (c Compiler) Earlier(ctx context.Context, tree artifact.Tree, commands []st
 	if err != nil {
 		return Info{}, false
 	}
-	return c.earlier(artifact.Key(info, cc, commands), tree, arch)
+	return c.earlier(artifact.Key(info, cc.Command, commands), tree, arch)
+}
+
+// cc is a C compiler, and the place that it is in.
+type cc struct {
+	tool.Compiler
+	root toolroot.Root
+}
+
+// Check makes sure that there is a C compiler for an architecture; where it is not the
+// one that the source names, unpinned says why.
+func (c Compiler) Check(ctx context.Context, arch string) (unpinned string, err error) {
+	found, err := c.find(ctx, arch)
+	return found.root.Unpinned, err
+}
+
+func (c Compiler) find(ctx context.Context, arch string) (found cc, err error) {
+	if err := tool.CheckArch(arch); err != nil {
+		return cc{}, err
+	}
+	if found.root, err = c.Tools.Find(ctx, c.Source.Tools, arch); err != nil {
+		return cc{}, fmt.Errorf("finding the C compiler for %s: %w", arch, err)
+	}
+	if found.root.Unpinned != "" {
+		if arch != runtime.GOARCH {
+			return cc{}, fmt.Errorf("finding the C compiler for %s: %s", arch, found.root.Unpinned)
+		}
+		if err := tool.Need("musl-gcc"); err != nil {
+			return cc{}, err
+		}
+	}
+	found.Compiler, err = tool.MuslGCC(ctx, arch, func(command run.Command) run.Command { return found.root.Command(command) })
+	return found, err
 }
 
 // plan says how a tree will be compiled.
-func (c Compiler) plan(ctx context.Context, tree artifact.Tree, arch string) (Info, tool.Compiler, error) {
-	cc, err := tool.MuslGCC(ctx, arch)
+func (c Compiler) plan(ctx context.Context, tree artifact.Tree, arch string) (Info, cc, error) {
+	cc, err := c.find(ctx, arch)
 	if err != nil {
 		return Info{}, cc, err
 	}
-	return Info{
+	info := Info{
 		Tree: tree, Arch: arch, Toolchain: c.Source.Toolchain.Version, CC: cc.GCC, Musl: cc.Musl,
 		ToolchainModule: gotool.ModuleOf(c.Source.Toolchain), ToolchainSum: c.Source.Toolchain.Sums[gotool.Host()],
 		Flags: Flags(c.Source, tree), Env: Env(arch, strings.Fields(cc.Command)[0]),
-	}, cc, nil
+		Machine: runtime.GOARCH, Unpinned: cc.root.Unpinned,
+	}
+	if info.Unpinned == "" {
+		info.Tools = c.Source.Tools.For(runtime.GOARCH, arch)
+	}
+	return info, cc, nil
 }
 
 func (c Compiler) record(tree artifact.Tree, arch string) string {
@@ -189,7 +238,7 @@ func (c Compiler) earlier(key string, tree artifact.Tree, arch string) (Info, bo
 	return found.Info, true
 }
 
-func (c Compiler) build(ctx context.Context, tree artifact.Tree, commands []string, arch, cc, out string) error {
+func (c Compiler) build(ctx context.Context, tree artifact.Tree, commands []string, arch string, cc cc, out string) error {
 	goTool, err := gotool.Verified(ctx, c.Source.Toolchain)
 	if err != nil {
 		return err
@@ -198,7 +247,7 @@ func (c Compiler) build(ctx context.Context, tree artifact.Tree, commands []stri
 	for _, command := range commands {
 		packages = append(packages, "./"+command)
 	}
-	env := Env(arch, cc)
+	env := Env(arch, cc.Command)
 	dir, done, err := c.samePath(ctx, tree)
 	if err != nil {
 		return fmt.Errorf("naming the tree to compile: %w", err)
@@ -211,7 +260,7 @@ func (c Compiler) build(ctx context.Context, tree artifact.Tree, commands []stri
 	build := append([]string{"build", "-v", "-o", out + "/"}, Flags(c.Source, tree)...)
 	command := goTool.Command(append(build, packages...)...).In(dir).WithEnv(append(env, gotool.Roomy()...)...)
 	command.Stderr = progress
-	return command.Run(ctx)
+	return cc.root.Command(command, append(goTool.Folders(), os.TempDir(), filepath.Dir(dir), tree.Dir, out)...).Run(ctx)
 }
 
 // samePath shows the tree under an absolute path that is the same in every checkout,

@@ -3,6 +3,7 @@ package compile
 import (
 	"debug/elf"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -18,6 +19,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/toolroot"
 )
 
 var source = pkgdef.Source{
@@ -45,7 +47,7 @@ func TestFlags(t *testing.T) {
 func TestEnv(t *testing.T) {
 	want := []string{
 		"GOOS=linux", "GOARCH=arm64", "GOAMD64=v1", "GOARM64=v8.0", "GOFIPS140=off",
-		"CGO_ENABLED=1", "CC=x-gcc", "CGO_CFLAGS=-O2", "CGO_CPPFLAGS=", "CGO_LDFLAGS=-O2",
+		"CGO_ENABLED=1", "CC=x-gcc", "CGO_CFLAGS=-O2 -fno-ident", "CGO_CPPFLAGS=", "CGO_LDFLAGS=-O2",
 	}
 	if diff := cmp.Diff(want, Env("arm64", "x-gcc")); diff != "" {
 		t.Error(diff)
@@ -180,6 +182,9 @@ func rehash(t *testing.T, tree artifact.Tree) artifact.Tree {
 	return tree
 }
 
+// other is an architecture that is not this machine's.
+var other = map[string]string{"amd64": "arm64", "arm64": "amd64"}[runtime.GOARCH]
+
 var commands = []string{"cmd/plain", "cmd/with-c"}
 
 func compiler(t *testing.T) (c Compiler, log *strings.Builder) {
@@ -187,8 +192,21 @@ func compiler(t *testing.T) (c Compiler, log *strings.Builder) {
 	needMusl(t)
 	log = new(strings.Builder)
 	source := source
-	source.Toolchain = gotooltest.Install(t)
-	return Compiler{Source: source, Dist: artifact.Dist(filepath.Join(t.TempDir(), "dist")), Log: log}, log
+	source.Toolchain, source.Tools = gotooltest.Install(t), ownTools(t)
+	return Compiler{
+		Source: source, Dist: artifact.Dist(filepath.Join(t.TempDir(), "dist")),
+		Tools: toolroot.Finder{Cache: t.TempDir(), Log: io.Discard}, Log: log,
+	}, log
+}
+
+// ownTools are those that this machine has; where it is no Debian, others.
+func ownTools(t *testing.T) pkgdef.Tools {
+	t.Helper()
+	tools := pkgdef.Tools{Suite: "bookworm", Native: map[string]string{"musl-dev": "0"}}
+	if version, err := run.New("dpkg-query", "--show", "--showformat=${Version}", "musl-dev").Output(t.Context()); err == nil {
+		tools.Native["musl-dev"] = version
+	}
+	return tools
 }
 
 func compiled(t *testing.T, c Compiler, tree artifact.Tree) (Info, bool) {
@@ -319,7 +337,8 @@ func TestCompileErrors(t *testing.T) {
 		"the tree is not what was verified": {func(t *testing.T, dir string) {
 			write(t, filepath.Join(dir, "cmd", "plain", "harm.go"), "package main\n")
 		}, runtime.GOARCH, true, []string{"is not what was verified", "remove it and run again"}},
-		"no such architecture": {func(*testing.T, string) {}, "s390x", false, []string{`"s390x" is not one of amd64, arm64`}},
+		"no such architecture":                 {func(*testing.T, string) {}, "s390x", false, []string{`"s390x" is not one of amd64, arm64`}},
+		"no compiler for another architecture": {func(*testing.T, string) {}, other, false, []string{"finding the C compiler for " + other + ": source.yaml names no tools that compile on " + runtime.GOARCH + " for " + other}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, _ := compiler(t)
@@ -356,10 +375,28 @@ func wantNothing(t *testing.T, c Compiler) {
 
 func TestNoCompiler(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
-	c := Compiler{Source: source, Dist: artifact.Dist(filepath.Join(t.TempDir(), "dist"))}
+	source := source
+	source.Tools = pkgdef.Tools{Suite: "bookworm", Native: map[string]string{"musl-dev": "0"}}
+	c := Compiler{Source: source, Dist: artifact.Dist(filepath.Join(t.TempDir(), "dist")), Tools: toolroot.Finder{Cache: t.TempDir(), Log: io.Discard}}
 	_, _, err := c.Compile(t.Context(), artifact.Tree{Version: "1.2.3"}, commands, runtime.GOARCH)
 	wantError(t, err, "musl-gcc is missing (it compiles and links the server's sqlite): install what is needed with `"+tool.Setup+"`")
 	wantNothing(t, c)
+}
+
+// Where the source's C compiler cannot be had, this machine's compiles, and the record
+// says so.
+func TestUnpinned(t *testing.T) {
+	c, _ := compiler(t)
+	from := tree(t, true)
+	if info, _ := compiled(t, c, from); info.Unpinned != "" || info.Tools == nil {
+		t.Errorf("with the source's: %+v", info)
+	}
+	c.Source.Tools.Native["musl-dev"] = "0"
+	c.Source.Tools.Suite = "none"
+	info, done := compiled(t, c, from)
+	if done || !strings.Contains(info.Unpinned, "instead of 0, and no root with those of Debian's none can be made and entered") || info.Tools != nil {
+		t.Errorf("with another: %v, %+v", done, info)
+	}
 }
 
 func TestProgress(t *testing.T) {

@@ -2,10 +2,10 @@ package compile
 
 import (
 	"context"
+	"os"
 	"slices"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/gotool"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
 )
 
 // library are packages of Go's own library that stand on most of the others
@@ -21,10 +21,11 @@ func (c Compiler) Warm(ctx context.Context, arch string) {
 	if err != nil {
 		return
 	}
-	cc, err := tool.MuslGCC(ctx, arch)
+	cc, err := c.find(ctx, arch)
 	if err != nil {
 		return
 	}
 	args := slices.Concat([]string{"build", "-p=1"}, common, library)
-	_ = goTool.Command(args...).In("/").WithEnv(append(Env(arch, cc.Command), gotool.Roomy()...)...).Run(ctx)
+	command := goTool.Command(args...).In("/").WithEnv(append(Env(arch, cc.Command), gotool.Roomy()...)...)
+	_ = cc.root.Command(command, append(goTool.Folders(), os.TempDir())...).Run(ctx)
 }

@@ -30,6 +30,9 @@ type Item struct {
 	Package pkgdef.Package
 	Tree    artifact.Tree
 	Binary  artifact.Binary
+	// Unpinned says that another C compiler made the binary than the one that the
+	// source names.
+	Unpinned bool
 	// Packed is an .xz file of the binary, which every format takes as it is;
 	// empty where there is no binary, or a small one.
 	Packed  string
@@ -185,6 +188,9 @@ func description(item Item) string {
 	text := strings.TrimSpace(item.Package.Description)
 	if !item.Tree.Verified {
 		text += "\n\nBUILT FROM UNVERIFIED SOURCE: no checksum database vouches for it."
+	}
+	if item.Unpinned {
+		text += "\n\nBUILT WITH ANOTHER C COMPILER than the one that its source names: others cannot make the same, bit for bit."
 	}
 	return text
 }

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 )
@@ -40,6 +41,12 @@ func Find(ctx context.Context, toolchain string) (Go, error) {
 		return Go{}, fmt.Errorf("reading the go command's settings: %w", err)
 	}
 	return found, nil
+}
+
+// Folders are those that compiling needs, absolute: the toolchain's own, and the build
+// cache.
+func (g Go) Folders() []string {
+	return []string{filepath.Dir(filepath.Dir(g.program)), g.user.GOCACHE}
 }
 
 // passed are the variables of the caller's environment that a go command gets:

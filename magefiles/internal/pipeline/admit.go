@@ -112,6 +112,8 @@ func (b *build) asPinned(record info, arch string, want artifact.Tree) error {
 		{"source tree", record.Tree.Hash, want.Hash},
 		{"architecture", record.Arch, arch},
 		{"toolchain", record.Toolchain, b.source.Toolchain.Version},
+		{"why another C compiler was taken", record.Unpinned, ""},
+		{"C compiler's packages", record.Tools, b.source.Tools.For(record.Machine, arch)},
 		{"flags", record.Flags, compile.Flags(b.source, want)},
 		{"environment", record.Env, compile.Env(arch, valueIn(record.Env, "CC"))},
 	} {

@@ -4,11 +4,14 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/compile"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/provenance"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/toolroot"
 )
 
 // info is how the binaries were made, as it is written beside the packages.
@@ -56,10 +59,30 @@ func (b *build) installed(ctx context.Context, compiled compile.Info) ([]string,
 	if err != nil || ok && earlier.Key == key {
 		return earlier.Installed, err
 	}
-	roots := append([]string{"gzip", "xz-utils"}, tool.CompilerPackages(compiled.Arch)...)
-	installed, err := provenance.Installed(ctx, roots...)
+	root, err := b.tools.Find(ctx, b.source.Tools, compiled.Arch)
+	if err != nil {
+		return nil, err
+	}
+	installed, err := provenance.Installed(ctx, func(c run.Command) run.Command { return root.Command(c) }, compilers(compiled, root)...)
 	if err != nil {
 		return nil, err
 	}
 	return installed, artifact.Save(place, installedRecord{key, installed})
+}
+
+// compilers are Debian's packages that a build uses itself, where the C compiler is in
+// root. What packs is this machine's own.
+func compilers(compiled compile.Info, root toolroot.Root) []string {
+	if root.Unpinned != "" {
+		return []string{"gzip", "xz-utils", "gcc", "musl-tools"}
+	}
+	var names []string
+	for name := range compiled.Tools {
+		name, _, _ = strings.Cut(name, ":")
+		names = append(names, name)
+	}
+	if root.Dir == "" {
+		names = append(names, "gzip", "xz-utils")
+	}
+	return slices.Sorted(slices.Values(names))
 }

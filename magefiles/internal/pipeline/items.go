@@ -63,7 +63,7 @@ func binaryOf(p pkgdef.Package, info compile.Info) artifact.Binary {
 }
 
 func (b *build) itemsOf(ctx context.Context, p pkgdef.Package, info compile.Info, self string) ([]wanted, error) {
-	item := format.Item{Source: b.source, Package: p, Tree: b.tree, Binary: binaryOf(p, info)}
+	item := format.Item{Source: b.source, Package: p, Tree: b.tree, Binary: binaryOf(p, info), Unpinned: info.Unpinned != ""}
 	docs, err := b.docs(ctx, &item, self)
 	if err != nil {
 		return nil, fmt.Errorf("writing the texts of %s: %w", p.Name, err)

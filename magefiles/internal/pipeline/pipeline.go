@@ -3,10 +3,12 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"slices"
 	"time"
 
@@ -19,6 +21,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/source"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/srcpkg"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/toolroot"
 )
 
 // Options are what a build is asked for.
@@ -60,6 +63,11 @@ type build struct {
 	packages []pkgdef.Package
 	tree     artifact.Tree
 	start    time.Time
+	tools    toolroot.Finder
+	// rpmbuild is the place with the rpmbuild that the source names, and unpinned says
+	// why the C compiler is another than that: see begin.
+	rpmbuild toolroot.Root
+	unpinned string
 }
 
 // load reads the definitions and the options.
@@ -69,6 +77,9 @@ func (p Pipeline) load(o Options) (b *build, err error) {
 		return nil, err
 	}
 	if b.packages, err = pkgdef.Load(p.Root); err != nil {
+		return nil, err
+	}
+	if b.tools, err = toolroot.Cached(p.Log); err != nil {
 		return nil, err
 	}
 	return b, b.defaults()
@@ -81,22 +92,37 @@ func (p Pipeline) begin(ctx context.Context, o Options, compilers bool) (b *buil
 	}
 	needed := []string{"patch", "gzip"}
 	if compilers {
+		if err := b.findTools(ctx); err != nil {
+			return nil, nil, err
+		}
 		needed = append(needed, "xz")
-		needed = append(needed, srcpkg.Tools(b.options.Formats)...)
+		needed = append(needed, srcpkg.Tools(b.options.Formats, b.rpmbuild)...)
 	}
 	if err := tool.Need(needed...); err != nil {
 		return nil, nil, err
 	}
-	for _, arch := range b.options.Arches {
-		if !compilers {
-			break
-		}
-		if _, err := tool.MuslGCC(ctx, arch); err != nil {
-			return nil, nil, err
-		}
-	}
 	end, err = p.Dist.Lock(ctx, p.Log)
 	return b, end, err
+}
+
+// findTools finds the tools that the source names, or makes a root of them.
+func (b *build) findTools(ctx context.Context) error {
+	for _, arch := range b.options.Arches {
+		unpinned, err := b.compiler().Check(ctx, arch)
+		if err != nil {
+			return err
+		}
+		b.unpinned = cmp.Or(b.unpinned, unpinned)
+	}
+	if !slices.Contains(b.options.Formats, srcpkg.SRPM) {
+		return nil
+	}
+	var err error
+	if b.rpmbuild, err = b.tools.Find(ctx, b.source.Tools, runtime.GOARCH); err != nil {
+		return fmt.Errorf("finding the rpmbuild that the source names: %w", err)
+	}
+	b.unpinned = cmp.Or(b.unpinned, b.rpmbuild.Unpinned)
+	return nil
 }
 
 // defaults completes and checks the options, before anything is made.
@@ -168,7 +194,7 @@ func (p Pipeline) Build(ctx context.Context, o Options) (Result, error) {
 	if err := b.fetch(ctx, b.warm); err != nil {
 		return Result{}, err
 	}
-	result := Result{Tree: b.tree, Dir: b.Dist.Version(b.tree.Label())}
+	result := Result{Tree: b.tree, Dir: b.Dist.Version(b.tree.Label()), Unpinned: b.unpinned}
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	sources := b.startSources(ctx, fail)
@@ -308,7 +334,7 @@ func (b *build) warm(ctx context.Context) {
 }
 
 func (b *build) compiler() compile.Compiler {
-	return compile.Compiler{Source: b.source, Dist: b.Dist, Log: b.Log, Terminal: b.Terminal}
+	return compile.Compiler{Source: b.source, Dist: b.Dist, Tools: b.tools, Log: b.Log, Terminal: b.Terminal}
 }
 
 func (b *build) compile(ctx context.Context, arch string) (compile.Info, error) {

@@ -16,6 +16,9 @@ type Result struct {
 	Dir   string // where the files are
 	Files []artifact.File
 	Took  time.Duration
+	// Unpinned says why the C compiler is not the one that the source names; empty
+	// where it is.
+	Unpinned string
 	// Signed is the fingerprint of the key that signed the files; empty where
 	// nobody did.
 	Signed string
@@ -38,10 +41,13 @@ func (r Result) Print(w io.Writer) {
 	if !r.Tree.Verified {
 		fmt.Fprintln(w, "NOT VERIFIED: nobody vouches for the source of these files.")
 	}
+	if r.Unpinned != "" {
+		fmt.Fprintf(w, "NOT REPRODUCIBLE: made with another C compiler than the one that the source names, and never to be signed: %s.\n", r.Unpinned)
+	}
 	switch {
 	case r.Signed != "":
 		fmt.Fprintf(w, "Signed by %s.\n", r.Signed)
-	case r.Tree.Verified:
+	case r.Tree.Verified && r.Unpinned == "":
 		fmt.Fprintln(w, "UNSIGNED: `sign` makes of these files those to ship.")
 	default:
 		fmt.Fprintln(w, "UNSIGNED.")

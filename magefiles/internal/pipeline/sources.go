@@ -72,7 +72,9 @@ func (s *sources) prepare(ctx context.Context) (err error) {
 	return s.licences()
 }
 
-func (s *sources) maker() srcpkg.Maker { return srcpkg.Maker{Dist: s.Dist, Log: s.Log} }
+func (s *sources) maker() srcpkg.Maker {
+	return srcpkg.Maker{Dist: s.Dist, Root: s.rpmbuild, Log: s.Log}
+}
 
 // portable are the compilers' variables for a machine's own architecture.
 func portable() []string {

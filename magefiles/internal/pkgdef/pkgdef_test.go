@@ -230,6 +230,7 @@ homepage: https://example.org/
 repository: https://example.org/up
 maintainer: Somebody <somebody@example.org>
 vendor: somebody
+tools: {suite: bookworm, snapshot: 20261128T000000Z, native: {gcc-12: 12.2.0-14+deb12u1}}
 versionVariable: example.org/up/version.tag
 commitVariable: example.org/up/version.hash
 releases:
@@ -486,6 +487,11 @@ func TestBadSources(t *testing.T) {
 		"no maintainer":          {swap(yaml, "maintainer: Somebody <somebody@example.org>\n", ""), "maintainer is missing"},
 		"release 0":              {swap(yaml, "release: 2", "release: 0"), "release is 0"},
 		"release of words":       {swap(yaml, "release: 2", "release: two"), "release"},
+		"no suite":               {swap(yaml, "suite: bookworm", "suite: Debian 12"), `tools: suite "Debian 12"`},
+		"a day as a snapshot":    {swap(yaml, "snapshot: 20261128T000000Z", "snapshot: 20261128"), `tools: snapshot "20261128"`},
+		"no tools":               {swap(yaml, "native: {gcc-12: 12.2.0-14+deb12u1}", "native: {}"), "tools: native: the versions of packages are needed"},
+		"a tool and an option":   {swap(yaml, "gcc-12: 12.2", "--gcc: 12.2"), `tools: --gcc: "12.2.0-14+deb12u1" is no package`},
+		"any version of a tool":  {swap(yaml, "12.2.0-14+deb12u1", "latest"), `tools: gcc-12: "latest"`},
 		"any toolchain of 1.26":  {swap(yaml, "version: go1.26.8", "version: go1.26"), `toolchain: version "go1.26"`},
 		"toolchain without sums": {swap(yaml, "  sums:\n    linux-amd64: h1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n", ""), "toolchain: sums are needed"},
 		"a sum of another kind":  {swap(yaml, "linux-amd64: h1:", "linux-amd64: h2:"), `toolchain: sums: linux-amd64: "h2:`},

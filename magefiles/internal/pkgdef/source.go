@@ -8,9 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -23,6 +25,7 @@ type Source struct {
 	Version    string // bare version that is built when no other is asked for
 	Release    int    // number of the packaging, from 1
 	Toolchain  Toolchain
+	Tools      Tools
 	Homepage   string
 	Repository string // where the source is kept, for people
 	Maintainer string // Name <address>
@@ -47,6 +50,29 @@ type Toolchain struct {
 	// Sums are the h1 sums of its module, as the checksum database has them, by the
 	// machine that it runs on, such as linux-amd64.
 	Sums map[string]string
+}
+
+// Tools are the programs beside Go's that decide what is shipped, byte by byte: those
+// of Debian's packages that hold the C compiler, its libraries and rpmbuild.
+type Tools struct {
+	Suite string // of Debian's, such as bookworm
+	// Snapshot is a moment at which Debian's archive had these versions, in UTC, such
+	// as 20261128T000000Z.
+	Snapshot string
+	// Native are the versions of the packages for a machine's own programs, on every
+	// architecture. Cross are those for another one's, by two architectures of Go's
+	// names, such as amd64-arm64: which compiles, and for which.
+	Native map[string]string
+	Cross  map[string]map[string]string
+}
+
+// For are the versions of the packages, by name, on a machine that compiles for
+// another; nil where they are not known.
+func (t Tools) For(machine, arch string) map[string]string {
+	if machine == arch {
+		return t.Native
+	}
+	return t.Cross[machine+"-"+arch]
 }
 
 // Allowance is what somebody found who looked at a licence by hand.
@@ -84,7 +110,13 @@ var (
 	hostForm    = regexp.MustCompile(`^linux-[a-z0-9]+$`)
 	sumForm     = regexp.MustCompile(`^h1:[A-Za-z0-9+/]{43}=$`)
 	patchForm   = regexp.MustCompile(`^[0-9]{4}-[a-z0-9.-]+\.patch$`)
-	nameForm    = regexp.MustCompile(`^[a-z][a-z0-9-]+$`)
+	suiteForm   = regexp.MustCompile(`^[a-z]+$`)
+	// snapshotForm is how the archive of snapshots names a moment.
+	snapshotForm = regexp.MustCompile(`^[0-9]{8}T[0-9]{6}Z$`)
+	// packageForm is a package, and its architecture where that is not the machine's.
+	packageForm    = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]+(:[a-z0-9]+)?$`)
+	debVersionForm = regexp.MustCompile(`^[0-9][A-Za-z0-9.+~:-]*$`)
+	nameForm       = regexp.MustCompile(`^[a-z][a-z0-9-]+$`)
 )
 
 // CheckVersion refuses every version that is not exactly MAJOR.MINOR.PATCH:
@@ -126,7 +158,7 @@ func (s Source) check() error {
 	if s.Release < 1 {
 		errs = append(errs, fmt.Errorf("release is %d, not 1 or more", s.Release))
 	}
-	errs = append(errs, s.Toolchain.check())
+	errs = append(errs, s.Toolchain.check(), s.Tools.check())
 	errs = append(errs, CheckVersion(s.Version))
 	for version, pin := range s.Releases {
 		errs = append(errs, CheckVersion(version))
@@ -151,6 +183,27 @@ func (t Toolchain) check() error {
 	for host, sum := range t.Sums {
 		if !hostForm.MatchString(host) || !sumForm.MatchString(sum) {
 			errs = append(errs, fmt.Errorf("toolchain: sums: %s: %q is not of the form linux-amd64: h1:BASE64", host, sum))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (t Tools) check() error {
+	var errs []error
+	if !suiteForm.MatchString(t.Suite) {
+		errs = append(errs, fmt.Errorf("tools: suite %q is not one of Debian's, such as bookworm", t.Suite))
+	}
+	if !snapshotForm.MatchString(t.Snapshot) {
+		errs = append(errs, fmt.Errorf("tools: snapshot %q is not of the form 20261128T000000Z", t.Snapshot))
+	}
+	if len(t.Native) == 0 {
+		errs = append(errs, errors.New("tools: native: the versions of packages are needed"))
+	}
+	for _, versions := range append(slices.Collect(maps.Values(t.Cross)), t.Native) {
+		for name, version := range versions {
+			if !packageForm.MatchString(name) || !debVersionForm.MatchString(version) {
+				errs = append(errs, fmt.Errorf("tools: %s: %q is no package with a version of Debian's", name, version))
+			}
 		}
 	}
 	return errors.Join(errs...)

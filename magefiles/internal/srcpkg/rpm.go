@@ -27,7 +27,7 @@ func (m Maker) makeSRPM(ctx context.Context, s Source, archives []artifact.File)
 	if err != nil {
 		return nil, err
 	}
-	tools, err := run.New("rpmbuild", "--version").Output(ctx)
+	tools, err := m.Root.Command(run.New("rpmbuild", "--version")).Output(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("asking rpmbuild for its version: %w", err)
 	}
@@ -45,7 +45,7 @@ func (m Maker) makeSRPM(ctx context.Context, s Source, archives []artifact.File)
 		if err := compress(ctx, filepath.Join(sources, s.packaging()), rest.pack("packaging", s)); err != nil {
 			return err
 		}
-		return s.rpmbuild(ctx, dir, sources, archives)
+		return m.rpmbuild(ctx, s, dir, sources, archives)
 	})
 }
 
@@ -63,7 +63,7 @@ var macros = []string{
 	"_source_payload w1.gzdio", "_source_filedigest_algorithm 8",
 }
 
-func (s Source) rpmbuild(ctx context.Context, dir, sources string, archives []artifact.File) error {
+func (m Maker) rpmbuild(ctx context.Context, s Source, dir, sources string, archives []artifact.File) error {
 	for _, archive := range archives {
 		if err := os.Link(archive.Path, filepath.Join(sources, archive.Name())); err != nil {
 			return fmt.Errorf("linking %s: %w", archive.Name(), err)
@@ -74,13 +74,10 @@ func (s Source) rpmbuild(ctx context.Context, dir, sources string, archives []ar
 	for _, macro := range macros {
 		args = append(args, "--define", macro)
 	}
-	command := run.New("rpmbuild", append(args, "SOURCES/"+s.Source.Name+".spec")...)
-	if os.Geteuid() != 0 {
-		// The package keeps its files' owner.
-		command = run.New("fakeroot", append([]string{"rpmbuild"}, command.Args...)...)
-	}
+	command := run.New("rpmbuild", append(args, "SOURCES/"+s.Source.Name+".spec")...).In(dir)
 	// HOME, because somebody's .rpmmacros are no business of the package's.
-	if err := command.In(dir).WithEnv("SOURCE_DATE_EPOCH="+s.Epoch(), "LC_ALL=C.UTF-8", "TZ=UTC", "HOME="+dir).Run(ctx); err != nil {
+	command = command.WithEnv("SOURCE_DATE_EPOCH="+s.Epoch(), "LC_ALL=C.UTF-8", "TZ=UTC", "HOME="+dir)
+	if err := m.Root.Owned(command, dir).Run(ctx); err != nil {
 		return err
 	}
 	return trim(filepath.Join(dir, s.srpm()))

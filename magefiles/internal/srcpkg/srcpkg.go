@@ -17,6 +17,7 @@ import (
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/toolroot"
 )
 
 // Formats of source packages.
@@ -28,17 +29,20 @@ const (
 // Names are the formats there are, in order.
 func Names() []string { return []string{DSC, SRPM} }
 
-// Tools are the programs that making the given formats takes; others than its
-// own do not matter.
-func Tools(formats []string) []string {
+// Tools are the programs that making the given formats takes on this machine, where
+// rpmbuild is in root; others than its own do not matter.
+func Tools(formats []string, root toolroot.Root) []string {
 	var tools []string
 	if slices.Contains(formats, DSC) {
 		tools = append(tools, "xz", "dpkg-source")
 	}
 	if slices.Contains(formats, SRPM) {
-		tools = append(tools, "xz", "rpmbuild")
-		if os.Geteuid() != 0 {
-			tools = append(tools, "fakeroot")
+		tools = append(tools, "xz")
+		if root.Dir == "" {
+			tools = append(tools, "rpmbuild")
+			if os.Geteuid() != 0 {
+				tools = append(tools, "fakeroot")
+			}
 		}
 	}
 	return slices.Compact(slices.Sorted(slices.Values(tools)))
@@ -80,7 +84,8 @@ type Form struct {
 // Maker makes source packages.
 type Maker struct {
 	Dist artifact.Dist
-	Log  io.Writer // progress, a line each file
+	Root toolroot.Root // where rpmbuild is
+	Log  io.Writer     // progress, a line each file
 }
 
 // upstream is the version of the source without the packaging's number.

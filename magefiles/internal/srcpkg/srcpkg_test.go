@@ -19,6 +19,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/rpmfile"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tarball"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/toolroot"
 )
 
 var at = time.Date(2025, 10, 23, 12, 39, 57, 0, time.UTC)
@@ -220,11 +221,14 @@ func TestFileNames(t *testing.T) {
 }
 
 func TestTools(t *testing.T) {
-	if got := Tools([]string{"deb", "rpm"}); got != nil {
+	if got := Tools([]string{"deb", "rpm"}, toolroot.Root{}); got != nil {
 		t.Errorf("binary packages need %v", got)
 	}
-	if got := Tools(Names()); !slices.Contains(got, "xz") || !slices.Contains(got, "dpkg-source") || !slices.Contains(got, "rpmbuild") {
-		t.Errorf("source packages need %v", got)
+	for _, dir := range []string{"", "/a/root"} {
+		got := Tools(Names(), toolroot.Root{Dir: dir})
+		if !slices.Contains(got, "xz") || !slices.Contains(got, "dpkg-source") || slices.Contains(got, "rpmbuild") != (dir == "") {
+			t.Errorf("with rpmbuild in %q, source packages need %v", dir, got)
+		}
 	}
 }
 

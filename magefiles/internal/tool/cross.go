@@ -2,14 +2,10 @@ package tool
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 )
 
@@ -17,14 +13,13 @@ import (
 // programs for machines of another kind.
 type architecture struct {
 	gnu       string   // the compiler's prefix
-	deb       string   // Debian's package of the cross compiler
 	emulators []string // programs that run its binaries
 }
 
 // architectures are those that packages can be built for, by Go's names.
 var architectures = map[string]architecture{
-	"amd64": {"x86_64-linux-gnu", "gcc-x86-64-linux-gnu", []string{"qemu-x86_64-static", "qemu-x86_64"}},
-	"arm64": {"aarch64-linux-gnu", "gcc-aarch64-linux-gnu", []string{"qemu-aarch64-static", "qemu-aarch64"}},
+	"amd64": {"x86_64-linux-gnu", []string{"qemu-x86_64-static", "qemu-x86_64"}},
+	"arm64": {"aarch64-linux-gnu", []string{"qemu-aarch64-static", "qemu-aarch64"}},
 }
 
 // CheckArch refuses an architecture that nothing is known of.
@@ -39,15 +34,6 @@ func CheckArch(arch string) error {
 // the folder of its libraries; empty for one that nothing is known of.
 func Triplet(arch string) string { return architectures[arch].gnu }
 
-// CompilerPackages are Debian's packages that compile for an architecture on
-// this machine.
-func CompilerPackages(arch string) []string {
-	if arch == runtime.GOARCH {
-		return []string{"gcc", "musl-tools"}
-	}
-	return []string{architectures[arch].deb, "libc6-dev-" + arch + "-cross"}
-}
-
 // Compiler is a C compiler that links against a static musl.
 type Compiler struct {
 	Command string // as the go command's CC wants it
@@ -56,75 +42,43 @@ type Compiler struct {
 	Musl string
 }
 
-// MuslGCC finds the compiler for an architecture.
-func MuslGCC(ctx context.Context, arch string) (Compiler, error) {
+// crossRelease is the gcc of the packages that source.yaml names for compiling for
+// another architecture.
+const crossRelease = "12"
+
+// MuslGCC finds the compiler for an architecture. in shows a command the place that it
+// is in: this machine, or a root. Another architecture's is in roots, and on a machine
+// that has all that they have.
+func MuslGCC(ctx context.Context, arch string, in func(run.Command) run.Command) (Compiler, error) {
 	if err := CheckArch(arch); err != nil {
 		return Compiler{}, err
 	}
-	found, err := nativeMusl(ctx)
+	found := Compiler{Command: "musl-gcc"}
 	if arch != runtime.GOARCH {
-		found, err = crossMusl(arch)
+		gnu := architectures[arch].gnu
+		musl := strings.Replace(gnu, "-gnu", "-musl", 1)
+		// With that architecture's own libgcc, as a compiler there has it: the cross
+		// compiler's was compiled by another release of gcc, and says so.
+		found.Command = gnu + "-gcc -specs /usr/lib/" + musl + "/musl-gcc.specs -B/usr/lib/gcc/" + gnu + "/" + crossRelease + "/"
 	}
-	if err != nil {
-		return Compiler{}, err
-	}
-	words := strings.Fields(found.Command)
-	version, err := run.New(words[0], "--version").Output(ctx)
+	version, err := in(run.New(strings.Fields(found.Command)[0], "--version")).Output(ctx)
 	if err != nil {
 		return Compiler{}, fmt.Errorf("asking the C compiler for its version: %w", err)
 	}
 	found.GCC, _, _ = strings.Cut(version, "\n")
+	found.Musl = muslVersion(ctx, arch, in)
 	return found, nil
 }
 
-func nativeMusl(ctx context.Context) (Compiler, error) {
-	if err := Need("musl-gcc"); err != nil {
-		return Compiler{}, err
-	}
-	version, err := run.New("dpkg-query", "--show", "--showformat=${Version}", "musl-dev").Output(ctx)
+func muslVersion(ctx context.Context, arch string, in func(run.Command) run.Command) string {
+	version, err := in(run.New("dpkg-query", "--show", "--showformat=${Version}", "musl-dev:"+arch)).Output(ctx)
 	if err != nil { // no dpkg, or musl is not from a package
-		version, err = run.New("rpm", "-q", "--qf", "%{VERSION}-%{RELEASE}", "musl-devel").Output(ctx)
+		version, err = in(run.New("rpm", "-q", "--qf", "%{VERSION}-%{RELEASE}", "musl-devel")).Output(ctx)
 	}
 	if err != nil {
-		version = "" // rpm says on standard output that it knows none
+		return "" // rpm says on standard output that it knows none
 	}
-	return Compiler{Command: "musl-gcc", Musl: version}, nil
-}
-
-// muslDir is where setup unpacks another architecture's musl: outside the
-// checkout, like the go command's caches, and not among the system's files.
-func muslDir(arch string) (string, error) {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", fmt.Errorf("finding a place for another architecture's C library: %w", err)
-	}
-	dir := filepath.Join(cache, "spire-packages", "musl-"+arch)
-	if strings.ContainsAny(dir, " \t\n") {
-		return "", fmt.Errorf("the cache folder %q has a space in its name, which the C compiler's command line cannot hold: set XDG_CACHE_HOME", dir)
-	}
-	return dir, nil
-}
-
-// files of muslDir beside the library itself.
-const (
-	muslSpecs   = "musl-gcc.specs"
-	muslVersion = "VERSION"
-)
-
-func crossMusl(arch string) (Compiler, error) {
-	gcc := architectures[arch].gnu + "-gcc"
-	dir, err := muslDir(arch)
-	if err != nil {
-		return Compiler{}, err
-	}
-	version, err := os.ReadFile(filepath.Join(dir, muslVersion))
-	if err != nil || !run.Have(gcc) {
-		return Compiler{}, fmt.Errorf("the C compiler and library for %s are missing: install them with `%s -arch=%s`", arch, Setup, arch)
-	}
-	return Compiler{
-		Command: gcc + " -specs " + filepath.Join(dir, muslSpecs),
-		Musl:    strings.TrimSpace(string(version)),
-	}, nil
+	return version
 }
 
 // Emulator is the command prefix that runs an architecture's binaries here:
@@ -139,78 +93,4 @@ func Emulator(arch string) (prefix []string, ok bool) {
 		}
 	}
 	return nil, false
-}
-
-// installMusl gets another architecture's musl by apt, with apt's own checks,
-// but in folders of its own: the system's list of architectures and packages
-// stays as it is.
-func installMusl(ctx context.Context, arch string) error {
-	dir, err := muslDir(arch)
-	if err != nil {
-		return err
-	}
-	return artifact.MakeDir(dir, func(into string) error {
-		apt, err := privateApt(into, arch)
-		if err != nil {
-			return err
-		}
-		if _, err := apt("update", "-qq").Combined(ctx); err != nil {
-			return fmt.Errorf("reading the package lists for %s, which an archive may have elsewhere (Ubuntu's has): build on a machine of that architecture: %w", arch, err)
-		}
-		if _, err := apt("download", "musl", "musl-dev").Combined(ctx); err != nil {
-			return fmt.Errorf("downloading musl for %s: %w", arch, err)
-		}
-		return unpackMusl(ctx, into, dir, arch)
-	})
-}
-
-func privateApt(dir, arch string) (func(args ...string) run.Command, error) {
-	state, cache := filepath.Join(dir, "apt", "state"), filepath.Join(dir, "apt", "cache")
-	err := errors.Join(
-		os.MkdirAll(filepath.Join(state, "lists", "partial"), 0o755),
-		os.MkdirAll(filepath.Join(cache, "archives", "partial"), 0o755))
-	return func(args ...string) run.Command {
-		options := []string{
-			"-o", "APT::Architecture=" + arch, "-o", "APT::Architectures=" + arch,
-			"-o", "Dir::State=" + state, "-o", "Dir::State::Status=/dev/null", "-o", "Dir::Cache=" + cache,
-			// The unpriviledged download user cannot read a private folder.
-			"-o", "APT::Sandbox::User=",
-		}
-		return run.New("apt-get", append(options, args...)...).In(dir)
-	}, err
-}
-
-// unpackMusl unpacks the downloaded debs and points the compiler's specs at
-// the place where they will be.
-func unpackMusl(ctx context.Context, into, final, arch string) error {
-	debs, err := filepath.Glob(filepath.Join(into, "*.deb"))
-	if err != nil {
-		return fmt.Errorf("looking for musl for %s: %w", arch, err)
-	}
-	if len(debs) == 0 {
-		return fmt.Errorf("no package of musl for %s came down", arch)
-	}
-	for _, deb := range debs {
-		if err := run.New("dpkg-deb", "--extract", deb, into).Run(ctx); err != nil {
-			return fmt.Errorf("unpacking %s: %w", filepath.Base(deb), err)
-		}
-		version, err := run.New("dpkg-deb", "--field", deb, "Version").Output(ctx)
-		if err == nil {
-			err = os.WriteFile(filepath.Join(into, muslVersion), []byte(version+"\n"), 0o644)
-		}
-		if err = errors.Join(err, os.Remove(deb)); err != nil {
-			return fmt.Errorf("unpacking musl for %s: %w", arch, err)
-		}
-	}
-	musl := strings.Replace(architectures[arch].gnu, "-gnu", "-musl", 1)
-	specs, err := os.ReadFile(filepath.Join(into, "usr", "lib", musl, muslSpecs))
-	if err != nil {
-		return fmt.Errorf("musl for %s has no specs: %w", arch, err)
-	}
-	moved := strings.NewReplacer(
-		"/usr/lib/"+musl, filepath.Join(final, "usr", "lib", musl),
-		"/usr/include/"+musl, filepath.Join(final, "usr", "include", musl)).Replace(string(specs))
-	return errors.Join(
-		os.RemoveAll(filepath.Join(into, "apt")),
-		os.WriteFile(filepath.Join(into, muslSpecs), []byte(moved), 0o644))
 }

@@ -94,17 +94,8 @@ func (i Installer) Install(ctx context.Context, use Use, arches []string) error 
 	if err != nil {
 		return err
 	}
-	cross, err := crossWants(system, arches)
-	if err != nil {
+	if err := i.provide(ctx, system, append(i.wants(system, use), crossWants(system, arches)...)); err != nil {
 		return err
-	}
-	if err := i.provide(ctx, system, append(i.wants(system, use), cross...)); err != nil {
-		return err
-	}
-	for _, arch := range arches {
-		if err := i.cross(ctx, use, arch); err != nil {
-			return err
-		}
 	}
 	if use == Test {
 		i.daemon(ctx)
@@ -134,12 +125,12 @@ func (i Installer) emulate(ctx context.Context, arch string) {
 type want struct {
 	program, why string
 	choices      [][]string // the packages that bring it: the first choice that there is
-	vital        bool       // nothing can be done without it
+	without      string     // what comes of it where it is not there; empty: nothing can be done
 }
 
 // newWant reads the alternatives that needs have.
-func newWant(program, why, packages string, vital bool) want {
-	w := want{program: program, why: why, vital: vital}
+func newWant(program, why, packages, without string) want {
+	w := want{program: program, why: why, without: without}
 	for choice := range strings.SplitSeq(packages, "|") {
 		if names := strings.Fields(choice); len(names) > 0 {
 			w.choices = append(w.choices, names)
@@ -166,12 +157,24 @@ func (w want) choose(system manager, known []string) (packages []string, text st
 	return nil, text + ", and " + system.name + " knows no package " + missing, false
 }
 
+// without says what comes of it where a program is not there, empty where its use
+// needs it.
+func (n need) without(use Use) string {
+	switch {
+	case n.spare:
+		return "where the C compiler is another than the source's, nobody else can make the same packages"
+	case use == Test && n.uses&Build == 0:
+		return "checks that need it will be skipped"
+	}
+	return ""
+}
+
 // wants are what a use needs and is not here. Tests go without, but for what they
 // build with.
 func (i Installer) wants(system manager, use Use) (wants []want) {
 	for _, name := range slices.Sorted(maps.Keys(needs)) {
 		if n := needs[name]; use.has(n.uses) && !i.have(name) {
-			wants = append(wants, newWant(name, n.why, n.packages[system.name], use != Test || n.uses&Build != 0))
+			wants = append(wants, newWant(name, n.why, n.packages[system.name], n.without(use)))
 		}
 	}
 	return wants
@@ -189,23 +192,23 @@ func (i Installer) have(name string) bool {
 	return run.Have(name) || there("/usr/sbin/"+name) || there("/sbin/"+name)
 }
 
-// emulation are Debian's packages of the emulators for programs; the second ones
-// are those of its suites after 13.
-const emulation = "qemu-user-static arch-test binfmt-support | qemu-user qemu-user-binfmt arch-test binfmt-support"
+// emulation are the packages of the emulators for programs, by package manager;
+// Debian's second ones are those of its suites after 13.
+var emulation = map[string]string{
+	"apt-get": "qemu-user-static arch-test binfmt-support | qemu-user qemu-user-binfmt arch-test binfmt-support",
+	"dnf":     "qemu-user-static",
+	"zypper":  "qemu-linux-user",
+}
 
-func crossWants(system manager, arches []string) (wants []want, err error) {
+// crossWants are what runs other architectures' programs; what compiles them is made
+// by the build.
+func crossWants(system manager, arches []string) (wants []want) {
 	for _, arch := range arches {
-		if system.name != "apt-get" {
-			return nil, fmt.Errorf("setup for %s works on Debian and Ubuntu only: elsewhere build on a machine of that architecture", arch)
-		}
-		if gcc := architectures[arch].gnu + "-gcc"; !run.Have(gcc) {
-			wants = append(wants, newWant(gcc, "compiles for "+arch, architectures[arch].deb, true))
-		}
 		if _, ok := Emulator(arch); !ok {
-			wants = append(wants, newWant(architectures[arch].emulators[0], "runs programs for "+arch, emulation, true))
+			wants = append(wants, newWant(architectures[arch].emulators[0], "runs programs for "+arch, emulation[system.name], "they are built, and not run"))
 		}
 	}
-	return wants, nil
+	return wants
 }
 
 func theManager(use Use) (manager, error) {
@@ -299,10 +302,10 @@ func (i Installer) choose(system manager, wants []want, known []string) ([]strin
 		switch {
 		case ok:
 			fmt.Fprintf(i.Log, "setup: %s\n", text)
-		case w.vital:
+		case w.without == "":
 			vital = append(vital, text)
 		default:
-			fmt.Fprintf(i.Log, "setup: %s: checks that need it will be skipped\n", text)
+			fmt.Fprintf(i.Log, "setup: %s: %s\n", text, w.without)
 		}
 	}
 	if len(vital) > 0 {
@@ -323,21 +326,6 @@ func (i Installer) run(ctx context.Context, command run.Command, env []string) e
 	command = command.WithEnv(env...)
 	command.Stdin, command.Stdout, command.Stderr = i.In, i.Log, i.Log
 	return command.Run(ctx)
-}
-
-// cross gets another architecture's C library. Tests of packages that were built
-// elsewhere do without.
-func (i Installer) cross(ctx context.Context, use Use, arch string) error {
-	if _, err := MuslGCC(ctx, arch); err == nil {
-		return nil
-	}
-	fmt.Fprintf(i.Log, "setup: unpacking the C library musl for %s into the user's cache folder\n", arch)
-	err := installMusl(ctx, arch)
-	if err != nil && use == Test {
-		fmt.Fprintf(i.Log, "setup: nothing can be built for %s here: %v\n", arch, err)
-		return nil
-	}
-	return err
 }
 
 // daemonWait is how long a Docker daemon may take until it answers. The second

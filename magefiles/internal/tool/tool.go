@@ -38,6 +38,8 @@ type need struct {
 	// manager that is not in the list has no such package.
 	packages map[string]string
 	file     string // what is looked for, where that is no program
+	// spare says that a use does without: a build then takes this machine's compiler.
+	spare bool
 }
 
 func everywhere(name string) map[string]string {
@@ -83,10 +85,10 @@ var needs = map[string]need{
 	"iptables":        {why: "is needed by Docker's daemon", uses: Test, packages: map[string]string{"apt-get": "iptables", "dnf": "iptables-nft", "zypper": "iptables"}},
 
 	// mmdebstrap depends on none of what stands below it.
-	"mmdebstrap": {why: "makes the roots that packages are tested in", uses: Test, packages: map[string]string{"apt-get": "mmdebstrap", "dnf": "mmdebstrap"}},
-	"newuidmap":  {why: "lets mmdebstrap do without root", uses: Test, packages: map[string]string{"apt-get": "uidmap", "dnf": "shadow-utils", "zypper": "shadow"}},
-	"mount":      {why: "mounts what mmdebstrap's roots need", uses: Test, packages: map[string]string{"apt-get": "mount", "dnf": "util-linux", "zypper": "util-linux"}},
-	"the keyring of Debian's archive": {why: "proves to mmdebstrap that a root is Debian's", uses: Test,
+	"mmdebstrap": {why: "makes the roots that packages are built and tested in", uses: Build, spare: true, packages: map[string]string{"apt-get": "mmdebstrap", "dnf": "mmdebstrap"}},
+	"newuidmap":  {why: "lets mmdebstrap do without root", uses: Build, spare: true, packages: map[string]string{"apt-get": "uidmap", "dnf": "shadow-utils", "zypper": "shadow"}},
+	"mount":      {why: "mounts what mmdebstrap's roots need", uses: Build, spare: true, packages: map[string]string{"apt-get": "mount", "dnf": "util-linux", "zypper": "util-linux"}},
+	"the keyring of Debian's archive": {why: "proves to mmdebstrap that a root is Debian's", uses: Build, spare: true,
 		packages: map[string]string{"apt-get": "debian-archive-keyring", "dnf": "debian-keyring"}, file: "/usr/share/keyrings/debian-archive-keyring.gpg"},
 }
 

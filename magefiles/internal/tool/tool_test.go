@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -235,8 +234,9 @@ const (
 // What a bare machine of each distribution gets, by one call.
 func TestInstallByDistribution(t *testing.T) {
 	asRootOnly(t)
-	deb := byApt + "dpkg-dev fakeroot gcc gzip libc6-dev musl-tools patch rpm xz-utils"
+	deb := byApt + "debian-archive-keyring dpkg-dev fakeroot gcc gzip libc6-dev mmdebstrap mount musl-tools patch rpm uidmap xz-utils"
 	skipped := ": checks that need it will be skipped\n"
+	others := ": where the C compiler is another than the source's, nobody else can make the same packages\n"
 	for name, test := range map[string]struct {
 		manager string
 		lacks   string // of the packages that setup knows
@@ -260,7 +260,7 @@ func TestInstallByDistribution(t *testing.T) {
 			debian-archive-keyring docker.io dpkg dpkg-dev fakeroot gcc git gpg gpg-agent gzip iptables libc6-dev libxml2-utils lintian man-db
 			mmdebstrap mount musl-tools patch piuparts rpm rpmlint runc shellcheck systemd uidmap xz-utils`,
 			[]string{"setup: chromium is missing (it looks at the repository's front page), and apt-get knows no package chromium" + skipped}},
-		"fedora, build":   {"dnf", "", Build, byDnf + "dpkg-dev fakeroot gcc glibc-devel gzip musl-gcc musl-libc-static patch rpm-build xz", nil},
+		"fedora, build":   {"dnf", "", Build, byDnf + "debian-keyring dpkg-dev fakeroot gcc glibc-devel gzip mmdebstrap musl-gcc musl-libc-static patch rpm-build shadow-utils util-linux xz", nil},
 		"fedora, release": {"dnf", "", Release, byDnf + "apt-utils createrepo_c git gnupg2 rpm", nil},
 		"fedora, test": {"dnf", "lintian cmark-gfm", Test, byDnf + `ShellCheck apt-utils chromium createrepo_c dash debian-keyring
 			docker-cli dpkg dpkg-dev fakeroot gcc git glibc-devel gnupg2 gzip iptables-nft libxml2 man-db mmdebstrap moby-engine musl-gcc
@@ -269,15 +269,15 @@ func TestInstallByDistribution(t *testing.T) {
 				"setup: lintian is missing (it checks the debs), and dnf knows no package lintian" + skipped,
 				"setup: piuparts is missing (it installs, upgrades and purges the debs), and dnf has no package of it" + skipped,
 			}},
-		"el with EPEL, build": {"dnf", "moby-engine docker-cli mmdebstrap", Build, byDnf + "dpkg-dev fakeroot gcc glibc-devel gzip musl-gcc musl-libc-static patch rpm-build xz", nil},
+		"el with EPEL, build": {"dnf", "moby-engine docker-cli mmdebstrap", Build, byDnf + "debian-keyring dpkg-dev fakeroot gcc glibc-devel gzip musl-gcc musl-libc-static patch rpm-build shadow-utils util-linux xz", []string{others}},
 		"el with EPEL, test": {"dnf", "moby-engine docker-cli mmdebstrap lintian cmark-gfm", Test, byDnf + `ShellCheck apt-utils chromium
 			createrepo_c dash debian-keyring dpkg dpkg-dev fakeroot gcc git glibc-devel gnupg2 gzip iptables-nft libxml2 man-db musl-gcc
 			musl-libc-static patch rpm rpm-build rpmlint shadow-utils systemd util-linux xz`,
 			[]string{"setup: dockerd is missing (it runs the test containers), and dnf knows no package moby-engine" + skipped}},
-		"opensuse, build": {"zypper", "musl-devel-static", Build, byZypper + "dpkg-devel fakeroot gcc glibc-devel gzip musl-devel patch rpm-build xz", nil},
+		"opensuse, build": {"zypper", "musl-devel-static", Build, byZypper + "dpkg-devel fakeroot gcc glibc-devel gzip musl-devel patch rpm-build shadow util-linux xz", []string{others}},
 		"opensuse, test": {"zypper", "musl-devel-static", Test, byZypper + `ShellCheck chromium createrepo_c dash docker dpkg dpkg-devel
 			fakeroot gcc git glibc-devel gpg2 gzip iptables libxml2-tools man musl-devel patch rpm rpm-build rpmlint shadow systemd util-linux xz`,
-			[]string{"setup: mmdebstrap is missing (it makes the roots that packages are tested in), and zypper has no package of it" + skipped}},
+			[]string{"setup: mmdebstrap is missing (it makes the roots that packages are built and tested in), and zypper has no package of it" + others}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := newMachine(t)
@@ -348,7 +348,7 @@ func TestInstall(t *testing.T) {
 	}{
 		"all is there":               {"apt-get", nil, Test, false, nil, "setup: all tools are there\n"},
 		"all is there, for a user":   {"apt-get", nil, Test, true, nil, "setup: all tools are there\n"},
-		"nothing that a build needs": {"apt-get", []string{"lintian", "docker", "chromium", "gpg", keyring}, Build, false, nil, "setup: all tools are there\n"},
+		"nothing that a build needs": {"apt-get", []string{"lintian", "docker", "chromium", "gpg"}, Build, false, nil, "setup: all tools are there\n"},
 		"apt": {"apt-get", patch, Build, false,
 			[]string{"apt-get update -qq (noninteractive)", byApt + "patch (noninteractive)"},
 			"setup: patch is missing (it applies the patches to the source): package patch\nsetup: installing: " + byApt + "patch\n"},
@@ -451,7 +451,6 @@ func TestInstallErrors(t *testing.T) {
 	}{
 		"no package manager":   {nil, nil, "none of apt-get, dnf and zypper is here: install by hand: " + strings.Join(Programs(Release), ", ")},
 		"unknown architecture": {[]string{"apt-get"}, []string{"riscv64"}, `architecture "riscv64" is not one of amd64, arm64`},
-		"another one by dnf":   {append(allBut("patch"), "dnf"), []string{other()}, "setup for " + other() + " works on Debian and Ubuntu only: elsewhere build on a machine of that architecture"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := newMachine(t, test.programs...)
@@ -466,24 +465,6 @@ func TestInstallErrors(t *testing.T) {
 	}
 }
 
-// Where the archive has no other architecture, as Ubuntu's, a build cannot be had,
-// and tests go without.
-func TestInstallCrossFromAnotherArchive(t *testing.T) {
-	known := architectures[other()]
-	for use, want := range map[Use]string{Build: "reading the package lists for " + other() + ", which an archive may have elsewhere", Test: ""} {
-		m := newMachine(t, append(allBut(), known.gnu+"-gcc", known.emulators[0])...)
-		m.add("apt-get", "echo 404 Not Found >&2; exit 100")
-		var log strings.Builder
-		err := m.installer(&log).Install(t.Context(), use, []string{other()})
-		if !strings.HasPrefix(text(err), want) || (want == "") != (err == nil) {
-			t.Errorf("use %d: %v", use, err)
-		}
-		if said := strings.Contains(log.String(), "nothing can be built for "+other()+" here"); said != (use == Test) {
-			t.Errorf("use %d says\n%s", use, &log)
-		}
-	}
-}
-
 func TestCrossWants(t *testing.T) {
 	asRootOnly(t)
 	known := architectures[other()]
@@ -492,19 +473,15 @@ func TestCrossWants(t *testing.T) {
 		lacks string
 		want  []string
 	}{
-		"nothing":           {nil, "", []string{known.deb, "qemu-user-static", "arch-test", "binfmt-support"}},
-		"after debian-13":   {nil, "qemu-user-static", []string{known.deb, "qemu-user", "qemu-user-binfmt", "arch-test", "binfmt-support"}},
-		"compiler":          {[]string{known.gnu + "-gcc"}, "", []string{"qemu-user-static", "arch-test", "binfmt-support"}},
-		"emulator":          {[]string{known.emulators[0]}, "", []string{known.deb}},
-		"the other of both": {[]string{known.gnu + "-gcc", known.emulators[1]}, "", nil},
+		"nothing":           {nil, "", []string{"qemu-user-static", "arch-test", "binfmt-support"}},
+		"after debian-13":   {nil, "qemu-user-static", []string{"qemu-user", "qemu-user-binfmt", "arch-test", "binfmt-support"}},
+		"emulator":          {[]string{known.emulators[0]}, "", nil},
+		"the other of both": {[]string{known.emulators[1]}, "", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := newMachine(t, test.have...)
 			m.manages("apt-get", test.lacks)
-			wants, err := crossWants(managers[0], []string{other()})
-			if err != nil {
-				t.Fatal(err)
-			}
+			wants := crossWants(managers[0], []string{other()})
 			installer := Installer{Log: io.Discard}
 			names, err := installer.known(t.Context(), managers[0], wants)
 			if err != nil {
@@ -536,49 +513,20 @@ func TestEmulator(t *testing.T) {
 	}
 }
 
-func TestMuslGCCMissing(t *testing.T) {
-	setup := "install what is needed with `" + Setup + "`"
-	cross := "the C compiler and library for " + other() + " are missing: install them with `" + Setup + " -arch=" + other() + "`"
-	gcc := architectures[other()].gnu + "-gcc"
-	for name, test := range map[string]struct {
-		have []string
-		lib  bool
-		arch string
-		want string
-	}{
-		"own":             {nil, false, runtime.GOARCH, "musl-gcc is missing (it compiles and links the server's sqlite): " + setup},
-		"nothing":         {[]string{"musl-gcc"}, false, other(), cross},
-		"only a compiler": {[]string{"musl-gcc", gcc}, false, other(), cross},
-		"only a library":  {[]string{"musl-gcc"}, true, other(), cross},
-		"only for others": {[]string{gcc}, true, other(), ""},
-		"unknown":         {nil, false, "s390x", `architecture "s390x" is not one of amd64, arm64`},
-	} {
-		t.Run(name, func(t *testing.T) {
-			newMachine(t, test.have...)
-			if test.lib {
-				library(t)
-			}
-			if _, err := MuslGCC(t.Context(), test.arch); text(err) != test.want {
-				t.Errorf("got  %v\nwant %s", err, test.want)
-			}
-		})
-	}
-}
+// here is this machine as a place for commands.
+func here(c run.Command) run.Command { return c }
 
-// library pretends that setup unpacked the other architecture's musl.
-func library(t *testing.T) (dir string) {
-	t.Helper()
-	dir, err := muslDir(other())
-	if err == nil {
-		err = os.MkdirAll(dir, 0o755)
+func TestMuslGCCMissing(t *testing.T) {
+	for arch, want := range map[string]string{
+		runtime.GOARCH: "asking the C compiler for its version: ",
+		other():        "asking the C compiler for its version: ",
+		"s390x":        `architecture "s390x" is not one of amd64, arm64`,
+	} {
+		newMachine(t)
+		if _, err := MuslGCC(t.Context(), arch, here); !strings.HasPrefix(text(err), want) {
+			t.Errorf("%s: %v, want %s", arch, err, want)
+		}
 	}
-	if err == nil {
-		err = os.WriteFile(filepath.Join(dir, muslVersion), []byte("1.2.3-1\n"), 0o644)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return dir
 }
 
 func TestMuslGCC(t *testing.T) {
@@ -586,117 +534,28 @@ func TestMuslGCC(t *testing.T) {
 	m := newMachine(t)
 	m.add("musl-gcc", "echo 'cc (Debian) 12.2'; echo more")
 	m.add(gcc, "echo 'other cc 12.2'; echo more")
-	m.add("dpkg-query", "printf 1.2.3-9")
-	dir := library(t)
+	m.add("dpkg-query", `case $3 in musl-dev:`+runtime.GOARCH+`) printf 1.2.3-9;; *) printf 1.2.3-1;; esac`)
+	musl := strings.Replace(architectures[other()].gnu, "-gnu", "-musl", 1)
 	for arch, want := range map[string]Compiler{
 		runtime.GOARCH: {Command: "musl-gcc", GCC: "cc (Debian) 12.2", Musl: "1.2.3-9"},
-		other():        {Command: gcc + " -specs " + filepath.Join(dir, muslSpecs), GCC: "other cc 12.2", Musl: "1.2.3-1"},
+		other():        {Command: gcc + " -specs /usr/lib/" + musl + "/musl-gcc.specs -B/usr/lib/gcc/" + architectures[other()].gnu + "/12/", GCC: "other cc 12.2", Musl: "1.2.3-1"},
 	} {
-		got, err := MuslGCC(t.Context(), arch)
+		got, err := MuslGCC(t.Context(), arch, here)
 		if diff := cmp.Diff(want, got); diff != "" || err != nil {
 			t.Error(arch, diff, err)
 		}
 	}
 	m.add("dpkg-query", "exit 1")
 	m.add("rpm", "printf 1.2.4-2")
-	if got, err := MuslGCC(t.Context(), runtime.GOARCH); err != nil || got.Musl != "1.2.4-2" {
+	if got, err := MuslGCC(t.Context(), runtime.GOARCH, here); err != nil || got.Musl != "1.2.4-2" {
 		t.Errorf("by rpm: %+v, %v", got, err)
 	}
 	m.add("rpm", "echo package musl-devel is not installed; exit 1")
-	if got, err := MuslGCC(t.Context(), runtime.GOARCH); err != nil || got.Musl != "" {
+	if got, err := MuslGCC(t.Context(), runtime.GOARCH, here); err != nil || got.Musl != "" {
 		t.Errorf("from no package: %+v, %v", got, err)
 	}
 	m.add("musl-gcc", "echo broken >&2; exit 1")
-	if _, err := MuslGCC(t.Context(), runtime.GOARCH); !strings.Contains(text(err), "asking the C compiler for its version: ") {
+	if _, err := MuslGCC(t.Context(), runtime.GOARCH, here); !strings.Contains(text(err), "asking the C compiler for its version: ") {
 		t.Errorf("the error is %v", err)
 	}
-}
-
-func TestMuslDirWithASpace(t *testing.T) {
-	t.Setenv("XDG_CACHE_HOME", filepath.Join(t.TempDir(), "my cache"))
-	if _, err := muslDir(other()); !strings.Contains(text(err), "has a space in its name") || !strings.Contains(text(err), "set XDG_CACHE_HOME") {
-		t.Errorf("the error is %v", err)
-	}
-}
-
-// Another architecture's musl, by real debs that a pretended apt brings.
-func TestInstallMusl(t *testing.T) {
-	if err := Need("dpkg-deb"); err != nil {
-		t.Skip(err)
-	}
-	programs := map[string]string{}
-	for _, program := range []string{"dpkg-deb", "tar", "rm", "cp"} {
-		file, err := exec.LookPath(program)
-		if err != nil {
-			t.Skipf("%s unpacks debs: %v", program, err)
-		}
-		programs[program] = file
-	}
-	musl := strings.Replace(architectures[other()].gnu, "-gnu", "-musl", 1)
-	debs := deb(t, other(), "usr/lib/"+musl+"/"+muslSpecs, "-isystem /usr/include/"+musl+" -L/usr/lib/"+musl+" -L /usr/lib/other\n")
-	m := newMachine(t)
-	for program, file := range programs {
-		if err := os.Symlink(file, filepath.Join(m.dir, program)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	dir, err := muslDir(other())
-	if err != nil {
-		t.Fatal(err)
-	}
-	m.add("apt-get", `case "$*" in *download*) echo no route to host >&2; exit 100;; esac`)
-	wantErr := "downloading musl for " + other() + ": "
-	if err := installMusl(t.Context(), other()); !strings.HasPrefix(text(err), wantErr) || !strings.Contains(text(err), "no route to host") {
-		t.Errorf("the error is %v", err)
-	}
-	m.add("apt-get", "")
-	if err := installMusl(t.Context(), other()); !strings.HasPrefix(text(err), "no package of musl for "+other()+" came down") || strings.Contains(text(err), "%!") {
-		t.Errorf("the error is %v", err)
-	}
-	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(dir), "*")); len(left) > 0 {
-		t.Errorf("failed, but there is %q", left)
-	}
-	m.add("apt-get", `case "$*" in *download*) cp '`+debs+`'/*.deb .;; esac`)
-	if err := installMusl(t.Context(), other()); err != nil {
-		t.Fatal(err)
-	}
-	for name, want := range map[string]string{
-		muslVersion: "1.2.3-1\n",
-		muslSpecs:   "-isystem " + dir + "/usr/include/" + musl + " -L" + dir + "/usr/lib/" + musl + " -L /usr/lib/other\n",
-	} {
-		if got, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(got) != want {
-			t.Errorf("%s: %q, %v; want %q", name, got, err, want)
-		}
-	}
-	for _, pattern := range []string{"apt", "*.deb"} {
-		if left, _ := filepath.Glob(filepath.Join(dir, pattern)); len(left) > 0 {
-			t.Errorf("%q was left", left)
-		}
-	}
-	for _, call := range m.called() {
-		for _, own := range []string{"APT::Architecture=" + other(), "Dir::State=" + filepath.Dir(dir), "Dir::Cache=" + filepath.Dir(dir), "Dir::State::Status=/dev/null"} {
-			if strings.HasPrefix(call, "apt-get") && !strings.Contains(call, own) {
-				t.Errorf("the system's own lists are used, without %s: %s", own, call)
-			}
-		}
-	}
-}
-
-// deb makes a package of musl with one file, in the folder that it gives.
-func deb(t *testing.T, arch, name, content string) (dir string) {
-	t.Helper()
-	root, dir := t.TempDir(), t.TempDir()
-	for name, content := range map[string]string{
-		name:             content,
-		"DEBIAN/control": "Package: musl-dev\nVersion: 1.2.3-1\nArchitecture: " + arch + "\nMaintainer: nobody <nobody@example.org>\nDescription: a test\n",
-	} {
-		file := filepath.Join(root, filepath.FromSlash(name))
-		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(content), 0o644)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if out, err := run.New("dpkg-deb", "--build", "--root-owner-group", root, dir).Combined(t.Context()); err != nil {
-		t.Fatal(err, out)
-	}
-	return dir
 }

@@ -25,10 +25,15 @@ exec chroot "$root" sh -c 'cd "$0" && exec "$@"' "$@"`
 
 // Command is a command that runs with the root's tools, and sees the folders, which
 // are absolute, in their places beside them: it may write there as it might without a
-// root. What it is called with, its environment and its folder stay as they are.
+// root. Its arguments, environment and folder stay as they are, but for Path.
 func (r Root) Command(c run.Command, folders ...string) run.Command {
+	if r.Unpinned != "" {
+		return c
+	}
+	c = c.WithEnv(Path)
 	switch {
 	case r.Dir == "":
+		c.Name = program(c.Name)
 		return c
 	case r.image != "":
 		return r.docker(c, folders)
@@ -45,6 +50,29 @@ func (r Root) Command(c run.Command, folders ...string) run.Command {
 	return c
 }
 
+// program is where Path has a program; its name where it is nowhere there.
+func program(name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	_, folders, _ := strings.Cut(Path, "=")
+	for _, folder := range filepath.SplitList(folders) {
+		if path := filepath.Join(folder, name); run.Have(path) {
+			return path
+		}
+	}
+	return name
+}
+
+// Owned is Command, with all files belonging to root, as packages have them.
+func (r Root) Owned(c run.Command, folders ...string) run.Command {
+	if os.Geteuid() != 0 && (r.Dir == "" || r.image != "") {
+		c.Args = append([]string{c.Name}, c.Args...)
+		c.Name = "fakeroot"
+	}
+	return r.Command(c, folders...)
+}
+
 // place is where the command works, inside.
 func place(c run.Command) string {
 	if c.Dir == "" {
@@ -55,7 +83,7 @@ func place(c run.Command) string {
 
 func (r Root) docker(c run.Command, folders []string) run.Command {
 	words := []string{
-		"run", "--rm", "--interactive", "--network=none", "--security-opt=no-new-privileges", "--cap-drop=ALL",
+		"run", "--rm", "--init", "--interactive", "--network=none", "--security-opt=no-new-privileges", "--cap-drop=ALL",
 		fmt.Sprintf("--user=%d:%d", os.Getuid(), os.Getgid()), "--workdir=" + place(c),
 	}
 	for _, folder := range folders {
@@ -70,14 +98,18 @@ func (r Root) docker(c run.Command, folders []string) run.Command {
 	return c
 }
 
-// load brings the root into Docker, unless it is there.
+// load brings the root into Docker, unless it is there, and sees that the daemon has
+// this machine's files.
 func (r Root) load(ctx context.Context) error {
-	if run.New("docker", "image", "inspect", r.image).Run(ctx) == nil {
-		return nil
+	if run.New("docker", "image", "inspect", r.image).Run(ctx) != nil {
+		load := run.New("sh", "-c", `tar --create --directory="$0" . | docker import - "$1"`, r.Dir, r.image)
+		if err := load.Run(ctx); err != nil {
+			return fmt.Errorf("bringing the root into it: %w", err)
+		}
 	}
-	load := run.New("sh", "-c", `tar --create --directory="$0" . | docker import - "$1"`, r.Dir, r.image)
-	if err := load.Run(ctx); err != nil {
-		return fmt.Errorf("bringing the tools' root %s into Docker: %w", filepath.Base(r.Dir), err)
+	cache := filepath.Dir(r.Dir)
+	if err := r.Command(run.New("test", "-d", r.Dir), cache).Run(ctx); err != nil {
+		return fmt.Errorf("showing it this machine's files: %w", err)
 	}
 	return nil
 }

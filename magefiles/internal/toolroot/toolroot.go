@@ -4,47 +4,42 @@
 package toolroot
 
 import (
+	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"maps"
+	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
 )
 
-// Tools are what a source wants: a suite of Debian's, and the version of each
-// package of it that decides a byte, by name and, where it is of another
-// architecture, :arch.
-type Tools struct {
-	Suite string
-	// Snapshot is the moment of the archive that has these versions, in UTC, such as
-	// 20261101T000000Z.
-	Snapshot string
-	Versions map[string]string
-}
+// Path is where programs are looked for in a root, and, where this machine's own are
+// the right ones, here: one that somebody put before them is another one.
+const Path = "PATH=/usr/sbin:/usr/bin:/sbin:/bin"
 
 // Root is a place with the tools.
 type Root struct {
 	// Dir is the root's folder, absolute; empty where this machine's own tools are
-	// the right ones.
+	// taken.
 	Dir string
+	// Unpinned says why they are this machine's although these are others than those
+	// that the source names, in one line; empty where they are the right ones.
+	Unpinned string
 	// image is the root's name in Docker, where that is the only way into it.
 	image string
 }
-
-// ErrNone is the error where the tools cannot be had: this machine's are others,
-// and there is no way into a root.
-var ErrNone = errors.New("the tools cannot be had in the versions that the source names")
 
 // Other is the error of versions that differ from those that the source names.
 type Other struct {
@@ -58,69 +53,110 @@ func (o Other) Error() string {
 	var differ []string
 	for _, name := range slices.Sorted(maps.Keys(o.Want)) {
 		if o.Found[name] != o.Want[name] {
-			found := o.Found[name]
-			if found == "" {
-				found = "none"
-			}
-			differ = append(differ, fmt.Sprintf("%s %s instead of %s", name, found, o.Want[name]))
+			differ = append(differ, fmt.Sprintf("%s %s instead of %s", name, cmp.Or(o.Found[name], "none"), o.Want[name]))
 		}
 	}
 	return o.Where + " has " + strings.Join(differ, ", ")
 }
 
-// Finder finds a root, or makes one.
+// Finder finds roots, or makes them.
 type Finder struct {
 	Cache string // folder that roots are kept in
 	Log   io.Writer
 }
 
-// Find gives the place with the tools. The error wraps ErrNone where there is none,
-// and an Other where the archive has other versions by now.
-func (f Finder) Find(ctx context.Context, tools Tools) (Root, error) {
-	own := installed(ctx, "")
-	if err := tools.check("this machine", own); err == nil {
+// Cached is a Finder that keeps roots among the user's caches.
+func Cached(log io.Writer) (Finder, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return Finder{}, fmt.Errorf("finding a place for the tools' roots: %w", err)
+	}
+	return Finder{Cache: filepath.Join(cache, "spire-packages", "tools"), Log: log}, nil
+}
+
+// Find gives the place with a source's tools for compiling for an architecture, by
+// Go's name, on this machine. Where they cannot be had, that is this machine itself,
+// unpinned. The error wraps an Other where Debian's archive has other versions by now,
+// and no older state of it can be reached.
+func (f Finder) Find(ctx context.Context, of pkgdef.Tools, arch string) (Root, error) {
+	want, err := wanted(of, arch)
+	if err != nil {
+		return Root{}, err
+	}
+	own := want.check("this machine", installed(ctx, run.New("dpkg-query")))
+	if own == nil {
 		return Root{}, nil
 	}
-	dir, err := f.made(ctx, tools)
+	root, err := f.entered(ctx, want)
+	var other Other
+	switch {
+	case err == nil, ctx.Err() != nil, errors.As(err, &other):
+		return root, err
+	default:
+		reason := fmt.Sprintf("%v, and no root with those of Debian's %s can be made and entered: %v", own, of.Suite, err)
+		return Root{Unpinned: strings.Join(strings.Fields(reason), " ")}, nil
+	}
+}
+
+// entered is a root that was seen to work, by namespaces or else by Docker.
+func (f Finder) entered(ctx context.Context, want tools) (Root, error) {
+	dir, err := f.made(ctx, want)
 	if err != nil {
 		return Root{}, err
 	}
 	root := Root{Dir: dir}
-	if entered := root.Command(run.New("true")).Run(ctx); entered == nil {
-		return root, nil
-	} else if !run.Have("docker") {
-		return Root{}, fmt.Errorf("%w: entering their root: %w; and there is no Docker", ErrNone, entered)
+	entered := root.Command(run.New("true")).Run(ctx)
+	if entered == nil || ctx.Err() != nil {
+		return root, entered
+	}
+	if !run.Have("docker") {
+		return Root{}, fmt.Errorf("entering it by namespaces: %w; and there is no Docker", entered)
 	}
 	root.image = "spire-packages-tools:" + filepath.Base(dir)
-	return root, root.load(ctx)
+	if err := root.load(ctx); err != nil {
+		return Root{}, fmt.Errorf("entering it by namespaces: %w; by Docker: %w", entered, err)
+	}
+	return root, nil
+}
+
+// tools are what is needed of Debian's archive.
+type tools struct {
+	pkgdef.Tools
+	versions map[string]string // by package and, where it is of another architecture, :arch
+}
+
+func wanted(of pkgdef.Tools, arch string) (tools, error) {
+	versions := of.For(runtime.GOARCH, arch)
+	if versions == nil {
+		return tools{}, fmt.Errorf("source.yaml names no tools that compile on %s for %s", runtime.GOARCH, arch)
+	}
+	return tools{of, versions}, nil
 }
 
 // check compares versions.
-func (t Tools) check(where string, found map[string]string) error {
-	for name, version := range t.Versions {
+func (t tools) check(where string, found map[string]string) error {
+	for name, version := range t.versions {
 		if found[name] != version {
-			return Other{Where: where, Found: found, Want: t.Versions}
+			return Other{Where: where, Found: found, Want: t.versions}
 		}
 	}
 	return nil
 }
 
-// installed are the versions of Debian's packages below a root, empty for this
-// machine; none where it is no Debian.
-func installed(ctx context.Context, root string) map[string]string {
-	said, err := run.New("dpkg-query", "--root="+root+"/", "--show", "--showformat=${db:Status-Status} ${Package} ${Architecture} ${Version}\n").Output(ctx)
+// installed are the versions of Debian's packages that dpkg-query knows of; none where
+// there is no such program.
+func installed(ctx context.Context, query run.Command) map[string]string {
+	query.Args = append(query.Args, "--show", "--showformat=${db:Status-Status} ${Package} ${Architecture} ${Version}\n")
+	said, err := query.Output(ctx)
 	if err != nil {
 		return nil
 	}
-	native, err := run.New("dpkg", "--print-architecture").Output(ctx)
-	if err != nil {
-		return nil
-	}
-	return versions(said, native)
+	return versions(said)
 }
 
-// versions reads dpkg-query's lines: state, name, architecture and version.
-func versions(said, native string) map[string]string {
+// versions reads dpkg-query's lines: state, name, architecture and version. The
+// architectures are called as Go does, those that we know.
+func versions(said string) map[string]string {
 	found := map[string]string{}
 	for line := range strings.Lines(said) {
 		field := strings.Fields(line)
@@ -128,7 +164,7 @@ func versions(said, native string) map[string]string {
 			continue
 		}
 		name := field[1]
-		if field[2] != native && field[2] != "all" {
+		if field[2] != runtime.GOARCH && field[2] != "all" {
 			name += ":" + field[2]
 		}
 		found[name] = field[3]
@@ -138,13 +174,13 @@ func versions(said, native string) map[string]string {
 
 // made is the root's folder, which is made if need be and has its name when it is
 // whole and right.
-func (f Finder) made(ctx context.Context, tools Tools) (string, error) {
-	dir := filepath.Join(f.Cache, tools.key())
+func (f Finder) made(ctx context.Context, want tools) (string, error) {
+	dir := filepath.Join(f.Cache, want.key())
 	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
 		return dir, err
 	}
-	if !run.Have("mmdebstrap") {
-		return "", fmt.Errorf("%w: mmdebstrap is missing, which makes their root (`setup` installs it)", ErrNone)
+	if err := tool.Need("mmdebstrap"); err != nil {
+		return "", err
 	}
 	unlock, err := artifact.Dist(f.Cache).Lock(ctx, f.Log)
 	if err != nil {
@@ -154,40 +190,27 @@ func (f Finder) made(ctx context.Context, tools Tools) (string, error) {
 	if _, err := os.Stat(dir); err == nil { // made by the run that was waited for
 		return dir, nil
 	}
-	fmt.Fprintf(f.Log, "tools: making a root of Debian's %s with them\n", tools.Suite)
-	var wrong error
-	for _, mirror := range tools.mirrors() {
-		err := artifact.MakeDir(dir, func(into string) error { return f.make(ctx, tools, mirror, into) })
-		if err == nil {
-			return dir, nil
-		}
-		wrong = errors.Join(wrong, err)
+	if err := artifact.Sweep(f.Cache); err != nil {
+		return "", err
 	}
-	return "", fmt.Errorf("making a root of Debian's %s with the tools: %w", tools.Suite, wrong)
+	start := time.Now()
+	fmt.Fprintf(f.Log, "tools: making a root of Debian's %s with the C compiler that the source names\n", want.Suite)
+	if err := artifact.MakeDir(dir, func(into string) error { return f.fill(ctx, want, into) }); err != nil {
+		return "", fmt.Errorf("making a root of Debian's %s: %w", want.Suite, err)
+	}
+	fmt.Fprintf(f.Log, "tools: made, %.1f s\n", time.Since(start).Seconds())
+	return dir, nil
 }
 
 // key is over all that decides what is in the root.
-func (t Tools) key() string {
-	sum := sha256.New()
-	fmt.Fprintln(sum, t.Suite, t.Snapshot)
-	for _, name := range slices.Sorted(maps.Keys(t.Versions)) {
-		fmt.Fprintln(sum, name, t.Versions[name])
-	}
-	return t.Suite + "-" + hex.EncodeToString(sum.Sum(nil)[:6])
+func (t tools) key() string {
+	return fmt.Sprintf("%s-%.12s", t.Suite, artifact.Key(t.Suite, t.Snapshot, t.versions, t.packages(), architectures(t.versions)))
 }
 
-// mirrors are where the root is made from, in this order; the empty one is
-// mmdebstrap's own.
-func (t Tools) mirrors() []string {
-	if t.Snapshot == "" {
-		return []string{""}
-	}
-	return []string{"http://snapshot.debian.org/archive/debian/" + t.Snapshot + "/", ""}
-}
-
-func (f Finder) make(ctx context.Context, tools Tools, mirror, into string) error {
+// fill makes the root in an empty folder.
+func (f Finder) fill(ctx context.Context, want tools, into string) error {
 	packed := filepath.Join(into, "root.tar")
-	if err := tools.debstrap(mirror, packed).Run(ctx); err != nil {
+	if err := want.debstrap(want.mirror(ctx), packed).Run(ctx); err != nil {
 		return err
 	}
 	// Devices are the machine's, and owners do not matter to who enters alone.
@@ -195,20 +218,59 @@ func (f Finder) make(ctx context.Context, tools Tools, mirror, into string) erro
 	if err := errors.Join(unpack.Run(ctx), os.Remove(packed)); err != nil {
 		return err
 	}
-	return tools.check("Debian's "+tools.Suite, installed(ctx, into))
+	has := installed(ctx, run.New("dpkg-query", "--admindir="+filepath.Join(into, "var/lib/dpkg")))
+	return want.check("Debian's "+want.Suite, has)
 }
 
-func (t Tools) debstrap(mirror, to string) run.Command {
-	names := slices.Sorted(maps.Keys(t.Versions))
-	architectures := []string{runtime.GOARCH} // which is Debian's name, too, for those that we know
-	for _, name := range names {
-		if _, arch, ok := strings.Cut(name, ":"); ok && !slices.Contains(architectures, arch) {
-			architectures = append(architectures, arch)
+// snapshots is Debian's archive as it was at any moment.
+const snapshots = "http://snapshot.debian.org/archive/debian/"
+
+// patience is how long the archive of snapshots may take to say that it is there.
+const patience = 10 * time.Second
+
+// mirror is the archive as it was at the source's moment, where that can be reached;
+// empty, which is mmdebstrap's own, where it cannot, and the suite is taken as it is.
+func (t tools) mirror(ctx context.Context) string {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	at := snapshots + t.Snapshot + "/"
+	request, err := http.NewRequestWithContext(ctx, http.MethodHead, at+"dists/"+t.Suite+"/InRelease", nil)
+	if err != nil {
+		return ""
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return ""
+	}
+	_ = answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return ""
+	}
+	return at
+}
+
+// packages are those to install: fakeroot, whose version decides nothing, for who
+// enters as no root.
+func (t tools) packages() []string {
+	return append(slices.Sorted(maps.Keys(t.versions)), "fakeroot")
+}
+
+// architectures are the machine's own and those of the packages, by Debian's names,
+// which are Go's, too, for those that we know.
+func architectures(versions map[string]string) []string {
+	all := []string{runtime.GOARCH}
+	for name := range versions {
+		if _, arch, ok := strings.Cut(name, ":"); ok && !slices.Contains(all, arch) {
+			all = append(all, arch)
 		}
 	}
+	return all
+}
+
+func (t tools) debstrap(mirror, to string) run.Command {
 	args := []string{
-		"--variant=apt", "--format=tar", "--include=" + strings.Join(names, ","),
-		"--architectures=" + strings.Join(architectures, ","),
+		"--variant=apt", "--format=tar", "--include=" + strings.Join(t.packages(), ","),
+		"--architectures=" + strings.Join(architectures(t.versions), ","),
 	}
 	if mirror != "" {
 		args = append(args, `--aptopt=Acquire::Check-Valid-Until "false"`)

@@ -1,46 +1,154 @@
 package toolroot
 
 import (
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 )
 
-var tools = Tools{Suite: "bookworm", Versions: map[string]string{"gcc-12": "12.2.0-14+deb12u1", "musl-dev:arm64": "1.2.3-1"}}
+// other is an architecture that is not this machine's.
+var other = map[string]string{"amd64": "arm64", "arm64": "amd64"}[runtime.GOARCH]
+
+var source = pkgdef.Tools{
+	Suite: "bookworm", Snapshot: "20261128T000000Z",
+	Native: map[string]string{"gcc-12": "12.2.0-14+deb12u1", "musl-dev": "1.2.3-1"},
+	Cross:  map[string]map[string]string{runtime.GOARCH + "-" + other: {"musl-dev:" + other: "1.2.3-1"}},
+}
+
+func want(t *testing.T, arch string) tools {
+	t.Helper()
+	found, err := wanted(source, arch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
 
 func TestVersions(t *testing.T) {
-	got := versions("installed gcc-12 amd64 12.2.0-14+deb12u1\ninstalled musl-dev arm64 1.2.3-1\nconfig-files tar amd64 1\ninstalled adduser all 3\n", "amd64")
-	want := map[string]string{"gcc-12": "12.2.0-14+deb12u1", "musl-dev:arm64": "1.2.3-1", "adduser": "3"}
-	if diff := cmp.Diff(want, got); diff != "" {
+	native := runtime.GOARCH
+	got := versions("installed gcc-12 " + native + " 12.2.0-14+deb12u1\ninstalled musl-dev " + other + " 1.2.3-1\nconfig-files tar " + native + " 1\ninstalled adduser all 3\n")
+	if diff := cmp.Diff(map[string]string{"gcc-12": "12.2.0-14+deb12u1", "musl-dev:" + other: "1.2.3-1", "adduser": "3"}, got); diff != "" {
 		t.Error(diff)
 	}
-	if err := tools.check("here", got); err != nil {
+	if err := want(t, other).check("here", got); err != nil {
 		t.Error(err)
 	}
 	got["gcc-12"] = "14.2.0-19"
-	delete(got, "musl-dev:arm64")
-	err := tools.check("this machine", got)
-	if want := "this machine has gcc-12 14.2.0-19 instead of 12.2.0-14+deb12u1, musl-dev:arm64 none instead of 1.2.3-1"; err == nil || err.Error() != want {
-		t.Errorf("%v, want %s", err, want)
+	err := want(t, native).check("this machine", got)
+	if text := "this machine has gcc-12 14.2.0-19 instead of 12.2.0-14+deb12u1, musl-dev none instead of 1.2.3-1"; err == nil || err.Error() != text {
+		t.Errorf("%v, want %s", err, text)
+	}
+}
+
+func TestUnknownMachine(t *testing.T) {
+	if _, err := wanted(source, "s390x"); err == nil || !strings.Contains(err.Error(), "source.yaml names no tools that compile on "+runtime.GOARCH+" for s390x") {
+		t.Error(err)
 	}
 }
 
 func TestKey(t *testing.T) {
-	other := Tools{Suite: "bookworm", Versions: map[string]string{"gcc-12": "12.2.0-14+deb12u2", "musl-dev:arm64": "1.2.3-1"}}
-	if tools.key() == other.key() || !strings.HasPrefix(tools.key(), "bookworm-") {
-		t.Errorf("%s and %s", tools.key(), other.key())
+	newer := source
+	newer.Native = map[string]string{"gcc-12": "12.2.0-14+deb12u2", "musl-dev": "1.2.3-1"}
+	later := source
+	later.Snapshot = "20261129T000000Z"
+	keys := map[string]bool{}
+	for _, each := range []tools{want(t, runtime.GOARCH), want(t, other), {newer, newer.Native}, {later, later.Native}} {
+		keys[each.key()] = true
+		if !strings.HasPrefix(each.key(), "bookworm-") {
+			t.Error(each.key())
+		}
+	}
+	if len(keys) != 4 {
+		t.Errorf("different tools, one root: %v", keys)
 	}
 }
 
-func TestCommandWithTheMachinesOwn(t *testing.T) {
-	c := run.New("gcc", "--version").In("/tmp")
-	if diff := cmp.Diff(c, (Root{}).Command(c, "/srv")); diff != "" {
+// machine is a PATH with the given programs, which are shell scripts.
+func machine(t *testing.T, programs map[string]string) {
+	t.Helper()
+	dir := t.TempDir()
+	for name, script := range programs {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PATH", dir)
+}
+
+func lines(versions map[string]string) string {
+	var all strings.Builder
+	for name, version := range versions {
+		all.WriteString("echo installed " + name + " " + runtime.GOARCH + " " + version + "\n")
+	}
+	return all.String()
+}
+
+func TestFind(t *testing.T) {
+	newer := map[string]string{"gcc-12": "14.2.0-19", "musl-dev": "1.2.5-3"}
+	// An archive that moved on: the root that it gives has the newer ones.
+	moved := map[string]string{
+		"mmdebstrap": `for last; do case $last in *.tar) break;; esac; done
+while [ $# -gt 0 ]; do case $1 in *.tar) to=$1;; esac; shift; done; : >"$to"`,
+		"tar":        "exit 0",
+		"dpkg-query": lines(newer),
+	}
+	for name, test := range map[string]struct {
+		programs map[string]string
+		unpinned string // what it says; empty where it is pinned
+		err      string
+	}{
+		"this machine's own": {map[string]string{"dpkg-query": lines(source.Native)}, "", ""},
+		"others, and no way": {
+			map[string]string{"dpkg-query": lines(newer)},
+			"this machine has gcc-12 14.2.0-19 instead of 12.2.0-14+deb12u1, musl-dev 1.2.5-3 instead of 1.2.3-1, and no root with those of Debian's bookworm can be made and entered: mmdebstrap is missing", "",
+		},
+		"no Debian, and the archive cannot be reached": {
+			map[string]string{"mmdebstrap": "echo 'no such mirror' >&2; exit 1"},
+			"gcc-12 none instead of 12.2.0-14+deb12u1, musl-dev none instead of 1.2.3-1, and no root with those of Debian's bookworm can be made and entered: making a root of Debian's bookworm: running mmdebstrap", "",
+		},
+		"the archive has others by now": {moved, "", "Debian's bookworm has gcc-12 14.2.0-19 instead of 12.2.0-14+deb12u1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			machine(t, test.programs)
+			cache := t.TempDir()
+			root, err := Finder{Cache: cache, Log: io.Discard}.Find(t.Context(), source, runtime.GOARCH)
+			var moved Other
+			switch {
+			case test.err != "":
+				if err == nil || !strings.Contains(err.Error(), test.err) || !errors.As(err, &moved) {
+					t.Errorf("%v, want %s", err, test.err)
+				}
+			case err != nil:
+				t.Error(err)
+			case root.Dir != "" || (root.Unpinned == "") != (test.unpinned == "") || !strings.Contains(root.Unpinned, test.unpinned) || strings.Contains(root.Unpinned, "\n"):
+				t.Errorf("%+v", root)
+			}
+			if left, _ := filepath.Glob(filepath.Join(cache, "bookworm-*")); len(left) > 0 {
+				t.Errorf("a root that is not right stays: %q", left)
+			}
+		})
+	}
+}
+
+// Unpinned commands are as they were; pinned ones look for programs where Debian's
+// packages have them.
+func TestCommandHere(t *testing.T) {
+	c := run.New("sh", "-c", "exit 0").In("/tmp").WithEnv("PATH=/usr/local/bin")
+	if diff := cmp.Diff(c, (Root{Unpinned: "others"}).Command(c, "/srv")); diff != "" {
 		t.Error(diff)
+	}
+	got := (Root{}).Command(c, "/srv")
+	if got.Name != "/usr/bin/sh" || got.Dir != c.Dir || got.Env[len(got.Env)-1] != Path {
+		t.Errorf("%+v", got)
 	}
 }
 
@@ -54,8 +162,8 @@ func TestCommandInARoot(t *testing.T) {
 		}
 	}
 	root := Root{Dir: dir}
-	c := run.New("sh", "-c", `echo "$GREETING from $PWD, by $1" >said; ls /`, "sh", "sh").In(outside).WithEnv("GREETING=hello")
-	said, err := root.Command(c, "/usr", "/bin", "/lib", "/lib64", outside).Output(t.Context())
+	c := run.New("sh", "-c", `echo "$GREETING from $PWD, by $1, $(id -u)" >said; ls /`, "sh", "sh").In(outside).WithEnv("GREETING=hello")
+	said, err := root.Owned(c, "/usr", "/bin", "/lib", "/lib64", outside).Output(t.Context())
 	if err != nil {
 		t.Skip("no mount namespace can be made here: ", err)
 	}
@@ -63,7 +171,7 @@ func TestCommandInARoot(t *testing.T) {
 		t.Errorf("it sees this machine: %s", said)
 	}
 	content, err := os.ReadFile(filepath.Join(outside, "said"))
-	if want := "hello from " + outside + ", by sh\n"; err != nil || string(content) != want {
+	if want := "hello from " + outside + ", by sh, 0\n"; err != nil || string(content) != want {
 		t.Errorf("%q, %v, want %q", content, err, want)
 	}
 	// Nothing of it is left mounted here.
@@ -74,18 +182,13 @@ func TestCommandInARoot(t *testing.T) {
 }
 
 func TestDebstrap(t *testing.T) {
-	with := tools
-	with.Snapshot = "20261101T000000Z"
-	if got := with.mirrors(); len(got) != 2 || !strings.Contains(got[0], with.Snapshot) || got[1] != "" {
-		t.Errorf("mirrors %q", got)
-	}
-	line := tools.debstrap("", "/x.tar").String()
-	for _, want := range []string{"--include=gcc-12,musl-dev:arm64", "bookworm /x.tar"} {
-		if !strings.Contains(line, want) {
-			t.Errorf("%s lacks %s", line, want)
+	line := want(t, other).debstrap("", "/x.tar").String()
+	for _, word := range []string{"--include=musl-dev:" + other + ",fakeroot", "--architectures=" + runtime.GOARCH + "," + other, "bookworm /x.tar"} {
+		if !strings.Contains(line, word) {
+			t.Errorf("%s lacks %s", line, word)
 		}
 	}
-	if strings.Contains(line, "Check-Valid-Until") || !strings.Contains(tools.debstrap("http://there/", "/x.tar").String(), "Check-Valid-Until") {
+	if strings.Contains(line, "Check-Valid-Until") || !strings.Contains(want(t, other).debstrap("http://there/", "/x.tar").String(), "Check-Valid-Until") {
 		t.Error("old lists are taken from the suite, or not from a snapshot")
 	}
 }
