@@ -17,9 +17,12 @@ import (
 // Flags: -version=1.13.0 (or SPIRE_VERSION), -arch=amd64,arm64 (SPIRE_ARCH),
 // -source=DIR for a local source directory (SPIRE_SOURCE), and -unchecked to go
 // on without the checksum database (SPIRE_UNCHECKED=1); packages of the last two
-// are marked as unverified.
-func Build(ctx context.Context, version, arch, source *string, unchecked *bool) error {
-	return build(ctx, options(version, arch, source, unchecked))
+// are marked as unverified. -packages=spire-agent makes some packages only, also where
+// a dependency of the others cannot be had; such a part is never signed.
+func Build(ctx context.Context, version, arch, source *string, unchecked *bool, packages *string) error {
+	o := options(version, arch, source, unchecked)
+	o.Packages = list(packages, "")
+	return build(ctx, o)
 }
 
 // Compile makes the binaries only, with the flags of build.

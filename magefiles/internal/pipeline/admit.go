@@ -96,6 +96,10 @@ func (b *build) infos() ([]info, error) {
 
 // asPinned compares a record with what this checkout would write.
 func (b *build) asPinned(record info, arch string, want artifact.Tree) error {
+	tools := b.source.Tools.For(record.Machine, arch)
+	if tools == nil { // no machine that could have compiled it: no tools are right
+		tools = b.source.Tools.Native
+	}
 	var errs []error
 	for _, field := range []struct {
 		name      string
@@ -113,7 +117,7 @@ func (b *build) asPinned(record info, arch string, want artifact.Tree) error {
 		{"architecture", record.Arch, arch},
 		{"toolchain", record.Toolchain, b.source.Toolchain.Version},
 		{"why another C compiler was taken", record.Unpinned, ""},
-		{"C compiler's packages", record.Tools, b.source.Tools.For(record.Machine, arch)},
+		{"C compiler's packages", record.Tools, tools},
 		{"flags", record.Flags, compile.Flags(b.source, want)},
 		{"environment", record.Env, compile.Env(arch, valueIn(record.Env, "CC"))},
 	} {

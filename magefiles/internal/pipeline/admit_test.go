@@ -75,6 +75,12 @@ func TestPoisoned(t *testing.T) {
 		"the record of another toolchain": {forge(func(made *info) {
 			made.Toolchain = "go1.0"
 		}), []string{`spire_1.13.3-2_amd64.build.json is not the record of a build from this checkout: it says toolchain "go1.0", and it is "go1.`}},
+		"the record of another C compiler": {forge(func(made *info) {
+			made.Unpinned, made.Tools = "this machine has gcc-12 none instead of 12.2.0", nil
+		}), []string{`it says why another C compiler was taken "this machine has gcc-12 none instead of 12.2.0", and it is ""`}},
+		"the record of no C compiler": {forge(func(made *info) {
+			made.Machine, made.Tools = "", nil
+		}), []string{`it says C compiler's packages "map[]", and it is "map[`}},
 		"the record of other flags": {forge(func(made *info) {
 			made.Flags = append(made.Flags, "-overlay=x")
 		}), []string{`it says flags `, "-overlay=x"}},

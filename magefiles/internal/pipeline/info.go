@@ -59,9 +59,11 @@ func (b *build) installed(ctx context.Context, compiled compile.Info) ([]string,
 	if err != nil || ok && earlier.Key == key {
 		return earlier.Installed, err
 	}
-	root, err := b.tools.Find(ctx, b.source.Tools, compiled.Arch)
-	if err != nil {
-		return nil, err
+	root := toolroot.Root{Unpinned: compiled.Unpinned}
+	if root.Unpinned == "" {
+		if root, err = b.tools.Find(ctx, b.source.Tools, compiled.Arch); err != nil {
+			return nil, err
+		}
 	}
 	installed, err := provenance.Installed(ctx, func(c run.Command) run.Command { return root.Command(c) }, compilers(compiled, root)...)
 	if err != nil {

@@ -5,11 +5,13 @@ package pipeline
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -31,6 +33,9 @@ type Options struct {
 	Unchecked bool     // go on where the checksum database is switched off
 	Arches    []string // Go's names
 	Formats   []string // empty means all
+	// Packages are the names of those to build; empty means all. A part has no source
+	// packages, does without the dependencies of the others, and is never signed.
+	Packages []string
 	// Prebuilt is a folder with a folder for each machine on which the version was
 	// built; empty means to build it here.
 	Prebuilt string
@@ -82,6 +87,9 @@ func (p Pipeline) load(o Options) (b *build, err error) {
 	if b.tools, err = toolroot.Cached(p.Log); err != nil {
 		return nil, err
 	}
+	if err := b.choose(); err != nil {
+		return nil, err
+	}
 	return b, b.defaults()
 }
 
@@ -103,6 +111,24 @@ func (p Pipeline) begin(ctx context.Context, o Options, compilers bool) (b *buil
 	}
 	end, err = p.Dist.Lock(ctx, p.Log)
 	return b, end, err
+}
+
+// choose leaves the packages that are asked for.
+func (b *build) choose() error {
+	if len(b.options.Packages) == 0 {
+		return nil
+	}
+	var names []string
+	for _, p := range b.packages {
+		names = append(names, p.Name)
+	}
+	for _, name := range b.options.Packages {
+		if !slices.Contains(names, name) {
+			return fmt.Errorf("there is no package %q: there are %s", name, strings.Join(names, ", "))
+		}
+	}
+	b.packages = slices.DeleteFunc(b.packages, func(p pkgdef.Package) bool { return !slices.Contains(b.options.Packages, p.Name) })
+	return nil
 }
 
 // findTools finds the tools that the source names, or makes a root of them.
@@ -136,8 +162,13 @@ func (b *build) defaults() error {
 			return err
 		}
 	}
-	if len(o.Formats) == 0 {
+	switch part := len(o.Packages) > 0; {
+	case len(o.Formats) == 0 && part:
+		o.Formats = format.Names()
+	case len(o.Formats) == 0:
 		o.Formats = slices.Concat(format.Names(), srcpkg.Names())
+	case part && slices.ContainsFunc(o.Formats, func(name string) bool { return slices.Contains(srcpkg.Names(), name) }):
+		return errors.New("a source package is one of all packages: leave -packages out")
 	}
 	for _, arch := range o.Arches {
 		if err := tool.CheckArch(arch); err != nil {
@@ -194,7 +225,7 @@ func (p Pipeline) Build(ctx context.Context, o Options) (Result, error) {
 	if err := b.fetch(ctx, b.warm); err != nil {
 		return Result{}, err
 	}
-	result := Result{Tree: b.tree, Dir: b.Dist.Version(b.tree.Label()), Unpinned: b.unpinned}
+	result := Result{Tree: b.tree, Dir: b.Dist.Version(b.tree.Label()), Unpinned: b.unpinned, Part: b.options.Packages}
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	sources := b.startSources(ctx, fail)
@@ -313,7 +344,7 @@ func (b *build) fetch(ctx context.Context, meanwhile func(context.Context)) (err
 		}
 	}
 	fetcher := source.Fetcher{Source: b.source, Dist: b.Dist, Log: b.Log, Meanwhile: meanwhile}
-	b.tree, err = fetcher.Fetch(ctx, source.Request{Version: b.options.Version, Dir: b.options.Dir, AllowUnchecked: b.options.Unchecked})
+	b.tree, err = fetcher.Fetch(ctx, source.Request{Version: b.options.Version, Dir: b.options.Dir, AllowUnchecked: b.options.Unchecked, Part: len(b.options.Packages) > 0})
 	return err
 }
 

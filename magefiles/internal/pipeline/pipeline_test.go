@@ -58,6 +58,7 @@ func TestDefaults(t *testing.T) {
 		"nothing":           {Options{}, Options{Version: "1.13.3", Formats: all}},
 		"version":           {Options{Version: "1.2.3"}, Options{Version: "1.2.3", Formats: all}},
 		"format":            {Options{Formats: []string{"rpm"}}, Options{Version: "1.13.3", Formats: []string{"rpm"}}},
+		"a part":            {Options{Packages: []string{"x"}}, Options{Version: "1.13.3", Packages: []string{"x"}, Formats: []string{"deb", "rpm"}}},
 		"local source":      {Options{Dir: "/src"}, Options{Dir: "/src", Formats: all}},
 		"local and version": {Options{Dir: "/src", Version: "1.2.3"}, Options{Dir: "/src", Version: "1.2.3", Formats: all}},
 		"architectures twice": {
@@ -71,6 +72,22 @@ func TestDefaults(t *testing.T) {
 		}
 		if diff := cmp.Diff(c.want, b.options); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+func TestChoose(t *testing.T) {
+	p := real(t)
+	b, err := p.load(Options{Packages: []string{"spire-agent"}})
+	if err != nil || len(b.packages) != 1 || !slices.Equal(b.commands(), []string{"cmd/spire-agent"}) {
+		t.Errorf("%+v, error %v", b, err)
+	}
+	for want, o := range map[string]Options{
+		`there is no package "spire": there are spiffe-oidc-discovery-provider, spire-agent, spire-server`: {Packages: []string{"spire"}},
+		"a source package is one of all packages: leave -packages out":                                     {Packages: []string{"spire-agent"}, Formats: []string{"deb", "dsc"}},
+	} {
+		if _, err := p.load(o); err == nil || err.Error() != want {
+			t.Errorf("error %v, want %s", err, want)
 		}
 	}
 }
@@ -418,12 +435,12 @@ func TestPackCancelled(t *testing.T) {
 func TestWriteInfo(t *testing.T) {
 	p := newPacking(t)
 	for i, want := range []bool{true, false} {
-		file, err := p.writeInfo(t.Context(), compile.Info{Arch: "amd64"})
+		file, err := p.writeInfo(t.Context(), compile.Info{Arch: "amd64", Unpinned: "another"})
 		if err != nil || file.Rebuilt != want || file.Name() != "up_1.13.3-1_amd64.build.json" {
 			t.Errorf("run %d: %+v, error %v", i+1, file, err)
 		}
 	}
-	if file, err := p.writeInfo(t.Context(), compile.Info{Arch: "amd64", Binaries: []artifact.Binary{{Name: "x"}}}); err != nil || !file.Rebuilt {
+	if file, err := p.writeInfo(t.Context(), compile.Info{Arch: "amd64", Unpinned: "another", Binaries: []artifact.Binary{{Name: "x"}}}); err != nil || !file.Rebuilt {
 		t.Errorf("changed: %+v, error %v", file, err)
 	}
 }

@@ -46,6 +46,7 @@ func record(t *testing.T, b *build, path, arch string, change func(*info)) {
 	tree.Hash, tree.UpstreamSHA256 = "h1:x", strings.Repeat("0", 64)
 	made := info{Info: compile.Info{
 		Arch: arch, Tree: tree, Toolchain: b.source.Toolchain.Version, ToolchainSum: b.source.Toolchain.Sums["linux-"+arch], Flags: compile.Flags(b.source, tree), Env: compile.Env(arch, "musl-gcc"),
+		Machine: arch, Tools: b.source.Tools.Native,
 	}}
 	change(&made)
 	if err := artifact.Save(path, made); err != nil {

@@ -19,6 +19,8 @@ type Result struct {
 	// Unpinned says why the C compiler is not the one that the source names; empty
 	// where it is.
 	Unpinned string
+	// Part are the packages that were asked for; empty where it is all.
+	Part []string
 	// Signed is the fingerprint of the key that signed the files; empty where
 	// nobody did.
 	Signed string
@@ -47,6 +49,8 @@ func (r Result) Print(w io.Writer) {
 	switch {
 	case r.Signed != "":
 		fmt.Fprintf(w, "Signed by %s.\n", r.Signed)
+	case len(r.Part) > 0:
+		fmt.Fprintf(w, "UNSIGNED, A PART: %s alone; `sign` takes whole versions only.\n", strings.Join(r.Part, ", "))
 	case r.Tree.Verified && r.Unpinned == "":
 		fmt.Fprintln(w, "UNSIGNED: `sign` makes of these files those to ship.")
 	default:

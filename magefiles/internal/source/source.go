@@ -34,6 +34,9 @@ type Request struct {
 	// AllowUnchecked takes a module although Go's checksum database is switched
 	// off for it. The result is marked as unverified.
 	AllowUnchecked bool
+	// Part leaves out dependencies that cannot be had: for who builds programs only
+	// that do without.
+	Part bool
 }
 
 // Fetcher makes source trees.
@@ -94,7 +97,7 @@ func (f Fetcher) ask(ctx context.Context, want Request) (asked, error) {
 	if result.tree.Patches, err = digests(f.Source.Patches); err != nil {
 		return asked{}, err
 	}
-	result.key = artifact.Key(result.tree, content, f.Source.Toolchain, f.Source.Releases[result.tree.Version])
+	result.key = artifact.Key(result.tree, content, f.Source.Toolchain, f.Source.Releases[result.tree.Version], want.Part)
 	return result, nil
 }
 
@@ -137,7 +140,7 @@ func (f Fetcher) make(ctx context.Context, want asked) (artifact.Tree, error) {
 	if err != nil {
 		return artifact.Tree{}, err
 	}
-	from := origin{tree: want.tree, folder: want.folder}
+	from := origin{tree: want.tree, folder: want.folder, part: want.Part}
 	if want.Dir == "" {
 		if from, err = f.download(ctx, goTool, want); err != nil {
 			return artifact.Tree{}, err
@@ -165,6 +168,7 @@ type origin struct {
 	tree   artifact.Tree
 	zip    string // verified module zip; empty for a local directory
 	folder folder // local directory, if it is no module
+	part   bool   // see Request
 }
 
 // checkable says whether the checksum database will vouch for the module, and
@@ -209,7 +213,7 @@ func (f Fetcher) download(ctx context.Context, goTool gotool.Go, want asked) (or
 	tree := want.tree
 	tree.Sum = got.Sum
 	err = f.identify(&tree, got.Info)
-	return origin{tree: tree, zip: got.Zip}, err
+	return origin{tree: tree, zip: got.Zip, part: want.Part}, err
 }
 
 // checkZip hashes the zip itself: the go command trusts what is in its cache.
@@ -386,7 +390,11 @@ func (f Fetcher) vendor(ctx context.Context, goTool gotool.Go, dir string, from 
 	}
 	// What this cannot get, the next command tries again, and says why.
 	_ = goTool.Command("mod", "download").In(dir).WithEnv(fmt.Sprintf("GOMAXPROCS=%d", fetchedAtOnce)).Run(ctx)
-	if err := goTool.Command("mod", "vendor").In(dir).Run(ctx); err != nil {
+	command := goTool.Command("mod", "vendor").In(dir)
+	if from.part {
+		command.Args, command.Stderr = append(command.Args, "-e"), f.Log // it says what it leaves out
+	}
+	if err := command.Run(ctx); err != nil {
 		return fmt.Errorf("vendoring the dependencies: %w", err)
 	}
 	after, err := goSum(dir)
@@ -418,6 +426,7 @@ func (f Fetcher) checkVendor(ctx context.Context, goTool gotool.Go, dir string, 
 	switch known := f.Source.Releases[from.tree.Version].Vendor; {
 	case known == hash && from.zip != "":
 		return nil
+	case from.part: // what is left out is not in the hash that is known
 	case known != "" && from.zip != "":
 		return fmt.Errorf("the vendored dependencies have the hash %s, but srpm/%s/source.yaml has %s: the module cache is damaged or was tampered with; remove it with `go clean -modcache`", hash, f.Source.Name, known)
 	}

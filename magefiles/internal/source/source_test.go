@@ -551,3 +551,24 @@ func TestCancelled(t *testing.T) {
 	}
 	noTrees(t, f)
 }
+
+// A part does without a dependency that cannot be had, and the whole does not.
+func TestPart(t *testing.T) {
+	w := newWorld(t)
+	w.upstream(version)
+	if err := os.Remove(filepath.Join(w.proxy, filepath.FromSlash(dependencyPath), "@v", "v1.0.0.zip")); err != nil {
+		t.Fatal(err)
+	}
+	f := w.fetcher()
+	refused(t, f, Request{Version: version}, "vendoring the dependencies", dependencyPath)
+	tree := fetch(t, f, Request{Version: version, Part: true})
+	if _, err := os.Stat(filepath.Join(tree.Dir, "vendor", filepath.FromSlash(dependencyPath), "said.go")); err == nil || !tree.Verified {
+		t.Errorf("%+v", tree)
+	}
+	if said := log(f); !strings.Contains(said, dependencyPath+"@v1.0.0: reading") {
+		t.Errorf("it does not say what is left out: %s", said)
+	}
+	if _, err := f.Fetch(t.Context(), Request{Version: version}); err == nil {
+		t.Error("a part was taken for the whole")
+	}
+}

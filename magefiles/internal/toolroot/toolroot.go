@@ -269,7 +269,7 @@ func architectures(versions map[string]string) []string {
 
 func (t tools) debstrap(mirror, to string) run.Command {
 	args := []string{
-		"--variant=apt", "--format=tar", "--include=" + strings.Join(t.packages(), ","),
+		"--variant=essential", "--format=tar", "--dpkgopt=force-unsafe-io", "--include=" + strings.Join(t.packages(), ","),
 		"--architectures=" + strings.Join(architectures(t.versions), ","),
 	}
 	if mirror != "" {
