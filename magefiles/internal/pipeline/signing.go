@@ -277,7 +277,7 @@ func (s signing) statement(infos []info, packaging string) provenance.Build {
 	}
 	for _, info := range infos {
 		made.Toolchains = append(made.Toolchains, provenance.Toolchain{Module: info.ToolchainModule, Sum: info.ToolchainSum})
-		made.Compiles = append(made.Compiles, provenance.Compile{Arch: info.Arch, Flags: info.Flags, Env: info.Env, CC: info.CC, Musl: info.Musl})
+		made.Compiles = append(made.Compiles, provenance.Compile{Arch: info.Arch, Flags: info.Flags, Env: info.Env, CC: info.CC, Musl: info.Musl, Tools: info.Tools})
 	}
 	return made
 }

@@ -27,8 +27,9 @@ import (
 // programs are compiled for, by Go's names. internalParameters follow from
 // those and this repository: "verified" says whether the checksum database
 // vouches for the source; "compile" has, by architecture, the toolchain, the
-// arguments of go build, the variables it runs with, the C compiler and the
-// version of musl. resolvedDependencies are told apart by name:
+// arguments of go build, the variables it runs with, the C compiler, the
+// version of musl, and those of Debian's packages which both are from.
+// resolvedDependencies are told apart by name:
 //
 //	module        the module's zip: dirHash, and the same as go.sum writes it
 //	commit        that the module was released from; the annotation according-to
@@ -99,6 +100,8 @@ type Compile struct {
 	Env   []string `json:"env"`   // KEY=value
 	CC    string   `json:"cc"`    // the C compiler's version line
 	Musl  string   `json:"musl"`  // version of the C library's package
+	// Tools are the versions of Debian's packages that the C compiler is from, by name.
+	Tools map[string]string `json:"tools,omitempty"`
 }
 
 // Statement is an in-toto Statement v1 with SLSA provenance v1 over the given

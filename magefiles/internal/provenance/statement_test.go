@@ -17,7 +17,7 @@ func build() Build {
 		Tree: tree(), Repository: "https://github.com/spiffe/spire", Release: 1,
 		Toolchains: []Toolchain{toolchain("arm64", "c"), toolchain("amd64", "b"), toolchain("amd64", "b")},
 		Compiles: []Compile{
-			{Arch: "arm64", Flags: []string{"-trimpath"}, Env: []string{"GOARCH=arm64"}, CC: "aarch64-linux-gnu-gcc 12.2.0", Musl: "1.2.3-1"},
+			{Arch: "arm64", Flags: []string{"-trimpath"}, Env: []string{"GOARCH=arm64"}, CC: "aarch64-linux-gnu-gcc 12.2.0", Musl: "1.2.3-1", Tools: map[string]string{"gcc-12": "12.2.0-14+deb12u1", "musl-dev": "1.2.3-1"}},
 			{Arch: "amd64", Flags: []string{"-trimpath", "-ldflags=-s -w"}, Env: []string{"GOARCH=amd64", "CC=musl-gcc"}, CC: "gcc <12.2.0> & co", Musl: "1.2.3-1"},
 		},
 		Packaging: strings.Repeat("d1", 20), Builder: LocalBuilder,

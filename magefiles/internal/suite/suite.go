@@ -62,6 +62,7 @@ func (s Suite) All(ctx context.Context, o pipeline.Options) error {
 		Check{"lintian", built.lintian},
 		Check{"piuparts", built.piuparts},
 		Check{"reproducible", built.reproducible},
+		Check{"reproducible elsewhere", built.elsewhere},
 		Check{"self", built.self},
 		Check{"trust", built.trust},
 		Check{"rpm", built.rpm},

@@ -63,6 +63,9 @@ func (o Other) Error() string {
 type Finder struct {
 	Cache string // folder that roots are kept in
 	Log   io.Writer
+	// Elsewhere takes a root also where this machine's own tools are the right ones:
+	// for tests.
+	Elsewhere bool
 }
 
 // Cached is a Finder that keeps roots among the user's caches.
@@ -84,8 +87,11 @@ func (f Finder) Find(ctx context.Context, of pkgdef.Tools, arch string) (Root, e
 		return Root{}, err
 	}
 	own := want.check("this machine", installed(ctx, run.New("dpkg-query")))
-	if own == nil {
+	switch {
+	case own == nil && !f.Elsewhere:
 		return Root{}, nil
+	case own == nil:
+		own = errors.New("this machine's own are not to be taken")
 	}
 	root, err := f.entered(ctx, want)
 	var other Other

@@ -1,0 +1,114 @@
+package suite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/compile"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/toolroot"
+)
+
+// elsewhere makes the programs once more as a machine does that has none of the tools
+// which the source names: in a root of them. They must come out the same. What the go
+// command has compiled already it does not compile again; what the C compiler makes is
+// seen by a program of its own.
+func (b built) elsewhere(ctx context.Context, _ *Tally) error {
+	if err := tool.Need("mmdebstrap"); err != nil {
+		return err
+	}
+	if !slices.Contains(b.options.Arches, runtime.GOARCH) {
+		return Skip{"no programs for this machine were built"}
+	}
+	source, err := pkgdef.LoadSource(b.Root, pipeline.SourceName)
+	if err != nil {
+		return err
+	}
+	finder, err := toolroot.Cached(b.Log)
+	if err != nil {
+		return err
+	}
+	finder.Elsewhere = true
+	root, err := finder.Find(ctx, source.Tools, runtime.GOARCH)
+	if err != nil {
+		return err
+	}
+	if root.Unpinned != "" {
+		return Skip{root.Unpinned}
+	}
+	dir, err := os.MkdirTemp("", "spire-packages-elsewhere-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	return errors.Join(b.samePrograms(ctx, source, finder, dir), b.sameC(ctx, source, root, dir))
+}
+
+// samePrograms compiles the build's tree with the root's tools.
+func (b built) samePrograms(ctx context.Context, source pkgdef.Source, finder toolroot.Finder, dir string) error {
+	packages, err := pkgdef.Load(b.Root)
+	if err != nil {
+		return err
+	}
+	var commands []string
+	for _, p := range packages {
+		commands = append(commands, p.Command)
+	}
+	compiler := compile.Compiler{Source: source, Dist: artifact.Dist(dir), Tools: finder, Log: b.Log}
+	info, _, err := compiler.Compile(ctx, b.result.Tree, commands, runtime.GOARCH)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, binary := range info.Binaries {
+		ours := b.Pipeline.Dist.Work(b.result.Tree.Label(), runtime.GOARCH, "bin", binary.Name)
+		if sum, _, err := artifact.Digest(ours); err != nil || sum != binary.SHA256 {
+			errs = append(errs, errors.Join(err, fmt.Errorf("%s came out otherwise with the tools of a root", binary.Name)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// sameC compiles a program in C here, where the build's C compiler is this machine's,
+// and in the root.
+func (b built) sameC(ctx context.Context, source pkgdef.Source, root toolroot.Root, dir string) error {
+	const program = "#include <stdio.h>\nint main(int n, char **words) { printf(\"%s %Lf\\n\", words[0], n * 1.5L); return 0; }\n"
+	from := filepath.Join(dir, "main.c")
+	if err := os.WriteFile(from, []byte(program), 0o644); err != nil {
+		return err
+	}
+	finder, err := toolroot.Cached(b.Log)
+	if err != nil {
+		return err
+	}
+	own, err := finder.Find(ctx, source.Tools, runtime.GOARCH)
+	if err != nil {
+		return err
+	}
+	var sums []string
+	for name, place := range map[string]toolroot.Root{"own": own, "root": root} {
+		to := filepath.Join(dir, name)
+		command := run.New("musl-gcc", "-O2", "-fno-ident", "-static", "-s", "-o", to, from)
+		if err := place.Command(command, dir).Run(ctx); err != nil {
+			return err
+		}
+		sum, _, err := artifact.Digest(to)
+		if err != nil {
+			return err
+		}
+		sums = append(sums, sum)
+	}
+	if sums[0] != sums[1] {
+		return errors.New("a program in C came out otherwise with the tools of a root")
+	}
+	return nil
+}
