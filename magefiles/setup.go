@@ -19,8 +19,8 @@ type Setup mg.Namespace
 // Build installs the system tools that a build needs, and no more.
 //
 // It uses apt-get, dnf or zypper, as root or by sudo, and says what it installs.
-// With -arch=amd64,arm64 also what building for the other architecture needs; it
-// does not read SPIRE_ARCH.
+// With -arch=amd64,arm64 also what runs the other architecture's programs; it does
+// not read SPIRE_ARCH.
 func (Setup) Build(ctx context.Context, arch *string) error {
 	return setup(ctx, tool.Build, arch)
 }
@@ -43,7 +43,7 @@ func (Setup) Release(ctx context.Context) error {
 // SPIRE_ARCH may name what other machines have built.
 func setup(ctx context.Context, use tool.Use, arch *string) error {
 	if named := os.Getenv("SPIRE_ARCH"); named != "" && arch == nil && use != tool.Release {
-		fmt.Fprintf(os.Stderr, "setup: SPIRE_ARCH says what to build, not what to install: for a compiler and an emulator, give -arch=%s\n", named)
+		fmt.Fprintf(os.Stderr, "setup: SPIRE_ARCH says what to build, not what to install: for what runs the programs, give -arch=%s\n", named)
 	}
 	installer := tool.Installer{Log: os.Stderr, In: os.Stdin}
 	if use == tool.Test {

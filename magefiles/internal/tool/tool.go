@@ -87,6 +87,7 @@ var needs = map[string]need{
 	// mmdebstrap depends on none of what stands below it.
 	"mmdebstrap": {why: "makes the roots that packages are built and tested in", uses: Build, spare: true, packages: map[string]string{"apt-get": "mmdebstrap", "dnf": "mmdebstrap"}},
 	"newuidmap":  {why: "lets mmdebstrap do without root", uses: Build, spare: true, packages: map[string]string{"apt-get": "uidmap", "dnf": "shadow-utils", "zypper": "shadow"}},
+	"fakechroot": {why: "lets mmdebstrap do without root where there are no user namespaces", uses: Build, spare: true, packages: map[string]string{"apt-get": "fakechroot", "dnf": "fakechroot"}},
 	"mount":      {why: "mounts what mmdebstrap's roots need", uses: Build, spare: true, packages: map[string]string{"apt-get": "mount", "dnf": "util-linux", "zypper": "util-linux"}},
 	"the keyring of Debian's archive": {why: "proves to mmdebstrap that a root is Debian's", uses: Build, spare: true,
 		packages: map[string]string{"apt-get": "debian-archive-keyring", "dnf": "debian-keyring"}, file: "/usr/share/keyrings/debian-archive-keyring.gpg"},
