@@ -11,6 +11,8 @@ import (
 
 	"github.com/ProtonMail/go-crypto/openpgp/armor"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 )
 
 // built is all that a publication writes, but for the packages.
@@ -152,7 +154,7 @@ func armoured(signature []byte) ([]byte, error) {
 func (b built) unchanging() []string {
 	var paths []string
 	for name, content := range b.indexes {
-		paths = append(paths, byHash(name, content))
+		paths = append(paths, byHash(name, artifact.DigestBytes(content)))
 	}
 	for folder, files := range b.metadata {
 		for _, name := range locations(files[repomd]) {

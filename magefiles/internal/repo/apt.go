@@ -158,11 +158,14 @@ func (r Repository) release(l Ledger, indexes map[string][]byte) []byte {
 	return text.Bytes()
 }
 
+// dateForm is the form of times in Release files, which are of UTC.
+const dateForm = "Mon, 02 Jan 2006 15:04:05 UTC"
+
 // date is a time as Release files have it.
-func date(t time.Time) string { return t.UTC().Format("Mon, 02 Jan 2006 15:04:05 UTC") }
+func date(t time.Time) string { return t.UTC().Format(dateForm) }
 
 // byHash is where apt finds an index by its digest: at a name that never
 // changes, and that the next publication does not take away.
-func byHash(name string, content []byte) string {
-	return path.Join(dists, path.Dir(name), "by-hash", "SHA256", artifact.DigestBytes(content))
+func byHash(name, digest string) string {
+	return path.Join(dists, path.Dir(name), "by-hash", "SHA256", digest)
 }

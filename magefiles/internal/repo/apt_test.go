@@ -182,7 +182,7 @@ func TestReleaseSignature(t *testing.T) {
 	must(t, err)
 	release, err := os.ReadFile(r.path(dists + "/Release"))
 	must(t, err)
-	for _, line := range releaseLine.FindAllString(string(release), -1) {
+	for _, line := range listLine.FindAllString(string(release), -1) {
 		if !slices.Equal(strings.Fields(line), strings.Fields(lineOf(said, strings.Fields(line)[2]))) {
 			t.Errorf("%q is not what apt-ftparchive says:\n%s", line, said)
 		}
@@ -190,7 +190,7 @@ func TestReleaseSignature(t *testing.T) {
 }
 
 func lineOf(release, name string) string {
-	for _, line := range releaseLine.FindAllStringSubmatch(release, -1) {
+	for _, line := range listLine.FindAllStringSubmatch(release, -1) {
 		if line[3] == name {
 			return line[0]
 		}

@@ -63,7 +63,7 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		http.NotFound(w, r)
 	case fault == nil:
-		_, _ = w.Write(content)
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
 	default:
 		fault(w, r, content)
 	}

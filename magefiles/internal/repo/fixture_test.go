@@ -6,6 +6,7 @@ import (
 	"crypto"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -91,6 +92,16 @@ func (k trust) Detached(content io.Reader, signature []byte) error {
 	}
 	_, err := check(openpgp.EntityList{k.key.entity}, content, bytes.NewReader(signature), k.key.config())
 	return err
+}
+
+// Clear verifies a text with its signature.
+func (k trust) Clear(text []byte) ([]byte, error) {
+	block, rest := clearsign.Decode(text)
+	if block == nil || len(rest) > 0 {
+		return nil, errors.New("openpgp: it is no signed text, or has more behind it")
+	}
+	_, err := block.VerifySignature(openpgp.EntityList{k.key.entity}, k.key.config())
+	return block.Plaintext, err
 }
 
 // RPM looks for a signature only: verifying rpms is another package's.

@@ -78,8 +78,13 @@ func notThere(err error, name string) bool {
 // get gives take the content of a file, as often as that may help. take is
 // called anew for each attempt, and says whether all was well.
 func (h host) get(ctx context.Context, name string, take func(io.Reader) error) error {
+	return h.ask(ctx, http.MethodGet, name, func(response *http.Response) error { return take(response.Body) })
+}
+
+// ask is get by another method than GET.
+func (h host) ask(ctx context.Context, method, name string, take func(*http.Response) error) error {
 	for attempt := 1; ; attempt++ {
-		response, err := h.once(ctx, name, take) //nolint:bodyclose // it is closed
+		response, err := h.once(ctx, method, name, take) //nolint:bodyclose // it is closed
 		if err == nil {
 			return nil
 		}
@@ -118,12 +123,12 @@ func worth(ctx context.Context, response *http.Response, err error) bool {
 var errStalled = errors.New("the host sends nothing any more")
 
 // once makes one attempt. The answer is closed; it is nil where none came.
-func (h host) once(ctx context.Context, name string, take func(io.Reader) error) (*http.Response, error) {
+func (h host) once(ctx context.Context, method, name string, take func(*http.Response) error) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	watch := time.AfterFunc(h.stall, func() { cancel(errStalled) })
 	defer watch.Stop()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, h.at.JoinPath(name).String(), nil)
+	request, err := http.NewRequestWithContext(ctx, method, h.at.JoinPath(name).String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -131,11 +136,13 @@ func (h host) once(ctx context.Context, name string, take func(io.Reader) error)
 	if err != nil {
 		return nil, cause(ctx, err)
 	}
-	defer func() { _ = response.Body.Close() }() // it was read, or is of no interest
+	body := response.Body
+	defer func() { _ = body.Close() }() // it was read, or is of no interest
 	if response.StatusCode != http.StatusOK {
 		return response, answered{name, response.Status, response.StatusCode}
 	}
-	return response, cause(ctx, take(moving{response.Body, func() { watch.Reset(h.stall) }}))
+	response.Body = moving{body, func() { watch.Reset(h.stall) }}
+	return response, cause(ctx, take(response))
 }
 
 // cause is the error, or what it comes from.
@@ -148,13 +155,13 @@ func cause(ctx context.Context, err error) error {
 
 // moving tells of every byte that comes.
 type moving struct {
-	io.Reader
+	io.ReadCloser
 	moved func()
 }
 
 // Read reads.
 func (m moving) Read(b []byte) (int, error) {
-	n, err := m.Reader.Read(b)
+	n, err := m.ReadCloser.Read(b)
 	m.moved()
 	return n, err
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
@@ -218,7 +219,10 @@ func with(stanza, name, value string) string {
 }
 
 // part is one file of a source package.
-type part struct{ sha256, name string }
+type part struct {
+	sha256, name string
+	size         int64 // bytes
+}
 
 // checksums are the lines of a Sources stanza's Checksums-Sha256.
 func checksums(stanza string) []part {
@@ -230,7 +234,8 @@ func checksums(stanza string) []part {
 		case !strings.HasPrefix(line, " "):
 			inside = strings.HasPrefix(line, "Checksums-Sha256:")
 		case inside && len(words) == 3:
-			parts = append(parts, part{words[0], words[2]})
+			size, _ := strconv.ParseInt(words[1], 10, 64) // 0 where it is no number
+			parts = append(parts, part{words[0], words[2], size})
 		}
 	}
 	return parts

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -57,8 +56,6 @@ func (c reader) all() (debs, rpms []string) {
 	return debs, rpms
 }
 
-var releaseLine = regexp.MustCompile(`(?m)^ ([0-9a-f]{64}) +([0-9]+) (\S+)$`)
-
 // apt reads all that an InRelease leads to.
 func (c reader) apt(inRelease []byte) (names []string) {
 	c.Helper()
@@ -69,7 +66,7 @@ func (c reader) apt(inRelease []byte) (names []string) {
 	if _, err := block.VerifySignature(openpgp.EntityList{c.key.entity}, c.key.config()); err != nil {
 		c.Errorf("InRelease: %v", err)
 	}
-	for _, line := range releaseLine.FindAllStringSubmatch(string(block.Plaintext), -1) {
+	for _, line := range listLine.FindAllStringSubmatch(string(block.Plaintext), -1) {
 		digest, size, index := line[1], line[2], line[3]
 		content := c.read(path.Join(dists, path.Dir(index), "by-hash/SHA256", digest), digest)
 		if fmt.Sprint(len(content)) != size {

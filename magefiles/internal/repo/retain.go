@@ -17,6 +17,8 @@ const (
 	// renewal is how much of it may be left before the indexes are made anew: a
 	// publication that fails for days then harms nobody.
 	renewal = 7 * 24 * time.Hour
+	// notice is how long before its end an index is too old: somebody has to look.
+	notice = 3 * 24 * time.Hour
 	// slack is how much longer a file stays than any valid index names it, for
 	// downloads that have begun and clocks that are wrong.
 	slack = 24 * time.Hour

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -152,6 +151,24 @@ func readMetadata(dir string) (metadata, error) {
 	return found, nil
 }
 
+// primaryOf is the name of the list of rpms among those of metadata files.
+func primaryOf(names []string) (string, error) {
+	i := slices.IndexFunc(names, func(name string) bool { return strings.HasSuffix(name, "-primary.xml.gz") })
+	if i < 0 {
+		return "", fmt.Errorf("%s lists no primary.xml.gz", repomd)
+	}
+	return names[i], nil
+}
+
+// gunzipped is what gzipped has packed, no more than the limit.
+func gunzipped(content []byte) ([]byte, error) {
+	reader, err := gzip.NewReader(bytes.NewReader(content))
+	if err != nil {
+		return nil, err
+	}
+	return readAll(reader)
+}
+
 // listed is what primary.xml has of each rpm: its digest and its place. In XML
 // no text can look like this.
 var listed = regexp.MustCompile(`(?s)<checksum type="sha256" pkgid="YES">([0-9a-f]{64})</checksum>.*?<location href="([^"]*)"/>`)
@@ -168,17 +185,13 @@ func (m metadata) check(rpms []File) error {
 			return fmt.Errorf("%s is not what %s says", name, repomd)
 		}
 	}
-	i := slices.IndexFunc(names, func(name string) bool { return strings.HasSuffix(name, "-primary.xml.gz") })
-	if i < 0 {
-		return fmt.Errorf("%s lists no primary.xml.gz", repomd)
-	}
-	reader, err := gzip.NewReader(bytes.NewReader(m[names[i]]))
+	name, err := primaryOf(names)
 	if err != nil {
-		return fmt.Errorf("reading %s: %w", names[i], err)
+		return err
 	}
-	primary, err := io.ReadAll(reader)
+	primary, err := gunzipped(m[name])
 	if err != nil {
-		return fmt.Errorf("reading %s: %w", names[i], err)
+		return fmt.Errorf("reading %s: %w", name, err)
 	}
 	for _, match := range listed.FindAllSubmatch(primary, -1) {
 		got = append(got, string(match[1])+"  "+string(match[2]))

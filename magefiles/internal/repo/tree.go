@@ -93,7 +93,7 @@ func below(dir string, files map[string][]byte) map[string][]byte {
 func (r Repository) putByHash(b built) error {
 	files := map[string][]byte{}
 	for name, content := range b.indexes {
-		files[byHash(name, content)] = content
+		files[byHash(name, artifact.DigestBytes(content))] = content
 	}
 	return r.putAll(files)
 }
