@@ -56,7 +56,7 @@ func (k Keyring) Detached(content io.Reader, signature []byte) error {
 // Clear verifies text in the cleartext signature framework, and gives what is
 // signed, with a newline at its end. Text outside of it is an error.
 func (k Keyring) Clear(text []byte) ([]byte, error) {
-	if !bytes.HasPrefix(text, []byte("-----BEGIN PGP SIGNED MESSAGE-----")) {
+	if !isClear(text) {
 		return nil, ErrUnsigned
 	}
 	block, rest := clearsign.Decode(text)
@@ -71,6 +71,51 @@ func (k Keyring) Clear(text []byte) ([]byte, error) {
 		return nil, fmt.Errorf("reading a signature: %w", err)
 	}
 	return append(block.Plaintext, '\n'), k.verify(block.Bytes, signature)
+}
+
+// isClear says whether text is in the cleartext signature framework.
+func isClear(text []byte) bool {
+	return bytes.HasPrefix(text, []byte("-----BEGIN PGP SIGNED MESSAGE-----"))
+}
+
+// CheckKey is an error where the key that has made a signature ends within Notice of
+// now, by what its certificate says here, or is revoked or none of the keyring's. The
+// signature is detached, or text in the cleartext signature framework, and is not
+// verified.
+func (k Keyring) CheckKey(signature []byte, now time.Time) error {
+	if isClear(signature) { // its armoured block is the text's end
+		signature = signature[max(0, bytes.LastIndex(signature, []byte("-----BEGIN PGP SIGNATURE-----"))):]
+	}
+	binary, err := dearmour(signature, openpgp.SignatureType)
+	if err != nil {
+		return fmt.Errorf("reading a signature: %w", err)
+	}
+	who, err := signers(binary)
+	if err != nil {
+		return err
+	}
+	maker, ok := k.maker(who)
+	switch {
+	case !ok:
+		return k.explain(pgperrors.ErrUnknownIssuer, who)
+	case maker.revoked:
+		return fmt.Errorf("the key %s is revoked", maker.fingerprint())
+	}
+	return maker.lasts(now)
+}
+
+// maker is the key of the keyring that is named first among who has signed.
+func (k Keyring) maker(who []signer) (key, bool) {
+	for _, s := range who {
+		for _, c := range k.certificates {
+			for _, own := range c.keys() {
+				if s.name != "" && strings.HasSuffix(own.fingerprint(), s.name) { // it may be an id, the end
+					return own, true
+				}
+			}
+		}
+	}
+	return key{}, false
 }
 
 // RPM verifies an rpm's signature: by the certificates, and by rpm itself, with

@@ -6,6 +6,7 @@ import (
 	"crypto"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ProtonMail/go-crypto/openpgp"
 )
@@ -136,4 +137,47 @@ func TestVerifyClear(t *testing.T) {
 	}
 	_, err = NewKeyring(s.certificate(t, s.plain)).Clear(signed)
 	wantError(t, err, "signed by the key "+s.signing, "not by "+s.plain)
+}
+
+// Whoever has only a signature learns of its key's end, by the certificates here.
+func TestKeyOfSignature(t *testing.T) {
+	s := stored(t)
+	year := made.Add(time.Hour).AddDate(1, 0, 0) // of split's subkey
+	detached := func(key string) []byte {
+		signature, err := opened(t, Settings{Key: key, Passphrase: passphrase}).Detached(t.Context(), strings.NewReader("x"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return signature
+	}
+	clear, err := opened(t, Settings{Key: s.split}).Clear(t.Context(), []byte("x\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring := NewKeyring(s.certificate(t, s.plain), s.certificate(t, s.split))
+	withdrawn, err := builder{
+		key: s.certificate(t, s.revoked).keys()[0], time: at,
+		service: func(context.Context) crypto.Signer { return s.private(t, s.revoked) },
+	}.detached(t.Context(), []byte("x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		ring      Keyring
+		signature []byte
+		now       time.Time
+		want      []string
+	}{
+		"far away":      {ring, detached(s.split), year.Add(-Notice - time.Second), nil},
+		"90 days":       {ring, detached(s.split), year.Add(-Notice), []string{s.signing, "in 90 days"}},
+		"armoured":      {ring, armour(openpgp.SignatureType, detached(s.split)), year.Add(-Notice), []string{s.signing, "in 90 days"}},
+		"signed text":   {ring, clear, year.Add(-Notice), []string{s.signing, "in 90 days"}},
+		"never ends":    {ring, detached(s.plain), at.AddDate(50, 0, 0), nil},
+		"somebody else": {ring, detached(s.locked), at, []string{s.locked, "not by " + s.plain}},
+		"revoked":       {NewKeyring(s.certificate(t, s.revoked)), withdrawn, at, []string{s.revoked, "revoked"}},
+		"no signature":  {ring, []byte("x"), at, []string{"no OpenPGP signature"}},
+		"cut short":     {ring, clear[:60], at, []string{"signature"}},
+	} {
+		t.Run(name, func(t *testing.T) { wantError(t, test.ring.CheckKey(test.signature, test.now), test.want...) })
+	}
 }

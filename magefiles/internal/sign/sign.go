@@ -221,10 +221,14 @@ const Notice = 90 * 24 * time.Hour
 // CheckKey is an error where the key, be it the primary or the subkey that
 // signs, ends within Notice of now.
 func CheckKey(s *Signer, now time.Time) error {
-	end := s.key.end
-	if end.IsZero() || end.Sub(now) > Notice {
+	return s.key.lasts(now)
+}
+
+// lasts is an error where the key ends within Notice of now.
+func (k key) lasts(now time.Time) error {
+	if k.end.IsZero() || k.end.Sub(now) > Notice {
 		return nil
 	}
 	return fmt.Errorf("the key %s ends on %s, in %d days: make its successor now, publish the two side by side in the keyring packages, and sign with the new one when users have it (or extend the key, and publish it again)",
-		s.key.fingerprint(), end.UTC().Format(time.DateOnly), int(end.Sub(now).Hours()/24))
+		k.fingerprint(), k.end.UTC().Format(time.DateOnly), int(k.end.Sub(now).Hours()/24))
 }
