@@ -24,9 +24,8 @@ all_came() {
 }
 
 deb_source() {
-    chown _apt "$WHERE" # who downloads
+    pkg_source "$WHERE" "$VERSION"
     cd "$WHERE"
-    quietly apt-get source --download-only "spire=$VERSION"
     unwarned 'apt-get source'
     all_came '\.(dsc|tar\.xz)$'
     for file in *.tar.xz; do as_built "$file" "$(digest "$file")"; done
@@ -47,8 +46,8 @@ deb_source() {
 }
 
 rpm_source() {
+    pkg_source "$WHERE" "$VERSION"
     cd "$WHERE"
-    source_download
     unwarned "the client's download of the source package"
     all_came '\.src\.rpm$'
     file=$(echo spire-*.src.rpm)
@@ -59,18 +58,6 @@ rpm_source() {
     there tree/SPECS/spire.spec
     same 'unpacked files' "$(rpm --query --package --list "$file" | sort | paste -sd ' ')" \
         "$(find tree -type f -printf '%f\n' | sort | paste -sd ' ')"
-}
-
-# source_download: into this folder.
-source_download() {
-    case $CLIENT in
-    dnf) quietly dnf --assumeyes download --source "spire-server-$VERSION" ;;
-    zypper)
-        quietly zypper --non-interactive modifyrepo --enable --keep-packages spire-source
-        quietly zypper --non-interactive --pkg-cache-dir "$WHERE/cache" source-install --no-build-deps "spire=$VERSION"
-        find cache -name '*.src.rpm' -exec mv '{}' . ';'
-        ;;
-    esac
 }
 
 pkg_repository

@@ -96,17 +96,6 @@ is_as_remembered() {
     same 'files of state: inode, mode, owner, lists' "$files" "$(state_files)"
 }
 
-# has VERSION NAME...: installed, and what the program says of itself.
-has() {
-    version=$1
-    shift
-    for name; do
-        same "$name installed" "$version" "$(pkg_installed "$name")"
-        case $name in spiffe-*) flag=-version ;; *) flag=--version ;; esac
-        same "$name $flag" "${version%-*}" "$("$name" "$flag" 2>&1)"
-    done
-}
-
 # processes: of the two that run.
 processes() { systemctl show --property=MainPID --value spire-server.service spire-agent.service | grep . | paste -sd ' '; }
 

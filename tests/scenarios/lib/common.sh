@@ -148,6 +148,16 @@ unwarned() {
     ok "$1, without a warning"
 }
 
+# pkg_setup: adds our repository, by the front page's own lines.
+pkg_setup() { quietly sh -e "$TOP/pastes/setup-$CLIENT"; }
+
+# pkg_repository: likewise, and nothing else can be reached.
+pkg_repository() {
+    pkg_prepare
+    pkg_setup
+    unwarned "the front page's lines that add the repository"
+}
+
 # unit_is UNIT ENABLED ACTIVE
 unit_is() {
     same "$1 enabled" "$2" "$(systemctl is-enabled "$1" 2>&1 || :)"
@@ -205,6 +215,17 @@ without_news() {
         [ "$here" -ge "${name#*=}" ] || names="$names|${name%=*}"
     done
     grep -Ev "Unknown (lvalue|key name) '(${names#|})' in section 'Service'(, ignoring[.]?)?\$" || :
+}
+
+# has VERSION NAME...: installed, and what the program says of itself.
+has() {
+    version=$1
+    shift
+    for name; do
+        same "$name installed" "$version" "$(pkg_installed "$name")"
+        case $name in spiffe-*) flag=-version ;; *) flag=--version ;; esac
+        same "$name $flag" "${version%-*}" "$("$name" "$flag" 2>&1)"
+    done
 }
 
 # digest FILE

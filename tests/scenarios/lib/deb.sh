@@ -15,13 +15,6 @@ pkg_prepare() {
     find /etc/apt/sources.list.d -type f -delete
 }
 
-# pkg_repository: adds ours, by the front page's own lines.
-pkg_repository() {
-    pkg_prepare
-    quietly sh -e "$TOP/pastes/setup-$CLIENT"
-    unwarned "the front page's lines that add the repository"
-}
-
 # What follows is done by the distribution's own package manager, with all its
 # checks on; output in $OUTPUT, exit code in $CODE.
 
@@ -98,6 +91,13 @@ pkg_download() {
     install -d -o _apt "$folder" # who downloads
     # shellcheck disable=SC2016,SC2046 # for the other shell
     quietly sh -c 'cd "$0" && exec apt-get download "$@"' "$folder" $(versioned "$@")
+}
+
+# pkg_source FOLDER VERSION: the files of the source package, from the repository.
+pkg_source() {
+    install -d -o _apt "$1" # who downloads
+    # shellcheck disable=SC2016 # for the other shell
+    quietly sh -c 'cd "$0" && exec apt-get source --download-only "$1"' "$1" "spire=$2"
 }
 
 # pkg_file FOLDER VERSION NAME: where pkg_download put it.

@@ -44,12 +44,6 @@ pkg_prepare() {
     done
 }
 
-pkg_repository() {
-    pkg_prepare
-    quietly sh -e "$TOP/pastes/setup-$CLIENT"
-    unwarned "the front page's lines that add the repository"
-}
-
 # versioned VERSION [NAME...]: as the client wants it.
 versioned() {
     version=$1
@@ -116,6 +110,17 @@ pkg_download() {
     case $CLIENT in
     dnf) quietly dnf --assumeyes download --destdir "$folder" $(versioned "$@") ;;
     zypper) quietly zypper --non-interactive --pkg-cache-dir "$folder" install --download-only --force --oldpackage $(versioned "$@") ;;
+    esac
+}
+pkg_source() {
+    mkdir -p "$1"
+    case $CLIENT in
+    dnf) quietly dnf --assumeyes download --source --destdir "$1" "spire-server-$2" ;;
+    zypper)
+        quietly zypper --non-interactive modifyrepo --enable --keep-packages spire-source
+        quietly zypper --non-interactive --pkg-cache-dir "$1/cache" source-install --no-build-deps "spire=$2"
+        find "$1/cache" -name '*.src.rpm' -exec mv '{}' "$1" ';'
+        ;;
     esac
 }
 pkg_file() { find "$1" -name "$3-$2.*.rpm"; }
