@@ -282,6 +282,32 @@ func Ended(rows []Row, now time.Time) error {
 	return errors.Join(errs...)
 }
 
+// distribution is the part of a row's name that all releases of one have.
+var distribution = regexp.MustCompile(`^[a-z]+`)
+
+// Newest are the places with the newest release of each distribution that an
+// architecture has: of the rows that block a release and are no stand-ins, those
+// that are supported longest.
+func Newest(rows []Row, arch string) []Place {
+	var places []Place
+	newest := map[string]int{} // index in places
+	for _, row := range rows {
+		if row.Tier != Blocking || row.Image.StandIn || !slices.Contains(row.Architectures, arch) {
+			continue
+		}
+		name := distribution.FindString(row.Name)
+		i, known := newest[name]
+		switch {
+		case !known:
+			newest[name] = len(places)
+			places = append(places, Place{row, arch})
+		case row.EndOfLife.After(places[i].EndOfLife.Time):
+			places[i] = Place{row, arch}
+		}
+	}
+	return places
+}
+
 // runners are the hosted machines of each architecture, on which nothing is
 // emulated.
 var runners = map[string]string{"amd64": "ubuntu-24.04", "arm64": "ubuntu-24.04-arm"}

@@ -125,6 +125,53 @@ func TestEnded(t *testing.T) {
 	}
 }
 
+// The newest of each distribution is its row that is supported longest, wherever it is
+// in the file.
+func TestNewest(t *testing.T) {
+	row := func(name, end string, tier Tier, standIn bool, arches ...string) Row {
+		r := Row{Name: name, Tier: tier, Architectures: arches, Image: Image{StandIn: standIn}}
+		if err := yaml.Unmarshal([]byte(end), &r.EndOfLife); err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	rows := []Row{
+		row("debian-13", "2030-06-30", Blocking, false, "amd64", "arm64"),
+		row("debian-12", "2028-06-30", Blocking, false, "amd64", "arm64"),
+		row("debian-sid", "rolling", Informing, false, "amd64"),
+		row("opensuse-leap-15.6", "2026-04-30", Blocking, false, "amd64"),
+		row("opensuse-leap-16.0", "2027-10-31", Blocking, false, "amd64"),
+		row("opensuse-tumbleweed", "rolling", Informing, false, "amd64"),
+		row("rpm-4.20", "2030-06-30", Blocking, true, "amd64", "arm64"),
+	}
+	for arch, want := range map[string]string{"amd64": "debian-13 opensuse-leap-16.0", "arm64": "debian-13-arm64"} {
+		var got []string
+		for _, place := range Newest(rows, arch) {
+			got = append(got, place.Name())
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: %q, want %s", arch, got, want)
+		}
+	}
+}
+
+// A visitor meets each family, on what the real file has of it.
+func TestNewestOfAll(t *testing.T) {
+	rows, err := Load("../../../tests/distros.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := map[string]int{}
+	for _, place := range Newest(rows, "amd64") {
+		known[distribution.FindString(place.Row.Name)]++
+	}
+	for _, name := range []string{"debian", "ubuntu", "fedora", "centos", "ubi", "opensuse"} {
+		if known[name] != 1 {
+			t.Errorf("%d rows of %s", known[name], name)
+		}
+	}
+}
+
 // TestMatrix shows every place of the real file.
 func TestMatrix(t *testing.T) {
 	rows, err := Load("../../../tests/distros.yaml")
