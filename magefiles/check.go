@@ -3,18 +3,23 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/magefile/mage/mg"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/osv"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/provenance"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/upstream"
 )
 
 // Check runs checks.
@@ -36,10 +41,76 @@ func (Check) Key(ctx context.Context) error {
 	})
 }
 
+// Published fails if a repository is not what its users should find where it is served.
+//
+// It reads the signed indexes and all that they list, believing the keys in
+// packages/spire-archive-keyring/keys/, or in -key=FILE: one that is older than a week
+// or ends within three days, a key that ends within 90, a version that is not the
+// newest release on GitHub, or a file that is not there, is a fault. Then the newest
+// release of each distribution, or the rows that -row=debian-13 names, does in a fresh
+// container what the front page says: add the repository, install, and download the
+// sources.
+//
+// Flags: -url=https://HOST/PATH (SPIRE_REPO_URL); -version=1.13.3-2 (SPIRE_VERSION), the
+// newest that is to be there, without a number that of srpm/spire/source.yaml;
+// -repository=owner/name, where the releases are (GITHUB_REPOSITORY, or the project's);
+// -arch (amd64,arm64), -row (SPIRE_TEST_ROW), several separated by commas; -wait=15m,
+// for a web host that may go on giving what it had before the newest version.
+func (Check) Published(ctx context.Context, url, version, repository, key, arch, row *string, wait *time.Duration) error {
+	to := suite.Visit{URL: flag(url, "SPIRE_REPO_URL"), Arches: list(arch, "SPIRE_ARCH"), Rows: list(row, "SPIRE_TEST_ROW")}
+	if to.URL == "" {
+		return errNowhere
+	}
+	if len(to.Arches) == 0 {
+		to.Arches = allArches
+	}
+	if wait != nil {
+		to.Wait = *wait
+	}
+	var err error
+	if to.Keys, err = pinned(key); err != nil {
+		return err
+	}
+	if len(to.Keys) == 0 {
+		return errNobody
+	}
+	if to.Version, err = newest(ctx, flag(version, "SPIRE_VERSION"), flag(repository, "GITHUB_REPOSITORY")); err != nil {
+		return err
+	}
+	return tests().Published(ctx, to)
+}
+
+// newest is the version that is named, with the packaging's release, or that is
+// released last in a repository; the project's own where none is named.
+func newest(ctx context.Context, version, repository string) (string, error) {
+	if version != "" {
+		return labelled(version)
+	}
+	from, err := destination(cmp.Or(repository, strings.TrimPrefix(provenance.Project, "https://github.com/")), true) // nothing is changed there
+	if err != nil {
+		return "", err
+	}
+	return pipeline.NewestRelease(ctx, from)
+}
+
+// labelled is a version with the packaging's release, which is the checkout's where
+// none is named.
+func labelled(version string) (string, error) {
+	if _, _, ok := upstream.ParseOwn("v" + version); ok {
+		return version, nil
+	}
+	bare, err := only(version)
+	if err != nil {
+		return "", err
+	}
+	source, err := pkgdef.LoadSource(checkout().Root, pipeline.SourceName)
+	return fmt.Sprintf("%s-%d", bare, source.Release), err
+}
+
 // Vulnerabilities fails if something that is linked into the programs is known to be vulnerable.
 //
 // It looks by govulncheck into the programs of debs, and asks OSV for everything that
-// the bills of materials list, C libraries too: of a version in dist, or with -released
+// the bills of materials list, C libraries too: of a version in dist, or with -allArches
 // (SPIRE_RELEASED=true) of the newest releases on GitHub (GITHUB_REPOSITORY). What
 // tests/vulnerabilities.yaml accepts is no failure until its last day. What was found
 // is also written as OpenVEX, into dist/vulnerabilities. -database=ADDRESS

@@ -50,8 +50,11 @@ func Plan(ctx context.Context, json *bool, minors *int, floor, version, arch, re
 	return errors.Join(printPlan(plan, json != nil && *json), plan.Err())
 }
 
+// allArches are the architectures that a release has.
+var allArches = []string{"amd64", "arm64"}
+
 func planRules(source pkgdef.Source, minors *int, floor, arch string) (rules upstream.Rules, err error) {
-	rules = upstream.Rules{Minors: 2, Release: source.Release, Arches: []string{"amd64", "arm64"}}
+	rules = upstream.Rules{Minors: 2, Release: source.Release, Arches: allArches}
 	if minors != nil {
 		rules.Minors = *minors
 	}

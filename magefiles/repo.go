@@ -67,7 +67,7 @@ func (Repo) Sync(ctx context.Context, url, repository, trust, at *string, refres
 		return err
 	}
 	if archive.URL == "" {
-		return errors.New("where is the repository served? Give its address with -url=https://HOST/PATH, or in SPIRE_REPO_URL")
+		return errNowhere
 	}
 	from, err := destination(flag(repository, "GITHUB_REPOSITORY"), true) // nothing is changed there
 	if err != nil {
@@ -78,6 +78,8 @@ func (Repo) Sync(ctx context.Context, url, repository, trust, at *string, refres
 		return synchronise(ctx, archive, from, isOn(first, "SPIRE_REPO_FIRST"))
 	})
 }
+
+var errNowhere = errors.New("where is the repository served? Give its address with -url=https://HOST/PATH, or in SPIRE_REPO_URL")
 
 func synchronise(ctx context.Context, archive pipeline.Archive, from *hub.Repository, first bool) error {
 	report, err := checkout().Sync(ctx, archive, from, first)

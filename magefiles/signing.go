@@ -92,13 +92,19 @@ func vouch(ctx context.Context, o pipeline.Options) error {
 	return stepfile.SetOutputs(strings.Join(o.Arches, "_") + "=" + strings.Join(strings.Fields(digests), " ") + "\n")
 }
 
+// pinned are the certificates in a file, or those of the checkout; there may be none.
+func pinned(key *string) ([]sign.Certificate, error) {
+	if key != nil {
+		return certificates(*key)
+	}
+	return checkout().Keys()
+}
+
+var errNobody = errors.New("whose signature is to be believed? Give the public key with -key=FILE")
+
 // trusted are the keys whose signatures verify believes.
 func trusted(ctx context.Context, key *string) (ring sign.Keyring, err error) {
-	if key != nil {
-		found, err := certificates(*key)
-		return sign.NewKeyring(found...), err
-	}
-	if found, err := checkout().Keys(); err != nil || len(found) > 0 {
+	if found, err := pinned(key); err != nil || key != nil || len(found) > 0 {
 		return sign.NewKeyring(found...), err
 	}
 	err = withSigner(ctx, func(signer *sign.Signer) error {
@@ -106,7 +112,7 @@ func trusted(ctx context.Context, key *string) (ring sign.Keyring, err error) {
 		return nil
 	})
 	if errors.Is(err, sign.ErrNoKey) {
-		err = errors.New("whose signature is to be believed? Give the public key with -key=FILE")
+		err = errNobody
 	}
 	return ring, err
 }

@@ -64,6 +64,20 @@ func (p Pipeline) Released(ctx context.Context, from *hub.Repository, arch strin
 	return looked, nil
 }
 
+// NewestRelease is the newest version that is released, with the packaging's number,
+// such as 1.13.3-2.
+func NewestRelease(ctx context.Context, from *hub.Repository) (string, error) {
+	all, err := from.Releases(ctx)
+	if err != nil {
+		return "", err
+	}
+	newest := newestOfMinors(all)
+	if len(newest) == 0 {
+		return "", fmt.Errorf("%s has no release", from.URL())
+	}
+	return labelOf(newest[0]), nil
+}
+
 // newestOfMinors are the newest releases of the newest minor versions.
 func newestOfMinors(all []hub.Release) []hub.Release {
 	type known struct {

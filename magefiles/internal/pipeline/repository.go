@@ -42,7 +42,7 @@ func (p Pipeline) RepositoryDir() string { return filepath.Join(string(p.Dist), 
 
 // Names of the certificates at the repository's root: all that are trusted.
 const (
-	keysArmoured = "spire-archive-keyring.asc"
+	KeysArmoured = "spire-archive-keyring.asc"
 	keysBinary   = "spire-archive-keyring.gpg"
 )
 
@@ -64,7 +64,7 @@ func (a Archive) certificates() []sign.Certificate {
 // keyFiles are the files of the repository that have keys, and what the rpm
 // metadata say of them.
 func (a Archive) keyFiles() (files map[string][]byte, hints []string) {
-	files = map[string][]byte{keysArmoured: a.keys().Armoured, keysBinary: a.keys().Binary}
+	files = map[string][]byte{KeysArmoured: a.keys().Armoured, keysBinary: a.keys().Binary}
 	for _, certificate := range a.certificates() {
 		fingerprint := certificate.Fingerprint()
 		name := "gpg-pubkey-" + strings.ToLower(fingerprint[len(fingerprint)-8:]) + ".asc"
@@ -225,7 +225,7 @@ func (a Archive) page(ledger repo.Ledger, source pkgdef.Source, entry string) ([
 	site := frontpage.Site{
 		URL: a.URL, Project: provenance.Project, Upstream: source.Repository, Sources: entry,
 		Published: ledger.Published, Ends: ledger.Until,
-		Keyring: []frontpage.File{a.keyFile(keysArmoured, a.keys().Armoured), a.keyFile(keysBinary, a.keys().Binary)},
+		Keyring: []frontpage.File{a.keyFile(KeysArmoured, a.keys().Armoured), a.keyFile(keysBinary, a.keys().Binary)},
 	}
 	for _, certificate := range a.certificates() {
 		site.Keys = append(site.Keys, frontpage.Key{Fingerprint: certificate.Fingerprint(), Ends: certificate.Ends()})

@@ -45,7 +45,9 @@ type Index struct {
 	// Signature is text in the cleartext signature framework, or a detached
 	// signature.
 	Signature []byte
-	Offers    []Offer
+	// For are the architectures that it is for: Go's names, and ForSource.
+	For    []string
+	Offers []Offer
 }
 
 // Offer is a file that an index offers to machines of an architecture.
@@ -54,7 +56,7 @@ type Offer struct {
 	Size    int64  // bytes
 	Package string // of the file of a source package, the source
 	Version string // with the packaging's release, such as 1.13.3-1
-	For     string // the machines' architecture, as the format calls it; of a source package ForSource
+	For     string // the machines' architecture, by Go's name; of a source package ForSource
 }
 
 // ForSource is what source packages are offered to: all machines.

@@ -34,7 +34,7 @@ func TestClient(t *testing.T) {
 	s := newSite(t)
 	publish(t, s.tree, days(202), signed(t, "1.13.2", 3)...)
 	debs, rpms := readerOf(t, s.tree).all()
-	want := append(debs, rpms...)
+	want := slices.Concat(debs, rpms)
 	var got []string
 	for _, name := range Indexes() {
 		index := s.index(name)
@@ -65,8 +65,8 @@ func TestNewest(t *testing.T) {
 		{inRelease, "spire", ForSource, "1.13.2-10"},
 		{inRelease, "spire-archive-keyring", "arm64", "2026.03.01-1"},
 		{inRelease, "spire", "amd64", ""},
-		{"rpm/x86_64/repodata/repomd.xml", "spire-server", "x86_64", "1.13.2-10"},
-		{"rpm/aarch64/repodata/repomd.xml", "spire-server", "aarch64", "1.13.2-10"},
+		{"rpm/x86_64/repodata/repomd.xml", "spire-server", "amd64", "1.13.2-10"},
+		{"rpm/aarch64/repodata/repomd.xml", "spire-server", "arm64", "1.13.2-10"},
 		{"rpm/source/repodata/repomd.xml", "spire", ForSource, "1.13.2-10"},
 		{"rpm/source/repodata/repomd.xml", "spire-server", ForSource, ""},
 	} {

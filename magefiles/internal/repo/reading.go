@@ -50,7 +50,7 @@ var listLine = regexp.MustCompile(`(?m)^ ([0-9a-f]{64}) +([0-9]+) (\S+)$`)
 
 // apt reads the index of apt, and its lists under both of their names.
 func (r reading) apt(ctx context.Context) (Index, error) {
-	index := Index{Path: inRelease}
+	index := Index{Path: inRelease, For: append(slices.Clone(debArchs), ForSource)}
 	var err error
 	if index.Signature, err = r.File(ctx, inRelease); err != nil {
 		return index, err
@@ -76,7 +76,7 @@ func (r reading) apt(ctx context.Context) (Index, error) {
 	if err != nil {
 		return index, err
 	}
-	index.Offers, err = aptOffers(contents)
+	index.Offers, err = aptOffers(index.For, contents)
 	return index, err
 }
 
@@ -91,8 +91,8 @@ func dated(signed []byte, name string, to *time.Time) error {
 }
 
 // aptOffers are what the lists offer, by their contents.
-func aptOffers(contents map[string][]byte) (offers []Offer, err error) {
-	for _, arch := range append(slices.Clone(debArchs), ForSource) {
+func aptOffers(arches []string, contents map[string][]byte) (offers []Offer, err error) {
+	for _, arch := range arches {
 		name := path.Join(dists, component, "binary-"+arch, "Packages.gz")
 		if arch == ForSource {
 			name = path.Join(dists, component, "source", "Sources.gz")
@@ -124,12 +124,15 @@ func stanzaOffers(stanza, arch string) (offers []Offer) {
 	return offers
 }
 
+// rpmArchs are the architectures that the RPMFolders are for.
+var rpmArchs = map[string]string{"aarch64": "arm64", ForSource: ForSource, "x86_64": "amd64"}
+
 // revision is the second, since 1970, of which rpm-md's metadata are.
 var revision = regexp.MustCompile(`<revision>([0-9]{1,12})</revision>`)
 
 // rpm reads the index of a folder of rpms.
 func (r reading) rpm(ctx context.Context, folder string) (Index, error) {
-	index := Index{Path: path.Join(folder, repodata, repomd)}
+	index := Index{Path: path.Join(folder, repodata, repomd), For: []string{rpmArchs[path.Base(folder)]}}
 	content, err := r.repomd(ctx, &index)
 	if err != nil {
 		return index, err
@@ -206,7 +209,7 @@ func rpmOffers(folder string, primary []byte) (offers []Offer, err error) {
 	for _, one := range list.Packages {
 		offers = append(offers, Offer{
 			Path: path.Join(folder, one.Location.Href), Size: one.Size.Package,
-			Package: one.Name, Version: one.Version.Version + "-" + one.Version.Release, For: path.Base(folder),
+			Package: one.Name, Version: one.Version.Version + "-" + one.Version.Release, For: rpmArchs[path.Base(folder)],
 		})
 	}
 	return offers, nil

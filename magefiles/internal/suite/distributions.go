@@ -90,15 +90,15 @@ func onJobPage(summary string) error {
 }
 
 // hostFor is this machine, ready to run the scripts of a folder of tests.
-func (b built) hostFor(scripts string) (*distro.Host, error) {
+func (s Suite) hostFor(scripts string) (*distro.Host, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return nil, fmt.Errorf("finding a place for the distributions' roots: %w", err)
 	}
 	return &distro.Host{
 		Cache:   filepath.Join(cache, "spire-packages", "roots"),
-		Reports: filepath.Join(string(b.Pipeline.Dist), "test"), Scenarios: filepath.Join(b.Root, "tests", scripts),
-		Log: b.Log,
+		Reports: filepath.Join(string(s.Pipeline.Dist), "test"), Scenarios: filepath.Join(s.Root, "tests", scripts),
+		Log: s.Log,
 	}, nil
 }
 

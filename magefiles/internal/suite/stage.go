@@ -380,8 +380,12 @@ func (s *stage) hostOf(ctx context.Context, repository string) (*distro.Host, er
 	// How often the scenario state kills a move: as often as it says by itself,
 	// unless somebody wants to be sure.
 	host.Vars = []string{"VERSIONS=" + strings.Join(s.versions, " "), "URL=" + distro.WebURL, "KILLS=" + os.Getenv("SPIRE_TEST_KILLS")}
-	if err := writePastes(filepath.Join(s.folder(repository), "index.html"), pastes); err != nil {
-		return nil, fmt.Errorf("reading the front page: %w", err)
+	lines, err := readPastes(s.folder(repository))
+	if err != nil {
+		return nil, err
+	}
+	if err := writePastes(lines, pastes); err != nil {
+		return nil, err
 	}
 	if err := s.writeTenMinutes(pastes); err != nil {
 		return nil, fmt.Errorf("reading the README: %w", err)
@@ -405,16 +409,18 @@ func (s *stage) serve(ctx context.Context, dir, socket string) error {
 	return nil
 }
 
-// writePastes writes the lines that a front page says to paste, a file each.
-func writePastes(page, dir string) error {
-	content, err := os.ReadFile(page)
+// readPastes are the lines that the front page of the repository in a folder says to
+// paste, by the id of their block.
+func readPastes(repository string) (map[string]string, error) {
+	page, err := os.ReadFile(filepath.Join(repository, "index.html"))
 	if err != nil {
-		return err
+		return nil, fmt.Errorf("reading the front page: %w", err)
 	}
-	pastes, err := frontpage.Pastes(content)
-	if err != nil {
-		return err
-	}
+	return frontpage.Pastes(page)
+}
+
+// writePastes writes lines to paste, a file each.
+func writePastes(pastes map[string]string, dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}

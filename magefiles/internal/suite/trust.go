@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -15,8 +16,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/distro"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/frontpage"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
@@ -79,11 +80,7 @@ func (r *rehearsal) close() {
 
 // run plays everything.
 func (r *rehearsal) run(ctx context.Context, tally *Tally, places []distro.Place) error {
-	page, err := os.ReadFile(filepath.Join(r.www, good, "index.html"))
-	if err != nil {
-		return err
-	}
-	pastes, err := frontpage.Pastes(page)
+	pastes, err := readPastes(filepath.Join(r.www, good))
 	if err != nil {
 		return err
 	}
@@ -101,6 +98,7 @@ func (r *rehearsal) run(ctx context.Context, tally *Tally, places []distro.Place
 	}{
 		{"verify", r.verifyShipped},
 		{"leaks no key", r.leaks},
+		{"published", func(ctx context.Context) error { return r.visited(ctx, places) }},
 		{"lintian", func(ctx context.Context) error {
 			return r.lintKeyring(ctx, "apt/pool/main/s/*-keyring/*.deb", r.lintianOn)
 		}},
@@ -114,10 +112,13 @@ func (r *rehearsal) run(ctx context.Context, tally *Tally, places []distro.Place
 	return errCounted
 }
 
+// managers are the package managers.
+var managers = []string{"apt", "dnf", "zypper"}
+
 // everyClient does something for all package managers, side by side.
 func everyClient(ctx context.Context, do func(context.Context, string) error) error {
 	group, ctx := errgroup.WithContext(ctx)
-	for _, client := range []string{"apt", "dnf", "zypper"} {
+	for _, client := range managers {
 		group.Go(func() error { return do(ctx, client) })
 	}
 	return group.Wait()
@@ -242,6 +243,27 @@ func (r *rehearsal) lintKeyring(ctx context.Context, pattern string, lint func(c
 		return err
 	}
 	return lint(ctx, files...)
+}
+
+// visited has check:published find nothing wrong with what nobody has broken, by a
+// place of each client.
+func (r *rehearsal) visited(ctx context.Context, places []distro.Place) error {
+	source, err := pkgdef.LoadSource(r.Root, pipeline.SourceName)
+	if err != nil {
+		return err
+	}
+	to := Visit{
+		URL: r.base + "/" + good, Keys: []sign.Certificate{r.ours.signer.Certificate()},
+		Version: fmt.Sprintf("%s-%d", r.result.Tree.Label(), source.Release), Arches: r.options.Arches,
+	}
+	byClient := map[string]string{}
+	for _, place := range places {
+		if place.Image.Suite != "" && place.Arch == runtime.GOARCH {
+			byClient[place.Client()] = place.Name()
+		}
+	}
+	to.Rows = slices.Sorted(maps.Values(byClient))
+	return r.Published(ctx, to)
 }
 
 // verifyShipped has verify find the signed files right, whole and covered.

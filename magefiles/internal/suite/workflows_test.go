@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -52,8 +53,25 @@ func workflowFaults(content []byte) []string {
 		faults = append(faults, "its schedule ends after 60 days without a commit: no job runs outcome")
 	}
 	for i := 0; jobs != nil && i+1 < len(jobs.Content); i += 2 {
+		faults = append(faults, unheard(jobs, i)...)
 		for _, fault := range jobFaults(jobs.Content[i+1], strangers) {
 			faults = append(faults, fmt.Sprintf("job %s: %s", jobs.Content[i].Value, fault))
+		}
+	}
+	return faults
+}
+
+// unheard are the jobs whose failures open no issue: the job of outcome, if that is
+// the one with the number, does not wait for them.
+func unheard(jobs *yaml.Node, number int) (faults []string) {
+	job := jobs.Content[number+1]
+	if !strings.Contains(written(child(job, "steps")), "exec dist/targets outcome") {
+		return nil
+	}
+	heard := strings.Fields(written(child(job, "needs")))
+	for i := 0; i < len(jobs.Content); i += 2 {
+		if name := jobs.Content[i].Value; i != number && !slices.Contains(heard, name) {
+			faults = append(faults, "no issue tells of the job "+name+": outcome does not need it")
 		}
 	}
 	return faults
@@ -257,6 +275,23 @@ jobs:
     permissions: {pages: write}
     uses: ./.github/workflows/publish.yml
     secrets: inherit
+  outcome:
+    needs: [test, sign, publish]
+    permissions: {issues: write}
+    timeout-minutes: 5
+    steps:
+      - run: exec dist/targets outcome
+        env: {GITHUB_TOKEN: "${{ github.token }}"}
+`
+	const scheduled = `on: {schedule: [{cron: 1 1 * * *}]}
+permissions: {}
+jobs:
+  outcome:
+    permissions: {issues: write}
+    timeout-minutes: 5
+    steps:
+      - run: exec dist/targets outcome
+        env: {GITHUB_TOKEN: "${{ github.token }}"}
 `
 	type change struct{ from, to, want string }
 	for workflow, changes := range map[string]map[string]change{
@@ -287,9 +322,13 @@ jobs:
 			"strangers, a mapping":  {"on: [pull_request]", "on: {pull_request_target: {branches: [main]}}", "strangers"},
 			"no YAML":               {"on: [", "on: [[", "no YAML"},
 		},
+		scheduled: {
+			"a schedule that ends": {"targets outcome", "targets plan", "ends after 60 days"},
+		},
 		guarded: {
 			"a run forgotten":      {", queue: max", "", "takes the place of the second"},
-			"a schedule that ends": {"on: [workflow_call]", "on: {schedule: [{cron: 1 1 * * *}]}", "ends after 60 days"},
+			"a job unheard":        {"[test, sign, publish]", "[test, sign]", "tells of the job publish"},
+			"jobs unheard":         {"    needs: [test, sign, publish]\n", "", "tells of the job test"},
 			"nobody asked":         {"      - run: go run magefile.go test:ran -results=dist/results\n", "", "whether the tests ran"},
 			"informing blocks":     {"    continue-on-error: ${{ matrix.tier == 'informing' }}\n", "", "only informs"},
 			"blocking does not":    {"${{ matrix.tier == 'informing' }}", "true", "one that blocks does not"},
