@@ -49,7 +49,8 @@ func (Check) Key(ctx context.Context) error {
 // newest release on GitHub, or a file that is not there, is a fault. Then the newest
 // release of each distribution, or the rows that -row=debian-13 names, does in a fresh
 // container what the front page says: add the repository, install, and download the
-// sources.
+// sources. Nobody has signed that page, and its lines run as root in containers that
+// are no jail: visit only a host whose lines you would paste.
 //
 // Flags: -url=https://HOST/PATH (SPIRE_REPO_URL); -version=1.13.3-2 (SPIRE_VERSION), the
 // newest that is to be there, without a number that of srpm/spire/source.yaml;
