@@ -99,8 +99,12 @@ func (c container) prepare(script string, args []string) run.Command {
 
 // commit keeps the container's files as an image. Without its label, which would
 // make every container of the image one of ours.
-func (c container) commit(tag string) run.Command {
-	return run.New("docker", "commit", "--change", "LABEL "+ownerLabel+"=", c.name, tag)
+func (c container) commit(tag string, changes ...string) run.Command {
+	args := []string{"commit"}
+	for _, change := range append(changes, "LABEL "+ownerLabel+"=") {
+		args = append(args, "--change", change)
+	}
+	return run.New("docker", append(args, c.name, tag)...)
 }
 
 // exec runs a program inside, with the given KEY=value variables.

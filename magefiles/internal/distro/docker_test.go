@@ -252,3 +252,33 @@ func TestClear(t *testing.T) {
 		t.Errorf("%s is still there: %q %v", dead.name, list, err)
 	}
 }
+
+// TestDerive: an image is made once of a script and its arguments, and again of
+// another one.
+func TestDerive(t *testing.T) {
+	h, place, _ := driver(t, nil)
+	from, err := h.image(t.Context(), place)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tags := map[string]bool{}
+	for _, argument := range []string{"one", "one", "two"} {
+		tag, err := h.Derive(t.Context(), "test-derived", from, `echo "$1" >/argument`, []string{argument}, "USER nobody")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = run.New("docker", "rmi", tag).Run(context.Background()) })
+		tags[tag] = true
+		out, err := run.New("docker", "run", "--rm", "--network", "none", "--entrypoint", "sh", tag, "-c", "cat /argument; id -un").Output(t.Context())
+		if err != nil || out != argument+"\nnobody" {
+			t.Errorf("it has %q, %v", out, err)
+		}
+	}
+	if len(tags) != 2 {
+		t.Errorf("the images are %v", tags)
+	}
+	if _, err := h.Derive(t.Context(), "test-derived", from, "exit 7", nil); err == nil {
+		t.Error("a script that fails makes an image")
+	}
+	noContainers(t)
+}

@@ -2,9 +2,14 @@ package distro
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
+	"strings"
 )
 
 // What another driver than Host needs of what Host has: the machine in QEMU
@@ -20,6 +25,29 @@ func (h *Host) Tarball(ctx context.Context, image Image) (string, error) {
 // there. The log calls it as name says.
 func (h *Host) Image(ctx context.Context, name string, image Image) (string, error) {
 	return h.image(ctx, Place{Row: Row{Name: name, Image: image}, Arch: runtime.GOARCH})
+}
+
+// Derive gives the name of an image that a shell script, with its arguments, makes
+// of another one, with the changes that `docker commit` takes. What decides what is
+// in it decides its name: it is made where it is not there. Its entry point is the
+// script's shell.
+func (h *Host) Derive(ctx context.Context, name, from, script string, args []string, changes ...string) (tag string, err error) {
+	recipe := slices.Concat([]string{from, script}, args, changes)
+	sum := sha256.Sum256([]byte(strings.Join(recipe, "\n")))
+	tag = fmt.Sprintf("spire-packages-%s:%s", name, hex.EncodeToString(sum[:6]))
+	if imageExists(tag).Run(ctx) == nil {
+		return tag, nil
+	}
+	owner, err := ownerOf(proc, fmt.Sprint(os.Getpid()))
+	if err != nil {
+		return "", err
+	}
+	c := container{name: fmt.Sprintf("spire-packages-image-%s-%d", name, os.Getpid()), image: from, owner: owner}
+	defer func() { err = errors.Join(err, c.discard(ctx)) }()
+	if err := c.prepare(script, args).Run(ctx); err != nil {
+		return "", fmt.Errorf("making the image %s: %w", name, err)
+	}
+	return tag, c.commit(tag, changes...).Run(ctx)
 }
 
 // Claim removes the containers of killed runs, and gives the label that ours

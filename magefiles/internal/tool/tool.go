@@ -156,3 +156,15 @@ func Programs(use Use) []string {
 	}
 	return programs
 }
+
+// Packages are those that a package manager has of all that a use needs, each the
+// first choice, in order.
+func Packages(manager string, use Use) []string {
+	var packages []string
+	for name, n := range needs {
+		if wanted := newWant(name, n.why, n.packages[manager], ""); use.has(n.uses) && len(wanted.choices) > 0 {
+			packages = append(packages, wanted.choices[0]...)
+		}
+	}
+	return sorted(packages)
+}

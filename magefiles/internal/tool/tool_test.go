@@ -559,3 +559,22 @@ func TestMuslGCC(t *testing.T) {
 		t.Errorf("the error is %v", err)
 	}
 }
+
+// Each program's package is there once, and of alternatives the first one.
+func TestPackages(t *testing.T) {
+	build, test := Packages("apt-get", Build), Packages("apt-get", Test)
+	for _, name := range []string{"gcc", "libc6-dev", "musl-tools"} {
+		if !slices.Contains(build, name) || !slices.Contains(test, name) {
+			t.Errorf("%s is missing: %q", name, test)
+		}
+	}
+	if slices.Contains(build, "docker-cli") || !slices.Contains(test, "docker-cli") || slices.Contains(test, "|") {
+		t.Errorf("for builds %q, for tests %q", build, test)
+	}
+	if !slices.IsSorted(test) || len(slices.Compact(slices.Clone(test))) != len(test) {
+		t.Errorf("%q are not in order, each once", test)
+	}
+	if none := Packages("zypper", Release); slices.Contains(none, "") || slices.Contains(none, "apt-utils") {
+		t.Errorf("zypper has %q", none)
+	}
+}

@@ -36,7 +36,14 @@ type Server struct {
 
 // New starts one that knows nothing, until the test ends.
 func New(t testing.TB) *Server {
-	s := &Server{known: map[osv.Package][]Advisory{}, failures: map[string][]int{}, answers: map[string]string{}}
+	s, stop := Start()
+	t.Cleanup(stop)
+	return s
+}
+
+// Start starts one that knows nothing, and gives what stops it.
+func Start() (s *Server, stop func()) {
+	s = &Server{known: map[osv.Package][]Advisory{}, failures: map[string][]int{}, answers: map[string]string{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/querybatch", s.query)
 	mux.HandleFunc("GET /v1/vulns/{id}", s.get)
@@ -45,9 +52,8 @@ func New(t testing.TB) *Server {
 			mux.ServeHTTP(w, r)
 		}
 	}))
-	t.Cleanup(server.Close)
 	s.URL = server.URL
-	return s
+	return s, server.Close
 }
 
 // Silent is the address of a server that takes calls and never answers.
