@@ -1,0 +1,191 @@
+// Package hosted plays the machines on which GitHub runs workflows: act runs the
+// workflows' files, each job in a fresh container of a Debian 13 as the user runner
+// with sudo and Docker, and small scripts stand in for the actions that the
+// workflows use. What GitHub itself does with a workflow, it cannot show: see Lacks.
+package hosted
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+)
+
+// Act is the version of the program that runs workflows. It is run through the go
+// command, which checks it like any module; the first run compiles it.
+const Act = "github.com/nektos/act@v0.2.89"
+
+// Lacks is what of GitHub's the stand-in has not.
+var Lacks = []string{
+	"machines of another architecture, and Ubuntu's own packages",
+	"environments: who may deploy from where, and reviewers; every job could use every secret",
+	"what a token may do, but for contents and issues; and tokens for attestations and pages",
+	"concurrency, queues, schedules, time-outs, and a job that may fail (continue-on-error)",
+	"jobs that run because another one failed in a workflow that was called: act stops there",
+	"attestations that anybody could verify, limits and delays of artifacts, caches and pages",
+	"a machine without anybody's cache: modules and compiled code are found from job to job",
+}
+
+//go:embed actions node.sh step.sh
+var scripts embed.FS
+
+// Where the jobs find what they share.
+const (
+	inside   = "/standin"
+	storeDir = inside + "/store"
+	keptDir  = inside + "/kept"
+)
+
+// Settings are what the stand-ins make of a job, and GitHub by its own means.
+type Settings struct {
+	Arch      string   // of the machine, in Go's words: there is no other one
+	ReadToken string   // of the jobs that may not write
+	Writers   []string // the jobs that may
+	Secrets   []string // texts that no program but a target may see
+}
+
+// Machine plays the runners.
+type Machine struct {
+	Image    string // see NewImage
+	Label    string // of the containers, by which a later run finds those of a killed one
+	Place    string // folder with all that the jobs share; see Furnish
+	Checkout string // folder that act runs in, at the same path as the jobs' own
+	Kept     string // folder of what jobs compile, for those of later runs
+	Mounts   []string
+	// Env, Variables and Matrix are NAME=VALUE, for all steps; of Secrets, which are
+	// likewise, no command line has the values. Matrix narrows down.
+	Env, Variables, Secrets, Matrix []string
+}
+
+// Store is a folder of what jobs leave: artifacts, caches, attested, site.
+func (m Machine) Store(names ...string) string {
+	return filepath.Join(append([]string{m.Place, "store"}, names...)...)
+}
+
+// Furnish fills the machine's place, which is empty: with the stand-ins, and with a
+// repository to check out, a copy of the one in Checkout.
+func (m Machine) Furnish(s Settings) error {
+	// The jobs' user is nobody here; and what is mounted on a folder finds it there.
+	for _, dir := range []string{m.Store(), m.Store("site"), m.Store("canary"), m.Store("artifacts"), filepath.Join(m.Place, "tmp"), filepath.Join(m.Place, "go"), filepath.Join(m.Place, "modules"), filepath.Join(m.Place, "kept"), m.Kept} {
+		if err := errors.Join(os.MkdirAll(dir, 0o755), os.Chmod(dir, 0o777)); err != nil {
+			return err
+		}
+	}
+	if err := os.CopyFS(filepath.Join(m.Place, "scripts"), scripts); err != nil {
+		return fmt.Errorf("unpacking the stand-ins of actions: %w", err)
+	}
+	text := fmt.Sprintf("writers='%s'\nread_token=%s\narch=%s\n", strings.Join(s.Writers, " "), s.ReadToken, s.Arch)
+	return errors.Join(
+		os.Chmod(m.Place, 0o755),
+		artifact.WriteBytes(filepath.Join(m.Place, "settings"), 0o644, []byte(text)),
+		m.watch(s.Secrets))
+}
+
+// Workflow is one that is to run.
+type Workflow struct {
+	File   string // in .github/workflows
+	Event  string // by which it begins, such as schedule
+	Job    string // this one and those that it needs; empty means all
+	Inputs []string
+	Run    int
+}
+
+// uses is an action that a workflow uses, and not one of its own.
+var uses = regexp.MustCompile(`(?m)\buses: *([A-Za-z0-9-]+/([A-Za-z0-9-]+)@[0-9a-f]{40})\b`)
+
+// unknown is what act does not know of what GitHub does.
+var unknown = regexp.MustCompile(`(?m)^ +queue: max\b.*\n`)
+
+// actions are act's arguments with the stand-ins of all actions that the checkout's
+// workflows use. What act does not know is taken out of the workflows.
+func (m Machine) actions() ([]string, error) {
+	files, err := filepath.Glob(filepath.Join(m.Checkout, ".github", "workflows", "*.yml"))
+	if err != nil || len(files) == 0 {
+		return nil, errors.Join(err, fmt.Errorf("%s has no workflows", m.Checkout))
+	}
+	var args []string
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		for _, found := range uses.FindAllStringSubmatch(string(content), -1) {
+			if _, err := fs.Stat(scripts, "actions/"+found[2]); err != nil {
+				return nil, fmt.Errorf("%s uses %s, which has no stand-in: %w", filepath.Base(file), found[1], err)
+			}
+			args = append(args, "--local-repository="+found[1]+"="+filepath.Join(m.Place, "scripts", "actions", found[2]))
+		}
+		if err := artifact.WriteBytes(file, 0o644, unknown.ReplaceAll(content, nil)); err != nil {
+			return nil, err
+		}
+	}
+	slices.Sort(args)
+	return slices.Compact(args), nil
+}
+
+// options are those of each job's container.
+func (m Machine) options() string {
+	// Its processes are this machine's, or what looks for containers of killed runs
+	// would not see that this one lives.
+	words := []string{"--pid=host", "--label=" + m.Label}
+	tmp := filepath.Join(m.Place, "tmp") // what containers of Docker's daemon mount has one path
+	for _, mount := range append(m.Mounts,
+		m.Place+":"+inside+":ro", m.Store()+":"+storeDir, m.Kept+":"+keptDir, tmp+":"+tmp, "/sys/fs/cgroup:/sys/fs/cgroup") {
+		words = append(words, "--volume="+mount)
+	}
+	return strings.Join(words, " ")
+}
+
+// arguments are act's.
+func (m Machine) arguments(w Workflow) ([]string, error) {
+	args, err := m.actions()
+	if err != nil {
+		return nil, err
+	}
+	args = append(args, w.Event, "--workflows=.github/workflows/"+w.File, "--json", "--rm",
+		"--platform=ubuntu-24.04="+m.Image, "--platform=ubuntu-24.04-arm="+m.Image, "--pull=false",
+		"--network=host", "--no-skip-checkout", "--no-cache-server", "--container-options="+m.options())
+	if w.Job != "" {
+		args = append(args, "--job="+w.Job)
+	}
+	env := append(slices.Clone(m.Env),
+		"BASH_ENV="+inside+"/scripts/step.sh", "STANDIN="+inside, "STORE="+storeDir, "KEPT="+keptDir, "TMPDIR="+filepath.Join(m.Place, "tmp"),
+		fmt.Sprintf("GITHUB_RUN_ID=%d", w.Run), "GITHUB_WORKFLOW_REF="+name(m.Env, "GITHUB_REPOSITORY")+"/.github/workflows/"+w.File+"@refs/heads/main")
+	for flag, values := range map[string][]string{"env": env, "var": m.Variables, "input": w.Inputs, "matrix": m.Matrix} {
+		for _, value := range values {
+			args = append(args, "--"+flag+"="+value)
+		}
+	}
+	for _, secret := range m.Secrets {
+		name, _, _ := strings.Cut(secret, "=")
+		args = append(args, "--secret="+name)
+	}
+	return args, nil
+}
+
+// name is the value of a variable.
+func name(env []string, variable string) string {
+	for _, line := range env {
+		if value, ok := strings.CutPrefix(line, variable+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
+// Run runs a workflow to its end. That a job of it failed is no error.
+func (m Machine) Run(ctx context.Context, w Workflow) (Outcome, error) {
+	args, err := m.arguments(w)
+	if err != nil {
+		return Outcome{}, fmt.Errorf("running %s: %w", w.File, err)
+	}
+	return m.play(ctx, append([]string{"run", Act}, args...))
+}

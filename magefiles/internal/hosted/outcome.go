@@ -1,0 +1,129 @@
+package hosted
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/gotool"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
+)
+
+// Outcome is a run that has ended.
+type Outcome struct {
+	Jobs []Job // in order of their ends
+	// Broken are the steps that failed, each with the end of what it said.
+	Broken []string
+	// Said is what act and the steps have said, a line each with the job's name.
+	Said string
+}
+
+// Job is one that ran.
+type Job struct {
+	Name   string // with those of the jobs that called its workflow
+	ID     string
+	Result string // success or failure
+	Took   time.Duration
+}
+
+// Job gives the result of a job; empty where it did not run.
+func (o Outcome) Job(id string) (result string) {
+	for _, job := range o.Jobs {
+		if job.ID == id && result != failure {
+			result = job.Result
+		}
+	}
+	return result
+}
+
+const failure = "failure"
+
+// Failed are the names of the jobs that did.
+func (o Outcome) Failed() (names []string) {
+	for _, job := range o.Jobs {
+		if job.Result == failure {
+			names = append(names, job.Name)
+		}
+	}
+	return names
+}
+
+// line is what act says as JSON.
+type line struct {
+	Job, JobID, JobResult, Msg string
+	Step, StepResult           string
+	Raw                        bool `json:"raw_output"`
+	Time                       time.Time
+}
+
+// reading is an outcome that is being read.
+type reading struct {
+	Outcome
+	said  strings.Builder
+	began map[string]time.Time
+	tails map[string][]string // of what each job's step says
+}
+
+func newReading() *reading {
+	return &reading{began: map[string]time.Time{}, tails: map[string][]string{}}
+}
+
+// tailLines is how much of what a step says is kept for the case that it fails.
+const tailLines = 12
+
+// read takes a line in; what is not JSON is act's own.
+func (r *reading) read(text string) {
+	var l line
+	if json.Unmarshal([]byte(text), &l) != nil {
+		l.Msg = text
+	}
+	fmt.Fprintf(&r.said, "[%s] %s\n", l.Job, strings.TrimRight(l.Msg, "\n"))
+	if _, ok := r.began[l.Job]; !ok {
+		r.began[l.Job] = l.Time
+	}
+	switch {
+	case l.Raw:
+		tail := append(r.tails[l.Job], strings.TrimRight(l.Msg, "\n"))
+		r.tails[l.Job] = tail[max(0, len(tail)-tailLines):]
+	case l.StepResult == failure:
+		r.Broken = append(r.Broken, fmt.Sprintf("%s: %s:\n%s", l.Job, l.Step, strings.Join(r.tails[l.Job], "\n")))
+	case l.StepResult != "":
+		delete(r.tails, l.Job)
+	}
+	if l.JobResult != "" {
+		r.Jobs = append(r.Jobs, Job{Name: l.Job, ID: l.JobID, Result: l.JobResult, Took: l.Time.Sub(r.began[l.Job])})
+	}
+}
+
+// play runs act. Where no job ran, that it failed is an error.
+func (m Machine) play(ctx context.Context, args []string) (Outcome, error) {
+	reader, writer := io.Pipe()
+	command := run.New("go", args...).In(m.Checkout).WithEnv(append(gotool.Roomy(), m.Secrets...)...)
+	command.Stdout, command.Stderr = writer, writer
+	ended := make(chan error, 1)
+	go func() {
+		err := command.Run(ctx)
+		ended <- errors.Join(err, writer.Close())
+	}()
+	r := newReading()
+	scanner := bufio.NewScanner(reader)
+	scanner.Buffer(nil, 16<<20)
+	for scanner.Scan() {
+		r.read(scanner.Text())
+	}
+	_ = reader.Close() // where the scanner gave up, nobody else reads
+	r.Said = r.said.String()
+	err := errors.Join(scanner.Err(), <-ended)
+	if ctx.Err() != nil {
+		return r.Outcome, context.Cause(ctx)
+	}
+	if len(r.Jobs) > 0 {
+		err = scanner.Err()
+	}
+	return r.Outcome, err
+}
