@@ -72,6 +72,15 @@ func (Test) Earlier(ctx context.Context, version, arch *string) error {
 	return tests().Earlier(ctx, options(version, arch, nil, nil))
 }
 
+// Workflows plays the workflows' own files, as GitHub's runners do, with what was built.
+//
+// act runs all jobs of nightly, version, publish and repo-refresh in containers of a
+// Debian 13, as the user runner, with stand-ins of the actions and of GitHub. It says
+// what is otherwise than there, and plants faults, which it must find.
+func (Test) Workflows(ctx context.Context, version *string) error {
+	return tests().Workflows(ctx, options(version, nil, nil, nil))
+}
+
 // Self tests the tests: it plants faults in packages, which they must find.
 func (Test) Self(ctx context.Context, version *string) error {
 	return tests().Self(ctx, options(version, nil, nil, nil))

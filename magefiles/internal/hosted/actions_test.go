@@ -217,9 +217,7 @@ func TestCache(t *testing.T) {
 func TestPages(t *testing.T) {
 	store := t.TempDir()
 	site := filepath.Join(store, "site")
-	if err := os.MkdirAll(filepath.Join(site, "old"), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	job{t, store, site}.write("old/file", "x", 0o644)
 	j := newJob(t, store)
 	if said, _, err := j.action("deploy-pages", "main.sh", nil); err == nil || !strings.Contains(said, `No artifacts named "github-pages"`) {
 		t.Errorf("without an artifact it says %q, %v", said, err)
@@ -314,7 +312,7 @@ func TestKept(t *testing.T) {
 	j, state = run("a")
 	j.wants("dist", "-rwxr-xr-x .work/1.0/amd64/bin/program", "-rw-r--r-- 1.0/s_1.0.orig.tar.xz")
 	post(j, state)
-	if j, state = run("b"); state == "" {
+	if _, state = run("b"); state == "" {
 		t.Error("another source finds what was compiled of this one")
 	}
 }

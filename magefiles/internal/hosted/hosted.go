@@ -9,6 +9,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -60,6 +61,7 @@ type Machine struct {
 	Checkout string // folder that act runs in, at the same path as the jobs' own
 	Kept     string // folder of what jobs compile, for those of later runs
 	Mounts   []string
+	Log      io.Writer // gets a line for each job that has ended
 	// Env, Variables and Matrix are NAME=VALUE, for all steps; of Secrets, which are
 	// likewise, no command line has the values. Matrix narrows down.
 	Env, Variables, Secrets, Matrix []string
@@ -158,7 +160,7 @@ func (m Machine) arguments(w Workflow) ([]string, error) {
 	}
 	env := append(slices.Clone(m.Env),
 		"BASH_ENV="+inside+"/scripts/step.sh", "STANDIN="+inside, "STORE="+storeDir, "KEPT="+keptDir, "TMPDIR="+filepath.Join(m.Place, "tmp"),
-		fmt.Sprintf("GITHUB_RUN_ID=%d", w.Run), "GITHUB_WORKFLOW_REF="+name(m.Env, "GITHUB_REPOSITORY")+"/.github/workflows/"+w.File+"@refs/heads/main")
+		fmt.Sprintf("GITHUB_RUN_ID=%d", w.Run), "GITHUB_WORKFLOW_REF="+valueOf(m.Env, "GITHUB_REPOSITORY")+"/.github/workflows/"+w.File+"@refs/heads/main")
 	for flag, values := range map[string][]string{"env": env, "var": m.Variables, "input": w.Inputs, "matrix": m.Matrix} {
 		for _, value := range values {
 			args = append(args, "--"+flag+"="+value)
@@ -171,8 +173,8 @@ func (m Machine) arguments(w Workflow) ([]string, error) {
 	return args, nil
 }
 
-// name is the value of a variable.
-func name(env []string, variable string) string {
+// valueOf is the value of a variable.
+func valueOf(env []string, variable string) string {
 	for _, line := range env {
 		if value, ok := strings.CutPrefix(line, variable+"="); ok {
 			return value

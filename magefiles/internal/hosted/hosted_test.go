@@ -86,7 +86,8 @@ func TestFurnish(t *testing.T) {
 
 // What act says becomes results, and the end of what a step said that failed.
 func TestReading(t *testing.T) {
-	r := newReading()
+	var log strings.Builder
+	r := newReading(&log)
 	for _, text := range []string{
 		`no JSON`,
 		`{"job":"w/a","jobID":"a","msg":"begin","time":"2026-11-29T07:00:00Z"}`,
@@ -115,6 +116,9 @@ func TestReading(t *testing.T) {
 		if got := r.Job(id); got != want {
 			t.Errorf("the job %s ended with %q, not %q", id, got, want)
 		}
+	}
+	if !strings.Contains(log.String(), "w/b-2                                       0.0s  failure\n") {
+		t.Errorf("the log is:\n%s", &log)
 	}
 	if said := r.said.String(); !strings.Contains(said, "[] no JSON\n") || !strings.Contains(said, "[w/a] broken\n") {
 		t.Errorf("what was said is %q", said)

@@ -64,16 +64,17 @@ type line struct {
 // reading is an outcome that is being read.
 type reading struct {
 	Outcome
+	log   io.Writer // gets each job when it ends
 	said  strings.Builder
 	began map[string]time.Time
-	tails map[string][]string // of what each job's step says
+	tails map[string][]string // what each job's step says
 }
 
-func newReading() *reading {
-	return &reading{began: map[string]time.Time{}, tails: map[string][]string{}}
+func newReading(log io.Writer) *reading {
+	return &reading{log: log, began: map[string]time.Time{}, tails: map[string][]string{}}
 }
 
-// tailLines is how much of what a step says is kept for the case that it fails.
+// tailLines is how much of what a step that failed has said is repeated.
 const tailLines = 12
 
 // read takes a line in; what is not JSON is act's own.
@@ -88,15 +89,17 @@ func (r *reading) read(text string) {
 	}
 	switch {
 	case l.Raw:
-		tail := append(r.tails[l.Job], strings.TrimRight(l.Msg, "\n"))
-		r.tails[l.Job] = tail[max(0, len(tail)-tailLines):]
+		r.tails[l.Job] = append(r.tails[l.Job], strings.TrimRight(l.Msg, "\n"))
 	case l.StepResult == failure:
-		r.Broken = append(r.Broken, fmt.Sprintf("%s: %s:\n%s", l.Job, l.Step, strings.Join(r.tails[l.Job], "\n")))
+		tail := r.tails[l.Job]
+		r.Broken = append(r.Broken, fmt.Sprintf("%s: %s:\n%s", l.Job, l.Step, strings.Join(tail[max(0, len(tail)-tailLines):], "\n")))
 	case l.StepResult != "":
 		delete(r.tails, l.Job)
 	}
 	if l.JobResult != "" {
-		r.Jobs = append(r.Jobs, Job{Name: l.Job, ID: l.JobID, Result: l.JobResult, Took: l.Time.Sub(r.began[l.Job])})
+		job := Job{Name: l.Job, ID: l.JobID, Result: l.JobResult, Took: l.Time.Sub(r.began[l.Job])}
+		r.Jobs = append(r.Jobs, job)
+		fmt.Fprintf(r.log, "%-40s %6.1fs  %s\n", job.Name, job.Took.Seconds(), job.Result)
 	}
 }
 
@@ -110,7 +113,7 @@ func (m Machine) play(ctx context.Context, args []string) (Outcome, error) {
 		err := command.Run(ctx)
 		ended <- errors.Join(err, writer.Close())
 	}()
-	r := newReading()
+	r := newReading(m.Log)
 	scanner := bufio.NewScanner(reader)
 	scanner.Buffer(nil, 16<<20)
 	for scanner.Scan() {

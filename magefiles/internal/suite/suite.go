@@ -72,6 +72,8 @@ func (s Suite) All(ctx context.Context, o pipeline.Options) error {
 			return built.advised(ctx, osv.Client{Attempts: 1, Patience: time.Minute})
 		}},
 	)...)
+	// It starts all that the others do, once more.
+	tally.Run(ctx, Check{"workflows' runs", built.workflowRuns})
 	// A processor that is emulated needs this one for itself.
 	tally.Run(ctx, Check{"machine", built.machine})
 	return tally.Close()

@@ -1,6 +1,6 @@
 // Package hubtest is a GitHub for tests: an HTTP server with repositories,
 // tags, releases with assets, issues and the jobs of workflows, that answers as
-// GitHub does, also when it limps. Only tests import it.
+// GitHub does, also when it limps. Only tests import it, and what plays the workflows.
 package hubtest
 
 import (

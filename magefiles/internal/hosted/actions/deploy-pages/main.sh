@@ -5,6 +5,8 @@ if [ ! -e "$from" ]; then
 	echo "::error::No artifacts named \"github-pages\" were found for this workflow run."
 	exit 1
 fi
+new=$(mktemp -d) # the site's own folder is not this user's to change
+tar --extract --directory "$new" --file "$from"
 find "$STORE/site" -mindepth 1 -delete
-tar --extract --no-overwrite-dir --directory "$STORE/site" --file "$from"
+cp -r "$new/." "$STORE/site"
 echo "page_url=$PAGES/" >>"$GITHUB_OUTPUT"

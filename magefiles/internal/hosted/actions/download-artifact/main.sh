@@ -16,7 +16,7 @@ for name; do
 	to=$GITHUB_WORKSPACE/$INPUT_PATH
 	[ $# -eq 1 ] || [ "$(printenv INPUT_MERGE-MULTIPLE)" = true ] || to=$to/$name
 	mkdir -p "$to"
-	cp -r --no-preserve=mode "$name/." "$to"
+	cp -r "$name/." "$to"
 	echo "downloaded $name"
 done
 echo "Total of $# artifact(s) downloaded"

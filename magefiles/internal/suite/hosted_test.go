@@ -1,0 +1,82 @@
+package suite
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/distro"
+)
+
+// copied is the part of a checkout that faults are planted in.
+func copied(t *testing.T) string {
+	t.Helper()
+	to := t.TempDir()
+	for _, dir := range []string{".github", "tests"} {
+		if err := os.CopyFS(filepath.Join(to, dir), os.DirFS(filepath.Join(checkout, dir))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return to
+}
+
+// What is left are the rows of the run, as they are, on this machine's architecture;
+// one has a suite's packages in mind, and one an rpm's.
+func TestFewerRows(t *testing.T) {
+	root := copied(t)
+	if err := fewerRows(root); err != nil {
+		t.Fatal(err)
+	}
+	all, err := distro.Load(filepath.Join(checkout, "tests", "distros.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := distro.Load(filepath.Join(root, "tests", "distros.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []distro.Row
+	for _, row := range all {
+		if slices.Contains(hostedRows, row.Name) {
+			row.Architectures = []string{runtime.GOARCH}
+			want = append(want, row)
+		}
+	}
+	if diff := cmp.Diff(want, rows); diff != "" || len(rows) != 2 || rows[0].Format == rows[1].Format {
+		t.Errorf("the rows are %v (-want +got):\n%s", rows, diff)
+	}
+}
+
+// Those that release and that keep the issue, and no others.
+func TestWriters(t *testing.T) {
+	jobs, err := workflowJobs(checkout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The job version only calls the workflow whose job release writes.
+	if diff := cmp.Diff([]string{"outcome", "release", "version"}, writers(jobs)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// The faults can be planted in the workflows as they are.
+func TestRunFaults(t *testing.T) {
+	for _, fault := range runFaults {
+		t.Run(fault.name, func(t *testing.T) {
+			root := copied(t)
+			if err := fault.plant(root); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := distro.Load(filepath.Join(root, "tests", "distros.yaml")); err != nil {
+				t.Error(err)
+			}
+			if _, err := loadWorkflow(filepath.Join(root, ".github", "workflows", fault.workflow.File)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
