@@ -47,13 +47,13 @@ const unreachable = `- name: nowhere-1
 // runFaults are what the runs must find.
 var runFaults = []runFault{
 	{
-		name: "an execute bit that is needed after a download", workflow: keyJob, words: `dist/targets: Permission denied`,
+		name: "an execute bit that is needed after a download", workflow: keyJob, words: `downloaded/targets.*Permission denied`,
 		plant: inWorkflow("publish.yml", compiles, `      - run: go run magefile.go -compile=../dist/targets
       - uses: actions/upload-artifact@043fb46d1a93c77aae656e7c1c64a875d1fc6a0a
         with: {name: targets, path: dist/targets}
       - uses: actions/download-artifact@3e5f45b2cfb9172054b4087a40e8e0b5a5461e7c
-        with: {name: targets, path: dist}
-      - run: exec dist/targets check:key`),
+        with: {name: targets, path: dist/downloaded}
+      - run: exec dist/downloaded/targets check:key`),
 	},
 	{
 		name: "a secret at a compile step", workflow: keyJob, words: `secrets are in the environment of programs:\s+go: of the process`,

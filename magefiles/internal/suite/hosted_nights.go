@@ -248,7 +248,8 @@ func (h *hosting) keepsSecrets() error {
 
 // upload leaves an artifact for the next run that has nothing in it.
 func (h *hosting) upload(name string) error {
-	return os.MkdirAll(h.machine.Store("artifacts", fmt.Sprint(h.runs+1), name), 0o777)
+	run := h.machine.Store("artifacts", fmt.Sprint(h.runs+1))
+	return errors.Join(os.MkdirAll(filepath.Join(run, name), 0o755), os.Chmod(run, 0o777)) // the jobs upload there too
 }
 
 // hasReleased wants one release more, of exactly the files that were attested, and
