@@ -137,7 +137,11 @@ func (m Machine) actions() ([]string, error) {
 func (m Machine) options() string {
 	// Its processes are this machine's, or what looks for containers of killed runs
 	// would not see that this one lives.
-	words := []string{"--pid=host", "--label=" + m.Label}
+	// The runners' users have namespaces of their own, in which the C compiler runs.
+	words := []string{
+		"--pid=host", "--label=" + m.Label,
+		"--cap-add=SYS_ADMIN", "--security-opt=seccomp=unconfined", "--security-opt=apparmor=unconfined",
+	}
 	tmp := filepath.Join(m.Place, "tmp") // what containers of Docker's daemon mount has one path
 	for _, mount := range append(m.Mounts,
 		m.Place+":"+inside+":ro", m.Store()+":"+storeDir, m.Kept+":"+keptDir, tmp+":"+tmp, "/sys/fs/cgroup:/sys/fs/cgroup") {

@@ -21,7 +21,7 @@ useradd --uid 1001 --create-home --shell /bin/bash --groups docker runner
 echo 'runner ALL=(ALL) NOPASSWD:ALL' >/etc/sudoers.d/runner
 printf %s "$2" >/usr/local/bin/node
 chmod 0755 /usr/local/bin/node
-install -d -o runner -g runner /home/runner/.cache /home/runner/.cache/go-build /home/runner/go
+install -d -o runner -g runner /home/runner/.cache /home/runner/.cache/go-build /home/runner/.cache/spire-packages /home/runner/.cache/spire-packages/tools /home/runner/go
 chmod a+x /root
 git config --system safe.directory ` + inside + `/origin.git
 `

@@ -145,6 +145,7 @@ func (h *hosting) equip(ctx context.Context) error {
 	m.Mounts = []string{
 		own["GOROOT"] + ":/standin/go:ro", filepath.Join(own["GOMODCACHE"], "cache", "download") + ":/standin/modules:ro",
 		filepath.Join(kept, "go-build") + ":/home/runner/.cache/go-build", "spire-packages-modules:/home/runner/go",
+		"spire-packages-tools:/home/runner/.cache/spire-packages/tools",
 	}
 	m.Env = []string{
 		"GOPROXY=file:///standin/modules," + own["GOPROXY"],

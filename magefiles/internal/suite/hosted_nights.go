@@ -228,7 +228,7 @@ func (h *hosting) night(ctx context.Context) error {
 		return err
 	}
 	w := hosted.Workflow{File: "nightly.yml", Event: "schedule"}
-	err := h.all(ctx, "night", w, append(servingJobs, "plan", "build", "earlier", "places", "test", "rebuild", "vouch", "release", "vulnerabilities", "outcome")...)
+	err := h.all(ctx, "night", w, append(servingJobs, "plan", "build", "earlier", "places", "test", "rebuild", "vouch", "release", "visit", "vulnerabilities", "outcome")...)
 	if err != nil {
 		return err
 	}
@@ -345,7 +345,7 @@ func (h *hosting) alarmed(ctx context.Context) error {
 func (h *hosting) quiet(ctx context.Context) error {
 	h.github.Forget()
 	w := hosted.Workflow{File: "nightly.yml", Event: "schedule"}
-	if err := h.all(ctx, "quiet", w, "plan", "sync", "key", "vulnerabilities", "outcome"); err != nil {
+	if err := h.all(ctx, "quiet", w, "plan", "sync", "key", "visit", "vulnerabilities", "outcome"); err != nil {
 		return err
 	}
 	if changes := h.github.Count("^(POST|PATCH|PUT|DELETE) .*/releases"); changes > 0 {

@@ -49,14 +49,24 @@ type Other struct {
 }
 
 // Error names both versions of each package that differs.
-func (o Other) Error() string {
-	var differ []string
+func (o Other) Error() string { return o.Where + " has " + strings.Join(o.differ(), ", ") }
+
+// short names the first one that differs, for a line that is read.
+func (o Other) short() string {
+	differ := o.differ()
+	if len(differ) == 1 {
+		return o.Where + " has " + differ[0]
+	}
+	return fmt.Sprintf("%s has %s, and %d more", o.Where, differ[0], len(differ)-1)
+}
+
+func (o Other) differ() (differ []string) {
 	for _, name := range slices.Sorted(maps.Keys(o.Want)) {
 		if o.Found[name] != o.Want[name] {
 			differ = append(differ, fmt.Sprintf("%s %s instead of %s", name, cmp.Or(o.Found[name], "none"), o.Want[name]))
 		}
 	}
-	return o.Where + " has " + strings.Join(differ, ", ")
+	return differ
 }
 
 // Finder finds roots, or makes them.
@@ -86,22 +96,20 @@ func (f Finder) Find(ctx context.Context, of pkgdef.Tools, arch string) (Root, e
 	if err != nil {
 		return Root{}, err
 	}
-	own := want.check("this machine", installed(ctx, run.New("dpkg-query")))
-	switch {
-	case own == nil && !f.Elsewhere:
+	own := "this machine's own tools are not to be taken"
+	var other Other
+	switch err := want.check("this machine", installed(ctx, run.New("dpkg-query"))); {
+	case err == nil && !f.Elsewhere:
 		return Root{}, nil
-	case own == nil:
-		own = errors.New("this machine's own are not to be taken")
+	case errors.As(err, &other):
+		own = other.short()
 	}
 	root, err := f.entered(ctx, want)
-	var other Other
-	switch {
-	case err == nil, ctx.Err() != nil, errors.As(err, &other):
+	if err == nil || ctx.Err() != nil || errors.As(err, &other) {
 		return root, err
-	default:
-		reason := fmt.Sprintf("%v, and no root with those of Debian's %s can be made and entered: %v", own, of.Suite, err)
-		return Root{Unpinned: strings.Join(strings.Fields(reason), " ")}, nil
 	}
+	reason := fmt.Sprintf("%s, and no root with those of Debian's %s can be made and entered: %v", own, of.Suite, err)
+	return Root{Unpinned: strings.Join(strings.Fields(reason), " ")}, nil
 }
 
 // entered is a root that was seen to work, by namespaces or else by Docker.

@@ -109,11 +109,11 @@ while [ $# -gt 0 ]; do case $1 in *.tar) to=$1;; esac; shift; done; : >"$to"`,
 		"this machine's own": {map[string]string{"dpkg-query": lines(source.Native)}, "", ""},
 		"others, and no way": {
 			map[string]string{"dpkg-query": lines(newer)},
-			"this machine has gcc-12 14.2.0-19 instead of 12.2.0-14+deb12u1, musl-dev 1.2.5-3 instead of 1.2.3-1, and no root with those of Debian's bookworm can be made and entered: mmdebstrap is missing", "",
+			"this machine has gcc-12 14.2.0-19 instead of 12.2.0-14+deb12u1, and 1 more, and no root with those of Debian's bookworm can be made and entered: mmdebstrap is missing", "",
 		},
 		"no Debian, and the archive cannot be reached": {
 			map[string]string{"mmdebstrap": "echo 'no such mirror' >&2; exit 1"},
-			"gcc-12 none instead of 12.2.0-14+deb12u1, musl-dev none instead of 1.2.3-1, and no root with those of Debian's bookworm can be made and entered: making a root of Debian's bookworm: running mmdebstrap", "",
+			"gcc-12 none instead of 12.2.0-14+deb12u1, and 1 more, and no root with those of Debian's bookworm can be made and entered: making a root of Debian's bookworm: running mmdebstrap", "",
 		},
 		"the archive has others by now": {moved, "", "Debian's bookworm has gcc-12 14.2.0-19 instead of 12.2.0-14+deb12u1"},
 	} {
