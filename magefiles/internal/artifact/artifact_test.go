@@ -126,6 +126,32 @@ func TestWrite(t *testing.T) {
 }
 
 // A folder in the file's place: the last step of Write fails.
+// A link where there can be one, and a copy where not; the file is the same.
+func TestLink(t *testing.T) {
+	from := write(t, filepath.Join(t.TempDir(), "file"), "content")
+	if err := os.Chmod(from, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	other, err := os.MkdirTemp("/dev/shm", "link-")
+	if err != nil {
+		t.Skip("there is no other file system: ", err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(other) })
+	for dir, linked := range map[string]bool{t.TempDir(): true, other: false} {
+		to := filepath.Join(dir, "name")
+		if err := Link(from, to); err != nil {
+			t.Fatal(err)
+		}
+		wantMode(t, to, 0o755)
+		if got := read(t, to); got != "content" || os.SameFile(stat(t, from), stat(t, to)) != linked {
+			t.Errorf("in %s it is %q, linked not %t", dir, got, linked)
+		}
+		if err := Link(from, to+"/x"); err == nil {
+			t.Error("there is no error where there can be no file")
+		}
+	}
+}
+
 func TestWriteCannotRename(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "file", "inside"), "x")

@@ -48,6 +48,28 @@ func WriteBytes(path string, mode fs.FileMode, content []byte) error {
 	})
 }
 
+// Link gives a file another name or, where that is on another file system, such as a
+// /tmp in memory, copies it.
+func Link(from, to string) error {
+	err := os.Link(from, to)
+	if !errors.Is(err, syscall.EXDEV) {
+		return err
+	}
+	source, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	info, err := source.Stat()
+	if err != nil {
+		return err
+	}
+	return Write(to, info.Mode().Perm(), func(w io.Writer) error {
+		_, err := io.Copy(w, source)
+		return err
+	})
+}
+
 // MakeDir makes the folder at path from what fill puts into the folder it is
 // given. The folder gets its name, in place of an older one, only when fill
 // succeeds.

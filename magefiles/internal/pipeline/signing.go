@@ -221,7 +221,7 @@ func (s signing) one(ctx context.Context, dir string, file artifact.File) (prove
 	case ".changes": // comes after the .dsc, in order of name: see artifact.Sums
 		err = s.signer.Changes(ctx, file.Path, to, strings.TrimSuffix(to, "_source.changes")+".dsc")
 	default:
-		return subject, os.Link(file.Path, to)
+		return subject, artifact.Link(file.Path, to)
 	}
 	if err != nil {
 		return subject, err

@@ -332,7 +332,7 @@ func (s *stage) remake(ctx context.Context, place distro.Place, bad, name string
 		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 			return err
 		}
-		if err := s.command(ctx, "cp", "-al", part, to); err != nil {
+		if err := s.share(ctx, part, to); err != nil {
 			return err
 		}
 	}

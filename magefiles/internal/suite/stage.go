@@ -73,8 +73,8 @@ func (b built) closeStage() {
 }
 
 // openStage makes the repository.
-func (b built) openStage(ctx context.Context) (s *stage, err error) {
-	s = &stage{built: b, now: time.Now().UTC().Truncate(time.Second)}
+func (b built) openStage(ctx context.Context) (_ *stage, err error) {
+	s := &stage{built: b, now: time.Now().UTC().Truncate(time.Second)}
 	if s.place, err = os.MkdirTemp("", "spire-packages-stage-"); err != nil {
 		return nil, err
 	}
@@ -139,7 +139,12 @@ func (s *stage) publish(ctx context.Context) error {
 		return err
 	}
 	// Beside it, what no key has signed.
-	return s.command(ctx, "cp", "-al", s.result.Dir, s.folder(mainRepository+"/built"))
+	return s.share(ctx, s.result.Dir, s.folder(mainRepository+"/built"))
+}
+
+// share gives a folder's files other names or, on another file system, copies them.
+func (s Suite) share(ctx context.Context, from, to string) error {
+	return s.command(ctx, "sh", "-ec", `cp -al "$0" "$1" || { rm -rf "$1"; cp -a "$0" "$1"; }`, from, to)
 }
 
 // publishIn publishes files in a repository of the stage.
