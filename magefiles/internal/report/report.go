@@ -76,6 +76,10 @@ func write(dir string, run Run) error {
 	if err != nil {
 		return err
 	}
+	// Where nothing ran, nobody has made it.
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
 	logs, err := os.OpenRoot(dir)
 	if err != nil {
 		return err

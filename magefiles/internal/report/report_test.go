@@ -2,6 +2,7 @@ package report
 
 import (
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -157,5 +158,17 @@ func TestNoReason(t *testing.T) {
 		if !strings.Contains(read(t, dir, name), "no reason was given") {
 			t.Errorf("%s does not say that no reason was given", name)
 		}
+	}
+}
+
+// Where nothing ran, a report says so, into a folder that nothing has been kept in.
+func TestWriteWhereNothingRan(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "dist", "test")
+	run := Run{Version: "1.0.0", Results: []Result{{Place: "nowhere-1", Arch: "amd64", Tier: "blocking", Scenario: "works", Status: Skipped, Reason: "no image"}}}
+	if err := Write(dir, run); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, Data)); err != nil {
+		t.Error(err)
 	}
 }

@@ -68,7 +68,7 @@ var runFaults = []runFault{
 	},
 	{
 		name: "a row without an image", workflow: hosted.Workflow{File: "version.yml", Event: "workflow_call", Job: "test"},
-		rows: []string{"nowhere-1"}, words: `SKIP nowhere-1 .*no image from the registry[\s\S]*no test ran`,
+		rows: []string{"nowhere-1"}, words: `SKIP nowhere-1 .*no image from the registry`,
 		plant: func(root string) error {
 			// What the job needs is there, from the night before.
 			err := inWorkflow("version.yml", `needs: \[build, earlier, places\]`, "needs: places")(root)
