@@ -87,10 +87,12 @@ func TestUpstreamCommit(t *testing.T) {
 func TestCommands(t *testing.T) {
 	targets, err := os.ReadFile("../../testdata/targets.golden")
 	must(t, err)
+	aliases, err := os.ReadFile("../../check.go") // mage does not list them
+	must(t, err)
 	for _, match := range regexp.MustCompile(`go run magefile\.go (.*)`).FindAllStringSubmatch(notesText, -1) {
 		for word := range strings.FieldsSeq(match[1]) {
 			name := regexp.MustCompile(`^[a-z:]+$`).FindString(word)
-			if name != "" && !strings.Contains(string(targets), "\n  "+name+" ") {
+			if name != "" && !strings.Contains(string(targets), "\n  "+name+" ") && !strings.Contains(string(aliases), `"`+name+`": `) {
 				t.Errorf("%s is no target", name)
 			}
 		}
