@@ -23,8 +23,8 @@ PATH=${PATH#` + inside + `/canary/bin:}
 exec "${0##*/}" "$@"
 `
 
-// watched are programs that the steps start.
-func watched() []string {
+// Programs are those that the steps of workflows start.
+func Programs() []string {
 	return append([]string{"go", "git", "gpg", "gpgconf", "apt-get", "dpkg-query", "sudo", "env", "sh"}, tool.All()...)
 }
 
@@ -32,7 +32,7 @@ func watched() []string {
 func (m Machine) watch(secrets []string) error {
 	dir := filepath.Join(m.Place, "canary")
 	err := artifact.WriteBytes(filepath.Join(dir, "secrets"), 0o644, []byte(strings.Join(secrets, "\n")+"\n"))
-	for _, program := range watched() {
+	for _, program := range Programs() {
 		err = errors.Join(err, artifact.WriteBytes(filepath.Join(dir, "bin", program), 0o755, []byte(canary)))
 	}
 	// Root inside sings too, by sudo.

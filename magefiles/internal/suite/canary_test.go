@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hosted"
 )
 
 // canary stands in the way of every program that a step starts, and looks for
@@ -18,11 +18,6 @@ import (
 type canary struct {
 	environment []string // to be put into a step's
 	dir         string
-}
-
-// watched are programs that the steps start.
-func watched() []string {
-	return append([]string{"go", "git", "gpg", "gpgconf", "apt-get", "dpkg-query", "sudo", "env", "sh"}, tool.All()...)
 }
 
 // newCanary looks for the given texts.
@@ -33,7 +28,7 @@ func newCanary(t *testing.T, secrets []string) canary {
 	if err := artifact.WriteBytes(c.file("secrets"), 0o600, []byte(strings.Join(secrets, "\n")+"\n")); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range watched() {
+	for _, name := range hosted.Programs() {
 		real, err := exec.LookPath(name)
 		if err != nil {
 			continue // not here: nothing starts it
