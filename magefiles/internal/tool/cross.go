@@ -46,22 +46,28 @@ type Compiler struct {
 // another architecture.
 const crossRelease = "12"
 
+// CrossGCC is the name of a cross compiler that links against a static musl, and a
+// script that is one where Debian's packages for it are, which have none. It is one
+// program, as musl-gcc is: Go's linker asks the program alone what it can do. It takes
+// that architecture's own libgcc, as a compiler there does; the cross compiler's was
+// compiled by another release of gcc, and says so.
+func CrossGCC(arch string) (name, script string) {
+	gnu := architectures[arch].gnu
+	musl := strings.Replace(gnu, "-gnu", "-musl", 1)
+	return musl + "-gcc", "#!/bin/sh\nexec " + gnu + "-gcc \"$@\" -specs /usr/lib/" + musl + "/musl-gcc.specs -B/usr/lib/gcc/" + gnu + "/" + crossRelease + "/\n"
+}
+
 // MuslGCC finds the compiler for an architecture. in shows a command the place that it
-// is in: this machine, or a root. Another architecture's is in roots, and on a machine
-// that has all that they have.
+// is in: this machine, or a root. Another architecture's is in roots only.
 func MuslGCC(ctx context.Context, arch string, in func(run.Command) run.Command) (Compiler, error) {
 	if err := CheckArch(arch); err != nil {
 		return Compiler{}, err
 	}
 	found := Compiler{Command: "musl-gcc"}
 	if arch != runtime.GOARCH {
-		gnu := architectures[arch].gnu
-		musl := strings.Replace(gnu, "-gnu", "-musl", 1)
-		// With that architecture's own libgcc, as a compiler there has it: the cross
-		// compiler's was compiled by another release of gcc, and says so.
-		found.Command = gnu + "-gcc -specs /usr/lib/" + musl + "/musl-gcc.specs -B/usr/lib/gcc/" + gnu + "/" + crossRelease + "/"
+		found.Command, _ = CrossGCC(arch)
 	}
-	version, err := in(run.New(strings.Fields(found.Command)[0], "--version")).Output(ctx)
+	version, err := in(run.New(found.Command, "--version")).Output(ctx)
 	if err != nil {
 		return Compiler{}, fmt.Errorf("asking the C compiler for its version: %w", err)
 	}

@@ -530,15 +530,18 @@ func TestMuslGCCMissing(t *testing.T) {
 }
 
 func TestMuslGCC(t *testing.T) {
-	gcc := architectures[other()].gnu + "-gcc"
+	gcc, script := CrossGCC(other())
+	gnu := architectures[other()].gnu
+	if want := "exec " + gnu + "-gcc \"$@\" -specs /usr/lib/" + gcc[:len(gcc)-len("-gcc")] + "/musl-gcc.specs -B/usr/lib/gcc/" + gnu + "/12/\n"; !strings.HasSuffix(script, want) {
+		t.Errorf("got %s, want %s", script, want)
+	}
 	m := newMachine(t)
 	m.add("musl-gcc", "echo 'cc (Debian) 12.2'; echo more")
 	m.add(gcc, "echo 'other cc 12.2'; echo more")
 	m.add("dpkg-query", `case $3 in musl-dev:`+runtime.GOARCH+`) printf 1.2.3-9;; *) printf 1.2.3-1;; esac`)
-	musl := strings.Replace(architectures[other()].gnu, "-gnu", "-musl", 1)
 	for arch, want := range map[string]Compiler{
 		runtime.GOARCH: {Command: "musl-gcc", GCC: "cc (Debian) 12.2", Musl: "1.2.3-9"},
-		other():        {Command: gcc + " -specs /usr/lib/" + musl + "/musl-gcc.specs -B/usr/lib/gcc/" + architectures[other()].gnu + "/12/", GCC: "other cc 12.2", Musl: "1.2.3-1"},
+		other():        {Command: gcc, GCC: "other cc 12.2", Musl: "1.2.3-1"},
 	} {
 		got, err := MuslGCC(t.Context(), arch, here)
 		if diff := cmp.Diff(want, got); diff != "" || err != nil {

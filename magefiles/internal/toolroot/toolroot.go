@@ -99,7 +99,7 @@ func (f Finder) Find(ctx context.Context, of pkgdef.Tools, arch string) (Root, e
 	own := "this machine's own tools are not to be taken"
 	var other Other
 	switch err := want.check("this machine", installed(ctx, run.New("dpkg-query"))); {
-	case err == nil && !f.Elsewhere:
+	case err == nil && !f.Elsewhere && arch == runtime.GOARCH: // a cross compiler is put together in roots
 		return Root{}, nil
 	case errors.As(err, &other):
 		own = other.short()
@@ -218,7 +218,17 @@ func (f Finder) made(ctx context.Context, want tools) (string, error) {
 
 // key is over all that decides what is in the root.
 func (t tools) key() string {
-	return fmt.Sprintf("%s-%.12s", t.Suite, artifact.Key(t.Suite, t.Snapshot, t.versions, t.packages(), architectures(t.versions)))
+	return fmt.Sprintf("%s-%.12s", t.Suite, artifact.Key(t.Suite, t.Snapshot, t.versions, t.packages(), t.scripts()))
+}
+
+// scripts are the programs to add, by name.
+func (t tools) scripts() map[string]string {
+	all := map[string]string{}
+	for _, arch := range architectures(t.versions)[1:] {
+		name, script := tool.CrossGCC(arch)
+		all[name] = script
+	}
+	return all
 }
 
 // fill makes the root in an empty folder.
@@ -231,6 +241,11 @@ func (f Finder) fill(ctx context.Context, want tools, into string) error {
 	unpack := run.New("tar", "--extract", "--file="+packed, "--directory="+into, "--no-same-owner", "--exclude=./dev/*")
 	if err := errors.Join(unpack.Run(ctx), os.Remove(packed)); err != nil {
 		return err
+	}
+	for name, script := range want.scripts() {
+		if err := artifact.WriteBytes(filepath.Join(into, "usr", "bin", name), 0o755, []byte(script)); err != nil {
+			return err
+		}
 	}
 	has := installed(ctx, run.New("dpkg-query", "--admindir="+filepath.Join(into, "var/lib/dpkg")))
 	return want.check("Debian's "+want.Suite, has)
