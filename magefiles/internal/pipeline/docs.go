@@ -164,7 +164,7 @@ func (b *build) manual(ctx context.Context, item format.Item) (page, completion 
 func (b *build) program(ctx context.Context, item format.Item) (manual.Program, error) {
 	program := manual.Program{Path: item.Binary.Path, Name: item.Package.Binary()}
 	if item.Binary.Arch != runtime.GOARCH {
-		if native, ok := b.compiler().Earlier(ctx, b.tree, b.commands(), runtime.GOARCH); ok {
+		if native, ok := b.compiler().Earlier(ctx, b.tree, pkgdef.Commands(b.packages), runtime.GOARCH); ok {
 			program.Path = binaryOf(item.Package, native).Path
 			return program, nil
 		}

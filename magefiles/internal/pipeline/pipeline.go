@@ -348,15 +348,6 @@ func (b *build) fetch(ctx context.Context, meanwhile func(context.Context)) (err
 	return err
 }
 
-// commands are the main packages of all packages.
-func (b *build) commands() []string {
-	var commands []string
-	for _, p := range b.packages {
-		commands = append(commands, p.Command)
-	}
-	return commands
-}
-
 // warm compiles ahead what needs no source.
 func (b *build) warm(ctx context.Context) {
 	if len(b.options.Arches) > 0 {
@@ -369,7 +360,7 @@ func (b *build) compiler() compile.Compiler {
 }
 
 func (b *build) compile(ctx context.Context, arch string) (compile.Info, error) {
-	info, done, err := b.compiler().Compile(ctx, b.tree, b.commands(), arch)
+	info, done, err := b.compiler().Compile(ctx, b.tree, pkgdef.Commands(b.packages), arch)
 	if done {
 		fmt.Fprintf(b.Log, "compile %s: unchanged\n", arch)
 	}

@@ -79,7 +79,7 @@ func TestDefaults(t *testing.T) {
 func TestChoose(t *testing.T) {
 	p := real(t)
 	b, err := p.load(Options{Packages: []string{"spire-agent"}})
-	if err != nil || len(b.packages) != 1 || !slices.Equal(b.commands(), []string{"cmd/spire-agent"}) {
+	if err != nil || len(b.packages) != 1 || !slices.Equal(pkgdef.Commands(b.packages), []string{"cmd/spire-agent"}) {
 		t.Errorf("%+v, error %v", b, err)
 	}
 	for want, o := range map[string]Options{

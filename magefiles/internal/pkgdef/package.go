@@ -344,3 +344,12 @@ func (p Package) Scriptlets(version string) scriptlets.Data {
 		State: p.State, Config: p.configPaths(), Purge: p.Purge, Keep: p.Keep,
 	}
 }
+
+// Commands are the main packages that the packages' programs are built from.
+func Commands(packages []Package) []string {
+	commands := make([]string, 0, len(packages))
+	for _, p := range packages {
+		commands = append(commands, p.Command)
+	}
+	return commands
+}

@@ -2,6 +2,7 @@ package provenance
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -19,8 +20,12 @@ import (
 // .buildinfo to be written. in shows a command the place that the build is in.
 func Installed(ctx context.Context, in func(run.Command) run.Command, roots ...string) ([]string, error) {
 	native, err := in(run.New("dpkg", "--print-architecture")).Output(ctx)
+	var failed *run.Error
+	if errors.As(err, &failed) && failed.Code < 0 { // it did not start: no Debian
+		return nil, nil
+	}
 	if err != nil {
-		return nil, nil //nolint:nilerr // no Debian
+		return nil, fmt.Errorf("asking dpkg for the machine's architecture: %w", err)
 	}
 	format := "--showformat=${db:Status-Status}\t${Package}\t${Version}\t${Architecture}\t${Essential}\t${Pre-Depends}, ${Depends}\t${Provides}\n"
 	known, err := in(run.New("dpkg-query", "--show", format).WithEnv("LC_ALL=C")).Output(ctx)

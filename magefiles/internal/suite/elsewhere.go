@@ -50,7 +50,7 @@ func (b built) elsewhere(ctx context.Context, _ *Tally) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	return errors.Join(b.samePrograms(ctx, source, finder, dir), b.sameC(ctx, source, root, dir))
+	return errors.Join(b.samePrograms(ctx, source, finder, dir), b.sameC(ctx, source, finder, dir))
 }
 
 // samePrograms compiles the build's tree with the root's tools.
@@ -59,12 +59,8 @@ func (b built) samePrograms(ctx context.Context, source pkgdef.Source, finder to
 	if err != nil {
 		return err
 	}
-	var commands []string
-	for _, p := range packages {
-		commands = append(commands, p.Command)
-	}
 	compiler := compile.Compiler{Source: source, Dist: artifact.Dist(dir), Tools: finder, Log: b.Log}
-	info, _, err := compiler.Compile(ctx, b.result.Tree, commands, runtime.GOARCH)
+	info, _, err := compiler.Compile(ctx, b.result.Tree, pkgdef.Commands(packages), runtime.GOARCH)
 	if err != nil {
 		return err
 	}
@@ -80,23 +76,19 @@ func (b built) samePrograms(ctx context.Context, source pkgdef.Source, finder to
 
 // sameC compiles a program in C here, where the build's C compiler is this machine's,
 // and in the root.
-func (b built) sameC(ctx context.Context, source pkgdef.Source, root toolroot.Root, dir string) error {
+func (b built) sameC(ctx context.Context, source pkgdef.Source, finder toolroot.Finder, dir string) error {
 	const program = "#include <stdio.h>\nint main(int n, char **words) { printf(\"%s %Lf\\n\", words[0], n * 1.5L); return 0; }\n"
 	from := filepath.Join(dir, "main.c")
 	if err := os.WriteFile(from, []byte(program), 0o644); err != nil {
 		return err
 	}
-	finder, err := toolroot.Cached(b.Log)
-	if err != nil {
-		return err
-	}
-	own, err := finder.Find(ctx, source.Tools, runtime.GOARCH)
-	if err != nil {
-		return err
-	}
 	var sums []string
-	for name, place := range map[string]toolroot.Root{"own": own, "root": root} {
-		to := filepath.Join(dir, name)
+	for _, finder.Elsewhere = range []bool{false, true} {
+		place, err := finder.Find(ctx, source.Tools, runtime.GOARCH)
+		if err != nil {
+			return err
+		}
+		to := filepath.Join(dir, fmt.Sprint("elsewhere-", finder.Elsewhere))
 		command := run.New("musl-gcc", "-O2", "-fno-ident", "-static", "-s", "-o", to, from)
 		if err := place.Command(command, dir).Run(ctx); err != nil {
 			return err

@@ -42,10 +42,6 @@ type Compiler struct {
 	Musl string
 }
 
-// crossRelease is the gcc of the packages that source.yaml names for compiling for
-// another architecture.
-const crossRelease = "12"
-
 // CrossGCC is the name of a cross compiler that links against a static musl, and a
 // script that is one where Debian's packages for it are, which have none. It is one
 // program, as musl-gcc is: Go's linker asks the program alone what it can do. It takes
@@ -54,7 +50,7 @@ const crossRelease = "12"
 func CrossGCC(arch string) (name, script string) {
 	gnu := architectures[arch].gnu
 	musl := strings.Replace(gnu, "-gnu", "-musl", 1)
-	return musl + "-gcc", "#!/bin/sh\nexec " + gnu + "-gcc \"$@\" -specs /usr/lib/" + musl + "/musl-gcc.specs -B/usr/lib/gcc/" + gnu + "/" + crossRelease + "/\n"
+	return musl + "-gcc", "#!/bin/sh\nfor own in /usr/lib/gcc/" + gnu + "/*/; do exec " + gnu + "-gcc \"$@\" -specs /usr/lib/" + musl + "/musl-gcc.specs \"-B$own\"; done\n"
 }
 
 // MuslGCC finds the compiler for an architecture. in shows a command the place that it

@@ -532,7 +532,7 @@ func TestMuslGCCMissing(t *testing.T) {
 func TestMuslGCC(t *testing.T) {
 	gcc, script := CrossGCC(other())
 	gnu := architectures[other()].gnu
-	if want := "exec " + gnu + "-gcc \"$@\" -specs /usr/lib/" + gcc[:len(gcc)-len("-gcc")] + "/musl-gcc.specs -B/usr/lib/gcc/" + gnu + "/12/\n"; !strings.HasSuffix(script, want) {
+	if want := "for own in /usr/lib/gcc/" + gnu + "/*/; do exec " + gnu + "-gcc \"$@\" -specs /usr/lib/" + gcc[:len(gcc)-len("-gcc")] + "/musl-gcc.specs \"-B$own\"; done\n"; !strings.HasSuffix(script, want) {
 		t.Errorf("got %s, want %s", script, want)
 	}
 	m := newMachine(t)
