@@ -14,11 +14,12 @@ import (
 
 // Build makes all packages into dist/.
 //
-// Flags: -version=1.13.0 (or SPIRE_VERSION), -arch=amd64,arm64 (SPIRE_ARCH),
-// -source=DIR for a local source directory (SPIRE_SOURCE), and -unchecked to go
-// on without the checksum database (SPIRE_UNCHECKED=1); packages of the last two
-// are marked as unverified. -packages=spire-agent makes some packages only, also where
-// a dependency of the others cannot be had; such a part is never signed.
+// Flags: -source=spire, one of the sources below srpm/ (or SPIRE_SOURCE), all by default;
+// -version=1.13.0 (SPIRE_VERSION), which is SPIRE's unless -source says otherwise;
+// -arch=amd64,arm64 (SPIRE_ARCH); -source=./DIR for a local source directory, and
+// -unchecked to go on without the checksum database (SPIRE_UNCHECKED=1); packages of the
+// last two are marked as unverified. -packages=spire-agent makes some packages only, also
+// where a dependency of the others cannot be had; such a part is never signed.
 func Build(ctx context.Context, version, arch, source *string, unchecked *bool, packages *string) error {
 	o := options(version, arch, source, unchecked)
 	o.Packages = list(packages, "")
@@ -27,24 +28,28 @@ func Build(ctx context.Context, version, arch, source *string, unchecked *bool, 
 
 // Compile makes the binaries only, with the flags of build.
 func Compile(ctx context.Context, version, arch, source *string, unchecked *bool) error {
-	binaries, err := checkout().Compile(ctx, options(version, arch, source, unchecked))
-	for _, binary := range binaries {
-		fmt.Printf("%s  %s\n", binary.SHA256, binary.Path)
-	}
-	return err
+	return each(options(version, arch, source, unchecked), func(o pipeline.Options) error {
+		binaries, err := checkout().Compile(ctx, o)
+		for _, binary := range binaries {
+			fmt.Printf("%s  %s\n", binary.SHA256, binary.Path)
+		}
+		return err
+	})
 }
 
 // List shows the files that build would make, and which of them are there.
-func List(version, arch *string) error {
-	return checkout().List(options(version, arch, nil, nil), os.Stdout)
+func List(version, arch, source *string) error {
+	return each(options(version, arch, source, nil), func(o pipeline.Options) error {
+		return checkout().List(o, os.Stdout)
+	})
 }
 
 // Vouch builds, and prints the digests of all that was made, for sign on another machine.
 //
 // Flags as for build. In a workflow the output of its step that is named after
 // the architecture has them on one line, for SPIRE_REBUILT of the job that signs.
-func Vouch(ctx context.Context, version, arch *string) error {
-	return vouch(ctx, options(version, arch, nil, nil))
+func Vouch(ctx context.Context, version, arch, source *string) error {
+	return vouch(ctx, options(version, arch, source, nil))
 }
 
 // Sign builds, and makes of it the signed folder with all files to ship.
@@ -59,8 +64,10 @@ func Vouch(ctx context.Context, version, arch *string) error {
 // must be one of packages/spire-archive-keyring/keys/, but for a rehearsal: SPIRE_REHEARSAL=1.
 // But for a rehearsal, upstream's tag on GitHub must be the commit of the source, or
 // the key is not even opened. Flags as for build.
-func Sign(ctx context.Context, version, arch *string) error {
-	return signed(ctx, options(version, arch, nil, nil), false, func(pipeline.Result, *sign.Signer) error { return nil })
+func Sign(ctx context.Context, version, arch, source *string) error {
+	return each(options(version, arch, source, nil), func(o pipeline.Options) error {
+		return signed(ctx, o, false, func(pipeline.Result, *sign.Signer) error { return nil })
+	})
 }
 
 // Verify says whether files, a folder or an address of them are what was shipped.

@@ -75,36 +75,38 @@ func (Check) Published(ctx context.Context, url, version, repository, key, arch,
 	if len(to.Keys) == 0 {
 		return errNobody
 	}
-	if to.Version, err = newest(ctx, flag(version, "SPIRE_VERSION"), flag(repository, "GITHUB_REPOSITORY")); err != nil {
+	if to.Versions, err = newest(ctx, flag(version, "SPIRE_VERSION"), flag(repository, "GITHUB_REPOSITORY")); err != nil {
 		return err
 	}
 	return tests().Published(ctx, to)
 }
 
-// newest is the version that is named, with the packaging's release, or that is
-// released last in a repository; the project's own where none is named.
-func newest(ctx context.Context, version, repository string) (string, error) {
+// newest are the newest versions that are to be there, by source: of the main one that
+// which is named, with the packaging's release; else those that are released last in a
+// repository, the project's own where none is named.
+func newest(ctx context.Context, version, repository string) (map[string]string, error) {
 	if version != "" {
-		return labelled(version)
+		main, err := checkout().Source("")
+		if err != nil {
+			return nil, err
+		}
+		full, err := full(main, version)
+		return map[string]string{main.Name: full}, err
 	}
 	from, err := destination(cmp.Or(repository, strings.TrimPrefix(provenance.Project, "https://github.com/")), true) // nothing is changed there
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	return pipeline.NewestRelease(ctx, from)
+	return checkout().Newest(ctx, from)
 }
 
-// labelled is a version with the packaging's release, which is the checkout's where
-// none is named.
-func labelled(version string) (string, error) {
-	if _, _, ok := upstream.ParseOwn("v" + version); ok {
+// full is a version with the packaging's release, which is the checkout's where none is
+// named.
+func full(source pkgdef.Source, version string) (string, error) {
+	if _, _, ok := upstream.ParseOwn(source, "v"+version); ok {
 		return version, nil
 	}
 	bare, err := only(version)
-	if err != nil {
-		return "", err
-	}
-	source, err := pkgdef.LoadSource(checkout().Root, pipeline.SourceName)
 	return fmt.Sprintf("%s-%d", bare, source.Release), err
 }
 
@@ -144,9 +146,14 @@ func looked(ctx context.Context, version string, released bool) (pipeline.Looked
 		}
 		return checkout().Released(ctx, from, runtime.GOARCH)
 	}
-	built, err := checkout().Built(pipeline.Options{Version: version})
-	if err == nil && len(built.Debs) == 0 {
+	var all pipeline.Looked
+	err := each(pipeline.Options{Version: version}, func(o pipeline.Options) error {
+		built, err := checkout().Built(o)
+		all.Debs, all.Bills = append(all.Debs, built.Debs...), append(all.Bills, built.Bills...)
+		return err
+	})
+	if err == nil && len(all.Debs) == 0 {
 		err = errors.New("nothing was built that could be looked at: build it, or say -released")
 	}
-	return built, err
+	return all, err
 }

@@ -54,7 +54,8 @@ func TestNewest(t *testing.T) {
 		{"", "x", "", "owner/name"},
 		{"", "", "", "spiffe-experimental/spire-packages"}, // which is not there
 	} {
-		got, err := newest(t.Context(), c.version, c.repository)
+		found, err := newest(t.Context(), c.version, c.repository)
+		got := found["spire"]
 		if c.err == "" && (err != nil || got != c.want) || c.err != "" && (err == nil || !strings.Contains(err.Error(), c.err)) {
 			t.Errorf("%q of %q: %q, %v, want %q %q", c.version, c.repository, got, err, c.want, c.err)
 		}

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"runtime"
 	"slices"
@@ -41,16 +42,31 @@ func tests() suite.Suite {
 	return suite.Suite{Root: p.Root, Pipeline: p, Log: os.Stderr}
 }
 
-// options are a target's flags; where one is not given, the environment's.
+// options are a target's flags; where one is not given, the environment's. A source that
+// has a slash in it, or is the folder itself, is a directory.
 func options(version, arch, source *string, unchecked *bool) pipeline.Options {
-	return pipeline.Options{
+	o := pipeline.Options{
+		Source:    flag(source, "SPIRE_SOURCE"),
 		Version:   flag(version, "SPIRE_VERSION"),
-		Dir:       flag(source, "SPIRE_SOURCE"),
 		Unchecked: isOn(unchecked, "SPIRE_UNCHECKED"),
 		Arches:    arches(arch),
 		Prebuilt:  os.Getenv("SPIRE_PREBUILT"),
 		Rebuilt:   os.Getenv("SPIRE_REBUILT"),
 	}
+	if strings.Contains(o.Source, "/") || strings.HasPrefix(o.Source, ".") {
+		o.Source, o.Dir = "", o.Source
+	}
+	return o
+}
+
+// each does something for each source that is asked for. One that fails keeps none of
+// the others back.
+func each(o pipeline.Options, do func(pipeline.Options) error) error {
+	all, err := checkout().Each(o)
+	for _, one := range all {
+		err = errors.Join(err, do(one))
+	}
+	return err
 }
 
 func flag(given *string, variable string) string {
@@ -86,9 +102,11 @@ func list(given *string, variable string) []string {
 
 func build(ctx context.Context, o pipeline.Options, formats ...string) error {
 	o.Formats = formats
-	result, err := checkout().Build(ctx, o)
-	if err == nil {
-		result.Print(os.Stdout)
-	}
-	return err
+	return each(o, func(o pipeline.Options) error {
+		result, err := checkout().Build(ctx, o)
+		if err == nil {
+			result.Print(os.Stdout)
+		}
+		return err
+	})
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -21,53 +22,101 @@ import (
 
 // Plan says which of upstream's versions are to be built and released, and why.
 //
-// Flags: -json, as one line with a workflow's matrix; -minors=2, how many of the
-// newest minor versions are kept up; -floor=1.14.0, the oldest version that is ever
-// due; -version=1.13.3, to plan this one alone, even if it is released; -arch;
+// Flags: -source=spire, one source only (SPIRE_SOURCE); -json, as one line with a
+// workflow's matrix; -minors=2, how many of the newest minor versions are kept up;
+// -floor=1.14.0, the oldest version of SPIRE that is ever due; -version=1.13.3, to plan
+// this one alone, even if it is released, of SPIRE unless -source says otherwise; -arch;
 // -repository=owner/name, where the releases are (GITHUB_REPOSITORY);
-// -upstream=https://github.com/spiffe/spire (SPIRE_UPSTREAM). Reads GITHUB_TOKEN or
-// GH_TOKEN, without which no draft is seen. A tag that is not what it was ends it
-// with an error, when all else has been said.
-func Plan(ctx context.Context, json *bool, minors *int, floor, version, arch, repository, upstream *string) error {
-	source, err := pkgdef.LoadSource(checkout().Root, "spire")
+// -upstream=https://github.com, the server that has upstream's repositories
+// (SPIRE_UPSTREAM), in the place of their own. Reads GITHUB_TOKEN or GH_TOKEN, without
+// which no draft is seen. A tag that is not what it was ends it with an error, when all
+// else has been said; so does a source that cannot be planned.
+func Plan(ctx context.Context, json *bool, minors *int, source, floor, version, arch, repository, upstream *string) error {
+	asked := planned{
+		floor: flag(floor, "SPIRE_FLOOR"), only: flag(version, "SPIRE_VERSION"), arches: list(arch, "SPIRE_ARCH"),
+		repository: flag(repository, "GITHUB_REPOSITORY"), server: flag(upstream, "SPIRE_UPSTREAM"), minors: minors,
+	}
+	plans, err := asked.plans(ctx, flag(source, "SPIRE_SOURCE"))
+	if len(plans) == 0 {
+		return err
+	}
+	return errors.Join(printPlan(plans, json != nil && *json), plans.Err(), err)
+}
+
+// planned is what a plan is asked for.
+type planned struct {
+	floor, only, repository, server string
+	arches                          []string
+	minors                          *int
+}
+
+// plans has a plan for each source, or for the one that is named. One that cannot be
+// planned is an error, and keeps none of the others back.
+func (p planned) plans(ctx context.Context, source string) (plans upstream.Plans, err error) {
+	sources, err := checkout().Each(pipeline.Options{Source: source, Version: p.only})
+	for _, o := range sources {
+		plan, failed := p.plan(ctx, o.Source)
+		if failed != nil {
+			err = errors.Join(err, fmt.Errorf("planning %s: %w", o.Source, failed))
+			continue
+		}
+		plans = append(plans, plan)
+	}
+	return plans, err
+}
+
+func (p planned) plan(ctx context.Context, name string) (plan upstream.Plan, err error) {
+	source, err := checkout().Source(name)
 	if err != nil {
-		return err
+		return plan, err
 	}
-	rules, err := planRules(source, minors, flag(floor, "SPIRE_FLOOR"), flag(arch, "SPIRE_ARCH"))
+	rules, err := p.rules(source)
 	if err != nil {
-		return err
+		return plan, err
 	}
-	if rules.Only, err = only(flag(version, "SPIRE_VERSION")); err != nil {
-		return err
+	if source.Repository, err = upstreamAt(source, p.server); err != nil {
+		return plan, err
 	}
-	if from := flag(upstream, "SPIRE_UPSTREAM"); from != "" {
-		source.Repository = from
+	return makePlan(ctx, source, p.repository, rules)
+}
+
+// upstreamAt is the address of upstream's repository, on another server if one is named.
+func upstreamAt(source pkgdef.Source, server string) (string, error) {
+	if server == "" {
+		return source.Repository, nil
 	}
-	plan, err := makePlan(ctx, source, flag(repository, "GITHUB_REPOSITORY"), rules)
+	page, err := url.Parse(source.Repository)
 	if err != nil {
-		return err
+		return "", fmt.Errorf("the repository of %s: %w", source.Name, err)
 	}
-	return errors.Join(printPlan(plan, json != nil && *json), plan.Err())
+	if at, err := url.Parse(server); err != nil || at.Host == "" {
+		return "", fmt.Errorf("-upstream: %q is not the address of a server, such as https://github.com", server)
+	}
+	return strings.TrimSuffix(server, "/") + page.Path, nil
 }
 
 // allArches are the architectures that a release has.
 var allArches = []string{"amd64", "arm64"}
 
-func planRules(source pkgdef.Source, minors *int, floor, arch string) (rules upstream.Rules, err error) {
-	rules = upstream.Rules{Minors: 2, Release: source.Release, Arches: allArches}
-	if minors != nil {
-		rules.Minors = *minors
+// rules are those for a source. The floor is the main one's.
+func (p planned) rules(source pkgdef.Source) (rules upstream.Rules, err error) {
+	rules = upstream.Rules{Minors: 2, Source: source, Arches: allArches}
+	if p.minors != nil {
+		rules.Minors = *p.minors
 	}
 	if rules.Minors < 1 {
 		return rules, fmt.Errorf("-minors=%d is not 1 or more", rules.Minors)
 	}
-	if floor != "" {
-		if rules.Floor, err = upstream.ParseVersion(floor); err != nil {
+	if p.floor != "" && source.Main {
+		if rules.Floor, err = upstream.ParseVersion(p.floor); err != nil {
 			return rules, fmt.Errorf("-floor: %w", err)
 		}
 	}
-	if arch != "" {
-		rules.Arches = strings.Split(arch, ",")
+	if rules.Only, err = only(p.only); err != nil {
+		return rules, err
+	}
+	if len(p.arches) > 0 {
+		rules.Arches = p.arches
 	}
 	rules.Expected, err = shipped(source, rules.Arches)
 	return rules, err
@@ -102,7 +151,7 @@ func makePlan(ctx context.Context, source pkgdef.Source, repository string, rule
 		return upstream.Plan{}, err
 	}
 	for _, version := range slices.Sorted(maps.Keys(source.Releases)) {
-		facts.Known = append(facts.Known, upstream.Known{Version: version, Commit: source.Releases[version].Commit, By: "srpm/spire/source.yaml"})
+		facts.Known = append(facts.Known, upstream.Known{Version: version, Commit: source.Releases[version].Commit, By: "srpm/" + source.Name + "/source.yaml"})
 	}
 	plan, err := upstream.Make(facts, rules)
 	if err != nil {
@@ -121,8 +170,8 @@ func makePlan(ctx context.Context, source pkgdef.Source, repository string, rule
 }
 
 // printPlan prints; in a workflow, it also sets the outputs of its step.
-func printPlan(plan upstream.Plan, json bool) error {
-	outputs, err := plan.Outputs()
+func printPlan(plans upstream.Plans, json bool) error {
+	outputs, err := plans.Outputs()
 	if err != nil {
 		return err
 	}
@@ -130,9 +179,9 @@ func printPlan(plan upstream.Plan, json bool) error {
 		return err
 	}
 	if !json {
-		return plan.Print(os.Stdout)
+		return plans.Print(os.Stdout)
 	}
-	line, err := plan.JSON()
+	line, err := plans.JSON()
 	if err == nil {
 		fmt.Printf("%s\n", line)
 	}
@@ -142,7 +191,7 @@ func printPlan(plan upstream.Plan, json bool) error {
 // shipped gives the names of all that the release of a version has. They are
 // those of the version that is built by default, with another version and number.
 func shipped(source pkgdef.Source, arches []string) (func(version string, release int) []string, error) {
-	names, err := checkout().Made(pipeline.Options{Arches: arches})
+	names, err := checkout().Made(pipeline.Options{Source: source.Name, Arches: arches})
 	if err != nil {
 		return nil, err
 	}

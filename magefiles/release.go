@@ -3,14 +3,12 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"os"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/release"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/report"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
@@ -22,7 +20,7 @@ import (
 // with the reports of the tests, one a folder, for the notes; -dryrun, to say what
 // would be done and change nothing there. The token in GITHUB_TOKEN or GH_TOKEN needs contents: write.
 // Running it again finishes what was cut, and changes nothing that is done.
-func Release(ctx context.Context, version, arch, repository, results *string, dryRun *bool) error {
+func Release(ctx context.Context, version, arch, source, repository, results *string, dryRun *bool) error {
 	dry := dryRun != nil && *dryRun
 	if err := checkout().MayRelease(); err != nil && !dry {
 		return err
@@ -41,7 +39,7 @@ func Release(ctx context.Context, version, arch, repository, results *string, dr
 			return err
 		}
 	}
-	return signedRelease(ctx, r, options(version, arch, nil, nil))
+	return each(options(version, arch, source, nil), func(o pipeline.Options) error { return signedRelease(ctx, r, o) })
 }
 
 // destination is the repository to release in.
@@ -58,7 +56,7 @@ func signedRelease(ctx context.Context, r release.Release, o pipeline.Options) e
 	if err != nil {
 		return err
 	}
-	if r, err = about(ctx, r, result); err != nil {
+	if r, err = about(ctx, r, o.Source, result); err != nil {
 		return err
 	}
 	done, err := r.Publish(ctx)
@@ -69,12 +67,16 @@ func signedRelease(ctx context.Context, r release.Release, o pipeline.Options) e
 }
 
 // upstreamHub is where upstream's tags are.
-func upstreamHub() (*hub.Repository, error) {
-	source, err := pkgdef.LoadSource(checkout().Root, pipeline.SourceName)
+func upstreamHub(name string) (*hub.Repository, error) {
+	source, err := checkout().Source(name)
 	if err != nil {
 		return nil, err
 	}
-	return hub.OpenPage(hub.FromEnvironment(os.Stderr), cmp.Or(os.Getenv("SPIRE_UPSTREAM"), source.Repository))
+	page, err := upstreamAt(source, os.Getenv("SPIRE_UPSTREAM"))
+	if err != nil {
+		return nil, err
+	}
+	return hub.OpenPage(hub.FromEnvironment(os.Stderr), page)
 }
 
 // toShip makes the signed folder. Nobody but upstream is spoken to before the key
@@ -88,14 +90,14 @@ func toShip(ctx context.Context, o pipeline.Options) (result pipeline.Result, er
 }
 
 // about fills in what a signed folder says of its release.
-func about(ctx context.Context, r release.Release, result pipeline.Result) (release.Release, error) {
-	source, err := pkgdef.LoadSource(checkout().Root, pipeline.SourceName)
+func about(ctx context.Context, r release.Release, name string, result pipeline.Result) (release.Release, error) {
+	source, err := checkout().Source(name)
 	if err != nil {
 		return r, err
 	}
-	r.Number, r.Dir = source.Release, result.Dir
-	r.Notes.Tree, r.Notes.Upstream, r.Notes.Key = result.Tree, source.Repository, result.Signed
-	r.Notes.Changelog, err = checkout().Changelog(ctx, result.Tree.Version)
+	r.Source, r.Number, r.Dir = source, source.Release, result.Dir
+	r.Notes.Tree, r.Notes.Key = result.Tree, result.Signed
+	r.Notes.Changelog, err = checkout().Changelog(ctx, name, result.Tree.Version)
 	return r, err
 }
 

@@ -30,7 +30,7 @@ const address = "127.0.0.1:8080"
 // -trust=FILE, with further public keys that clients shall trust, such as the
 // next one (SPIRE_REPO_TRUST); -refresh, to sign the indexes again although
 // nothing is new (SPIRE_REPO_REFRESH=true); -at=2026-11-24T00:00:00Z, the time of the publication.
-func (Repo) Build(ctx context.Context, version, arch, url, trust, at *string, refresh *bool) error {
+func (Repo) Build(ctx context.Context, version, arch, source, url, trust, at *string, refresh *bool) error {
 	archive, err := archiveOf(url, trust, at, refresh)
 	if err != nil {
 		return err
@@ -38,13 +38,15 @@ func (Repo) Build(ctx context.Context, version, arch, url, trust, at *string, re
 	if archive.URL == "" {
 		archive.URL = "http://" + address
 	}
-	return signed(ctx, options(version, arch, nil, nil), false, func(result pipeline.Result, signer *sign.Signer) error {
-		archive.Signer = signer
-		report, err := checkout().Publish(ctx, archive, result.Paths())
-		if err == nil {
-			pipeline.PrintReport(os.Stdout, report)
-		}
-		return err
+	return each(options(version, arch, source, nil), func(o pipeline.Options) error {
+		return signed(ctx, o, false, func(result pipeline.Result, signer *sign.Signer) error {
+			archive.Signer = signer
+			report, err := checkout().Publish(ctx, archive, result.Paths())
+			if err == nil {
+				pipeline.PrintReport(os.Stdout, report)
+			}
+			return err
+		})
 	})
 }
 

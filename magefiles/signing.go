@@ -47,14 +47,14 @@ func builder() pipeline.Builder {
 
 // opener opens the key that the environment names. Where its signature counts, that
 // is, in all but a rehearsal, upstream's tag is first compared with the source.
-func opener(counts bool) (pipeline.Opener, error) {
+func opener(source string, counts bool) (pipeline.Opener, error) {
 	key := func(ctx context.Context, _ artifact.Tree) (*sign.Signer, error) {
 		return sign.Open(ctx, settings())
 	}
 	if !counts {
 		return key, nil
 	}
-	theirs, err := upstreamHub()
+	theirs, err := upstreamHub(source)
 	return pipeline.Confirmed(theirs, key), err
 }
 
@@ -62,7 +62,7 @@ func opener(counts bool) (pipeline.Opener, error) {
 // opened when what is to be signed was found right, and then given up. counts says
 // that the signature counts whatever the checkout says.
 func signed(ctx context.Context, o pipeline.Options, counts bool, do func(pipeline.Result, *sign.Signer) error) error {
-	open, err := opener(counts || checkout().MayRelease() == nil)
+	open, err := opener(o.Source, counts || checkout().MayRelease() == nil)
 	if err != nil {
 		return err
 	}
@@ -84,7 +84,12 @@ func signed(ctx context.Context, o pipeline.Options, counts bool, do func(pipeli
 // vouch prints digests; in a workflow, it also sets the output of its step that is
 // named after the architecture.
 func vouch(ctx context.Context, o pipeline.Options) error {
-	digests, err := checkout().Vouch(ctx, o)
+	var digests string
+	err := each(o, func(o pipeline.Options) error {
+		found, err := checkout().Vouch(ctx, o)
+		digests += found
+		return err
+	})
 	if err != nil {
 		return err
 	}

@@ -29,7 +29,7 @@ func TestOpener(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := hubtest.New(t)
 			s.SetTag("spiffe/spire", "v1.13.3", c.tag)
-			none := []string{"SPIRE_UPSTREAM=" + s.URL() + "/spiffe/spire"}
+			none := []string{"SPIRE_UPSTREAM=" + s.URL()}
 			for _, variable := range []string{sign.KeyVariable, sign.SecretVariable, sign.SecretFileVariable, sign.CommandVariable} {
 				none = append(none, variable+"=")
 			}
@@ -38,7 +38,7 @@ func TestOpener(t *testing.T) {
 				t.Setenv(name, value)
 			}
 			t.Chdir("..")
-			open, err := opener(c.counts)
+			open, err := opener("", c.counts)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/magefile/mage/mg"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/srcpkg"
 )
 
@@ -17,11 +18,13 @@ type Source mg.Namespace
 
 // Fetch downloads, verifies, patches and vendors the source.
 func (Source) Fetch(ctx context.Context, version, source *string, unchecked *bool) error {
-	tree, err := checkout().Fetch(ctx, options(version, nil, source, unchecked))
-	if err == nil {
-		fmt.Printf("%s %s commit %s (by %s) of %s\n%s\n", tree.Module, tree.Sum, tree.Commit, cmp.Or(tree.CommitBy, "nobody"), tree.Time, tree.Dir)
-	}
-	return err
+	return each(options(version, nil, source, unchecked), func(o pipeline.Options) error {
+		tree, err := checkout().Fetch(ctx, o)
+		if err == nil {
+			fmt.Printf("%s %s commit %s (by %s) of %s\n%s\n", tree.Module, tree.Sum, tree.Commit, cmp.Or(tree.CommitBy, "nobody"), tree.Time, tree.Dir)
+		}
+		return err
+	})
 }
 
 // Srpm makes the source rpm only, with the flags of build.

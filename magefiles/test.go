@@ -25,16 +25,16 @@ func (Test) Unit(ctx context.Context) error {
 // In containers without a network, at every place of tests/rebuild.yaml; each
 // compiles everything, which takes as long as a first build. Any difference
 // that is not listed there with its reason fails.
-func (Test) Rebuild(ctx context.Context, version, arch *string) error {
-	return tests().Rebuild(ctx, options(version, arch, nil, nil))
+func (Test) Rebuild(ctx context.Context, version, arch, source *string) error {
+	return tests().Rebuild(ctx, options(version, arch, source, nil))
 }
 
 // Distros installs the packages on real distributions and uses them there.
 //
 // -row=debian-12 and -scenario=works (each or several, separated by commas) take
 // less than all that tests/distros.yaml and tests/scenarios have.
-func (Test) Distros(ctx context.Context, version, arch, row, scenario *string) error {
-	return tests().Distributions(ctx, options(version, arch, nil, nil), list(row, "SPIRE_TEST_ROW"), list(scenario, "SPIRE_TEST_SCENARIO"))
+func (Test) Distros(ctx context.Context, version, arch, source, row, scenario *string) error {
+	return tests().Distributions(ctx, options(version, arch, source, nil), list(row, "SPIRE_TEST_ROW"), list(scenario, "SPIRE_TEST_SCENARIO"))
 }
 
 // Matrix prints the places of tests/distros.yaml, as a workflow's matrix.
@@ -68,8 +68,8 @@ func (Test) Ran(results *string) error {
 // Earlier builds the versions that the one under test is upgraded from.
 //
 // The tests do so themselves; this is for a machine that builds for others.
-func (Test) Earlier(ctx context.Context, version, arch *string) error {
-	return tests().Earlier(ctx, options(version, arch, nil, nil))
+func (Test) Earlier(ctx context.Context, version, arch, source *string) error {
+	return tests().Earlier(ctx, options(version, arch, source, nil))
 }
 
 // Workflows plays the workflows' own files, as GitHub's runners do, with what was built.
@@ -98,6 +98,6 @@ func (Test) Vm(ctx context.Context, version *string) error { //nolint:revive // 
 //
 // What cannot run on this machine is skipped aloud, with the reason, and
 // counted in the closing line.
-func (Test) All(ctx context.Context, version, arch *string) error {
-	return tests().All(ctx, options(version, arch, nil, nil))
+func (Test) All(ctx context.Context, version, arch, source *string) error {
+	return tests().All(ctx, options(version, arch, source, nil))
 }

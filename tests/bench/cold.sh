@@ -9,7 +9,7 @@
 #
 #   tests/bench/cold.sh [ROUNDS] [FOLDER] [TARGET...]
 #
-# The targets are `build` unless given; `package:deb package:rpm` leaves out the
+# Of the main source alone. The targets are `build` unless given; `package:deb package:rpm` leaves out the
 # source packages. Nothing else may run on the machine: a compiler beside it
 # shows up as some per cent.
 #
@@ -42,22 +42,25 @@ seconds() {
 }
 
 # shellcheck disable=SC2086 # one target a word
-build() { rm -rf dist && "$work/mage" $targets; }
+build() { rm -rf dist && SPIRE_SOURCE=spire "$work/mage" $targets; }
 
 # bare FILTER: the same compilation of the same tree, with those of the flags
 # that the build recorded that jq's FILTER takes, and nothing else.
 bare() {
-  record=$(echo "$checkout"/dist/*/*.build.json)
+  record=$(echo "$checkout"/dist/spire/*/*.build.json)
   rm -rf "$work/bare"
   (
-    cd "$checkout/dist/.work/$(jq -r .Tree.Version "$record")/source"
+    cd "$checkout/dist/spire/.work/$(jq -r .Tree.Version "$record")/source"
     jq -r ".Flags[] | $1" "$record" >"$work/flags"
-    # shellcheck disable=SC2046 # one variable a word
+    # One variable a line, because CGO_CFLAGS has spaces.
+    IFS='
+'
+    # shellcheck disable=SC2046 # the lines
     export GOENV=off GOFLAGS=-mod=readonly $(jq -r '.Env[]' "$record")
     # The record has no path of a machine, so no cross compiler's specs.
     [ -z "${BENCH_CC:-}" ] || export CC="$BENCH_CC"
     # One flag a line, because -ldflags has spaces.
-    sed -n 's|^command: |./|p' "$checkout"/packages/*/package.yaml >>"$work/flags"
+    grep -lx 'source: spire' "$checkout"/packages/*/package.yaml | xargs sed -n 's|^command: |./|p' >>"$work/flags"
     tr '\n' '\0' <"$work/flags" | xargs -0 go build -o "$work/bare/"
   )
 }
@@ -65,7 +68,7 @@ bare() {
 for round in $(seq "$rounds"); do
   whole=$(seconds build)
   same=$(seconds bare .)
-  cmp "$work/bare/spire-server" dist/.work/*/*/bin/spire-server
+  cmp "$work/bare/spire-server" dist/spire/.work/*/*/bin/spire-server
   usual=$(seconds bare 'select(startswith("-gcflags=") | not)')
   echo "round $round: build $whole s, bare $same s with the same flags, $usual s with the usual ones"
   echo "$whole $same $usual" >>"$work/times"

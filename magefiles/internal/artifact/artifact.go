@@ -8,10 +8,14 @@ import (
 	"time"
 )
 
-// Dist is the output folder. Finished files are in one folder a version; work
+// Dist is an output folder. Finished files are in one folder a version; work
 // in progress and what later runs may use again is in .work, whose name keeps
-// the go command's patterns out of it.
+// the go command's patterns out of it. A checkout's has a folder for each source, which
+// is a Dist of its own.
 type Dist string
+
+// Of is the folder of one source.
+func (d Dist) Of(source string) Dist { return Dist(filepath.Join(string(d), source)) }
 
 // Version is the folder of one version's finished files.
 func (d Dist) Version(version string) string { return filepath.Join(string(d), version) }

@@ -91,9 +91,9 @@ func Note(item Item) string {
 	if item.Changes != "" {
 		return item.Changes
 	}
-	text := "SPIRE " + item.Tree.Version + "."
+	text := item.Source.Title + " " + item.Tree.Version + "."
 	if !item.Tree.Verified {
-		text = "SPIRE from a local directory, " + artifact.Unverified + "."
+		text = item.Source.Title + " from a local directory, " + artifact.Unverified + "."
 	}
 	return text
 }

@@ -42,7 +42,8 @@ func demo(t *testing.T, dir, format string) Item {
 	binary := file("demod", "#!/bin/sh\necho demo\n")
 	item := Item{
 		Source: pkgdef.Source{
-			Name: "up", Release: 2, Homepage: "https://example.org/", Repository: "https://example.org/up",
+			Title: "SPIRE",
+			Name:  "up", Release: 2, Homepage: "https://example.org/", Repository: "https://example.org/up",
 			Maintainer: "Somebody <somebody@example.org>", Vendor: "somebody",
 		},
 		Package: pkgdef.Package{

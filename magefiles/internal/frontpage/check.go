@@ -31,15 +31,14 @@ func (s Site) check() error {
 	errs := []error{
 		exact("the repository's address", s.URL, addressForm, "https://HOST/PATH without a slash at its end"),
 		exact("the project's address", s.Project, addressForm, "https://HOST/PATH without a slash at its end"),
-		exact("upstream's address", s.Upstream, addressForm, "https://HOST/PATH without a slash at its end"),
 		moment("publishing", s.Published), moment("the end of the indexes", s.Ends),
 		s.checkKeys(), s.checkKeyring(), s.checkSources(),
 	}
 	if !s.Ends.After(s.Published) {
 		errs = append(errs, fmt.Errorf("the indexes end at %s, which is not after they are published, %s", s.Ends, s.Published))
 	}
-	if len(s.Versions) == 0 {
-		errs = append(errs, errors.New("there is no version to show"))
+	if len(s.Versions) == 0 || s.Versions[0].Source != "" {
+		errs = append(errs, errors.New("there is no version of the main source to show"))
 	}
 	for _, v := range s.Versions {
 		errs = append(errs, v.check())
@@ -105,6 +104,7 @@ func (v Version) check() error {
 		return err
 	}
 	errs := []error{
+		exact("upstream's address of "+v.Version, v.Upstream, addressForm, "https://HOST/PATH without a slash at its end"),
 		exact("the upstream commit of "+v.Version, v.Commit, commitForm, "of 40 hex digits"),
 		moment("publishing "+v.Version, v.Published),
 	}

@@ -17,12 +17,12 @@ const (
 )
 
 // site is a repository as it is after some months: three versions, two of them
-// releases of one upstream version, for two architectures.
+// releases of one upstream version, for two architectures, and two of another source.
 func site(t *testing.T) Site {
 	t.Helper()
 	const url = "https://packages.example.org/spire"
 	return Site{
-		URL: url, Project: "https://github.com/spiffe-experimental/spire-packages", Upstream: "https://github.com/spiffe/spire",
+		URL: url, Project: "https://github.com/spiffe-experimental/spire-packages",
 		Keys:      []Key{{oldKey, day(2029, time.November, 24)}},
 		Keyring:   keyring("2026.11.24-1"),
 		Sources:   sources(t, url),
@@ -32,6 +32,8 @@ func site(t *testing.T) Site {
 			version("1.13.3", 2, day(2026, time.November, 24), "191c76b489656502ff946afb486b47b83a376e81"),
 			version("1.13.3", 1, day(2026, time.October, 24), "191c76b489656502ff946afb486b47b83a376e81"),
 			version("1.12.2", 1, day(2026, time.May, 20), "a774de4df954306c00c787bec17f6f61bb0bab01"),
+			helper("0.11.0", day(2026, time.November, 24)),
+			helper("0.10.0", day(2026, time.May, 20)),
 		},
 	}
 }
@@ -67,7 +69,7 @@ func keyring(label string) []File {
 
 // version has all the files that a version is published with.
 func version(number string, release int, published time.Time, commit string) Version {
-	v := Version{Version: number, Release: release, Published: published, Commit: commit}
+	v := Version{Title: "SPIRE", Upstream: "https://github.com/spiffe/spire", Version: number, Release: release, Published: published, Commit: commit}
 	label := v.Label()
 	pool, files := "apt/pool/main/s/spire/", "files/"+label+"/"
 	for _, name := range []string{"spire-server", "spire-agent", "spiffe-oidc-discovery-provider"} {
@@ -97,6 +99,20 @@ func version(number string, release int, published time.Time, commit string) Ver
 		file(files+"SHA256SUMS", AsSums, "spire", ""),
 		file(files+"SHA256SUMS.asc", AsSignature, "spire", ""),
 	)
+	return v
+}
+
+// helper is a version of another source, with a few files.
+func helper(number string, published time.Time) Version {
+	v := Version{
+		Source: "spiffe-helper", Title: "SPIFFE Helper", Upstream: "https://github.com/spiffe/spiffe-helper",
+		Version: number, Release: 1, Published: published, Commit: "1d0551d63787b528926b3e17fac949a376040bec",
+	}
+	v.Files = []File{
+		file("apt/pool/main/s/spiffe-helper/spiffe-helper_"+v.Full()+"_amd64.deb", AsDeb, "spiffe-helper", "amd64"),
+		file("rpm/x86_64/spiffe-helper-"+v.Full()+".x86_64.rpm", AsRPM, "spiffe-helper", "x86_64"),
+		file("files/"+v.Label()+"/SHA256SUMS", AsSums, "spiffe-helper", ""),
+	}
 	return v
 }
 

@@ -23,11 +23,9 @@ type Site struct {
 	// URL is where the repository is served, without a slash at its end. It is
 	// https, or http on the machine itself.
 	URL string
-	// Project and Upstream are the https addresses of this packaging's Git
-	// repository and of SPIRE's. Both are on other hosts than the page: the
-	// first is where readers compare the fingerprint, and the second has a
-	// version's commit at /commit/ below it.
-	Project, Upstream string
+	// Project is the https address of this packaging's Git repository, on another
+	// host than the page: there readers compare the fingerprint.
+	Project string
 	// Keys are all whose signatures clients shall trust, the one that signs first.
 	Keys []Key
 	// Keyring are the files that hold the keys: the certificates themselves,
@@ -39,8 +37,10 @@ type Site struct {
 	Sources   string
 	Published time.Time // when the indexes were signed
 	// Ends is the Valid-Until of the apt indexes: after it apt refuses them.
-	Ends     time.Time
-	Versions []Version // newest first, at least one
+	Ends time.Time
+	// Versions are those of each source, newest first; of the main source, which comes
+	// first, at least one.
+	Versions []Version
 }
 
 // Key is an OpenPGP key that the repository's signatures are checked with.
@@ -51,6 +51,11 @@ type Key struct {
 
 // Version is one published version of the packages.
 type Version struct {
+	// Source is the name of the source that it is of; empty for the main one. Title is
+	// what people call that, and Upstream its https address, with the commit at
+	// /commit/ below it.
+	Source, Title, Upstream string
+
 	Version   string // bare, as the packages have it, such as 1.13.3
 	Release   int    // of the packaging, from 1
 	Published time.Time
@@ -58,8 +63,16 @@ type Version struct {
 	Files     []File
 }
 
-// Label is the version as packages carry it, such as 1.13.3-1.
-func (v Version) Label() string { return v.Version + "-" + strconv.Itoa(v.Release) }
+// Full is the version as packages carry it, such as 1.13.3-1.
+func (v Version) Full() string { return v.Version + "-" + strconv.Itoa(v.Release) }
+
+// Label is Full, after the source's name where that is not the main one.
+func (v Version) Label() string {
+	if v.Source == "" {
+		return v.Full()
+	}
+	return v.Source + "-" + v.Full()
+}
 
 // File is one file of the repository.
 type File struct {

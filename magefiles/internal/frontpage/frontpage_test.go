@@ -237,7 +237,7 @@ func TestRefused(t *testing.T) {
 		"address above its root":    {func(s *Site) { s.URL += "/../x" }, "/../x"},
 		"no address":                {func(s *Site) { s.URL = "" }, "the repository's address"},
 		"project":                   {func(s *Site) { s.Project = "javascript:alert(1)" }, "the project's address"},
-		"upstream":                  {func(s *Site) { s.Upstream = hostile }, "upstream's address"},
+		"upstream":                  {func(s *Site) { s.Versions[0].Upstream = hostile }, "upstream's address"},
 		"no key":                    {func(s *Site) { s.Keys = nil }, "no key is trusted"},
 		"key twice":                 {func(s *Site) { s.Keys = append(s.Keys, s.Keys[0]) }, "listed twice"},
 		"short fingerprint":         {func(s *Site) { s.Keys[0].Fingerprint = oldKey[:39] }, "40 upper-case hex digits"},

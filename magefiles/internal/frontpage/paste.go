@@ -53,7 +53,7 @@ type values struct {
 	AptEntry     string // an extended regular expression of another entry for apt
 	Fingerprints string // of all trusted keys, a blank between
 	Release      string // path of the rpm that holds the keys
-	Debs, RPMs   string // the newest version's packages, a blank between
+	Debs, RPMs   string // the main source's newest packages, a blank between
 	Version      string // the newest, bare
 	Label        string // with its release
 	Sums         string // path of its checksums

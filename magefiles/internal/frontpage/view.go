@@ -3,6 +3,7 @@ package frontpage
 import (
 	"fmt"
 	"html/template"
+	"slices"
 	"strings"
 )
 
@@ -17,8 +18,34 @@ type view struct {
 // Newest is the version that the page shows first and in full.
 func (v view) Newest() edition { return v.editions()[0] }
 
-// Older are the versions that the page keeps folded.
-func (v view) Older() []edition { return v.editions()[1:] }
+// Older are the main source's versions that the page keeps folded.
+func (v view) Older() []edition { return v.of("")[1:] }
+
+// Others are the newest versions of the other sources, each with its older ones.
+func (v view) Others() []other {
+	var others []other
+	for _, one := range v.editions() {
+		switch last := len(others) - 1; {
+		case one.Source == "":
+		case last >= 0 && others[last].Newest.Source == one.Source:
+			others[last].Older = append(others[last].Older, one)
+		default:
+			others = append(others, other{Newest: one})
+		}
+	}
+	return others
+}
+
+// other is what there is of a source that is not the main one.
+type other struct {
+	Newest edition
+	Older  []edition
+}
+
+// of are the versions of one source.
+func (v view) of(source string) []edition {
+	return slices.DeleteFunc(v.editions(), func(e edition) bool { return e.Source != source })
+}
 
 // edition is a version with the address of its commit.
 type edition struct {
@@ -29,7 +56,7 @@ type edition struct {
 func (v view) editions() []edition {
 	var all []edition
 	for _, version := range v.Versions {
-		all = append(all, edition{version, v.Upstream + "/commit/" + version.Commit})
+		all = append(all, edition{version, version.Upstream + "/commit/" + version.Commit})
 	}
 	return all
 }

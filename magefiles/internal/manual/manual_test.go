@@ -35,7 +35,7 @@ func page(t *testing.T, name string) Page {
 	// Late on 31 December in a zone where it is already January.
 	date := time.Date(2026, 1, 1, 3, 0, 0, 0, time.FixedZone("east", 9*3600))
 	c := explore(t, filepath.Join("testdata", name), name)
-	return Page{Command: c, Text: string(text), Version: "Fake 1.2.3", Date: date}
+	return Page{Command: c, Text: string(text), Title: "Fake", Version: "1.2.3", Date: date}
 }
 
 func TestExplore(t *testing.T) {

@@ -17,7 +17,8 @@ type Page struct {
 	Command Command
 	Text    string    // Markdown: "# NAME" first, a line with Marker
 	Section int       // of the manual; 0 means 8, for system commands
-	Version string    // of the software, as in "SPIRE 1.13.3"
+	Title   string    // of the software, such as SPIRE
+	Version string    // of the software, such as 1.13.3
 	Date    time.Time // the source's, printed in UTC
 }
 
@@ -40,7 +41,7 @@ func (p Page) markdown() (string, error) {
 		section = 8
 	}
 	title := fmt.Sprintf("# %s %d %q %q %q\n\n", strings.ToUpper(p.Command.Name), section,
-		p.Date.UTC().Format("2006-01-02"), p.Version, "SPIRE manual")
+		p.Date.UTC().Format("2006-01-02"), p.Title+" "+p.Version, p.Title+" manual")
 	text := strings.Replace(p.Text+"\n", "\n"+Marker+"\n", "\n"+reference(p.Command)+"\n", 1)
 	if !strings.Contains(text, "\n# SYNOPSIS\n") {
 		text = afterName(text, synopsis(p.Command))

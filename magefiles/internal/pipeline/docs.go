@@ -38,7 +38,7 @@ type docs struct {
 // sets what they say of the item's licence and modules.
 func (b *build) docs(ctx context.Context, item *format.Item, self string) (docs, error) {
 	place := b.Dist.Work(b.tree.Label(), item.Binary.Arch, item.Package.Name)
-	made := docs{Docs: pkgdef.Docs{Dir: filepath.Join(place, "docs")}}
+	made := docs{Docs: pkgdef.Docs{Dir: filepath.Join(place, "docs"), Changelog: item.Source.Changelog != ""}}
 	text, _, err := artifact.Digest(item.Package.Manual)
 	if err != nil {
 		return docs{}, err
@@ -90,9 +90,11 @@ func (b *build) write(ctx context.Context, item *format.Item, set licence.Set, d
 	if err != nil {
 		return err
 	}
-	changes, err := b.upstreamText("CHANGELOG.md")
-	if err != nil {
-		return err
+	zipped := map[string][]byte{pkgdef.DocManual: page, pkgdef.DocPackaging: []byte(format.Changelog(*item))}
+	if b.source.Changelog != "" {
+		if zipped[pkgdef.DocChanges], err = b.upstreamText(b.source.Changelog); err != nil {
+			return err
+		}
 	}
 	for name, content := range map[string][]byte{
 		pkgdef.DocCompletion: completion,
@@ -104,11 +106,7 @@ func (b *build) write(ctx context.Context, item *format.Item, set licence.Set, d
 			return err
 		}
 	}
-	for name, content := range map[string][]byte{
-		pkgdef.DocManual:    page,
-		pkgdef.DocChanges:   changes,
-		pkgdef.DocPackaging: []byte(format.Changelog(*item)),
-	} {
+	for name, content := range zipped {
 		if err := writeZipped(ctx, filepath.Join(dir, name), content); err != nil {
 			return err
 		}
@@ -153,7 +151,7 @@ func (b *build) manual(ctx context.Context, item format.Item) (page, completion 
 	}
 	page, err = manual.Page{
 		Command: command, Text: string(text), Section: 1,
-		Version: "SPIRE " + item.Tree.Label(), Date: item.Tree.Time,
+		Title: item.Source.Title, Version: item.Tree.Label(), Date: item.Tree.Time,
 	}.Man()
 	return page, manual.Completion(command), err
 }

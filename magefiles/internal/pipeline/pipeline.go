@@ -28,6 +28,7 @@ import (
 
 // Options are what a build is asked for.
 type Options struct {
+	Source    string   // name of the upstream source; empty means the main one
 	Version   string   // bare version; empty means the one in source.yaml
 	Dir       string   // local source directory instead of the module proxy
 	Unchecked bool     // go on where the checksum database is switched off
@@ -57,8 +58,27 @@ type Pipeline struct {
 	Rehearsal bool
 }
 
-// SourceName is the one upstream source there is.
-const SourceName = "spire"
+// Source is the definition of an upstream source; of the main one, where name is empty.
+func (p Pipeline) Source(name string) (pkgdef.Source, error) {
+	sources, err := pkgdef.Sources(p.Root)
+	if err != nil {
+		return pkgdef.Source{}, err
+	}
+	var names []string
+	for _, source := range sources {
+		if source.Name == name || name == "" && source.Main {
+			return source, nil
+		}
+		names = append(names, source.Name)
+	}
+	return pkgdef.Source{}, fmt.Errorf("there is no source %q: there are %s (and a directory has a slash in its name: ./%s)", name, strings.Join(names, ", "), name)
+}
+
+// Packages are those that are built from a source.
+func (p Pipeline) Packages(source pkgdef.Source) ([]pkgdef.Package, error) {
+	packages, err := pkgdef.Load(p.Root)
+	return slices.DeleteFunc(packages, func(p pkgdef.Package) bool { return p.Source != source.Name }), err
+}
 
 // build is one build on its way through the steps.
 type build struct {
@@ -78,17 +98,18 @@ type build struct {
 // load reads the definitions and the options.
 func (p Pipeline) load(o Options) (b *build, err error) {
 	b = &build{Pipeline: p, options: o, start: time.Now()}
-	if b.source, err = pkgdef.LoadSource(p.Root, SourceName); err != nil {
+	if b.source, err = p.Source(o.Source); err != nil {
 		return nil, err
 	}
-	if b.packages, err = pkgdef.Load(p.Root); err != nil {
+	if b.packages, err = p.Packages(b.source); err != nil {
 		return nil, err
 	}
+	b.Dist = p.Dist.Of(b.source.Name)
 	if b.tools, err = toolroot.Cached(p.Log); err != nil {
 		return nil, err
 	}
-	if err := b.choose(); err != nil {
-		return nil, err
+	if len(o.Packages) > 0 {
+		b.packages = slices.DeleteFunc(b.packages, func(p pkgdef.Package) bool { return !slices.Contains(o.Packages, p.Name) })
 	}
 	return b, b.defaults()
 }
@@ -109,26 +130,8 @@ func (p Pipeline) begin(ctx context.Context, o Options, compilers bool) (b *buil
 	if err := tool.Need(needed...); err != nil {
 		return nil, nil, err
 	}
-	end, err = p.Dist.Lock(ctx, p.Log)
+	end, err = b.Dist.Lock(ctx, p.Log)
 	return b, end, err
-}
-
-// choose leaves the packages that are asked for.
-func (b *build) choose() error {
-	if len(b.options.Packages) == 0 {
-		return nil
-	}
-	var names []string
-	for _, p := range b.packages {
-		names = append(names, p.Name)
-	}
-	for _, name := range b.options.Packages {
-		if !slices.Contains(names, name) {
-			return fmt.Errorf("there is no package %q: there are %s", name, strings.Join(names, ", "))
-		}
-	}
-	b.packages = slices.DeleteFunc(b.packages, func(p pkgdef.Package) bool { return !slices.Contains(b.options.Packages, p.Name) })
-	return nil
 }
 
 // findTools finds the tools that the source names, or makes a root of them.

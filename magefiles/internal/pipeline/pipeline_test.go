@@ -31,7 +31,7 @@ func real(t *testing.T) Pipeline {
 
 func TestList(t *testing.T) {
 	p := real(t)
-	version := p.Dist.Version("1.13.3")
+	version := p.Dist.Of("spire").Version("1.13.3")
 	if err := os.MkdirAll(version, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -76,19 +76,52 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-func TestChoose(t *testing.T) {
+func TestEach(t *testing.T) {
+	p := real(t)
+	local := t.TempDir()
+	if err := os.WriteFile(filepath.Join(local, "go.mod"), []byte("module github.com/spiffe/spire\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		options Options
+		want    []Options
+	}{
+		"a source":  {Options{Source: "spire"}, []Options{{Source: "spire"}}},
+		"a folder":  {Options{Dir: local}, []Options{{Source: "spire", Dir: local}}},
+		"a version": {Options{Version: "1.12.2"}, []Options{{Source: "spire", Version: "1.12.2"}}},
+		"a package": {Options{Packages: []string{"spire-agent"}}, []Options{{Source: "spire", Packages: []string{"spire-agent"}}}},
+	} {
+		if each, err := p.Each(c.options); err != nil || !cmp.Equal(each, c.want) {
+			t.Errorf("%s: %+v, error %v", name, each, err)
+		}
+	}
+	sources, err := pkgdef.Sources(p.Root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if each, err := p.Each(Options{}); err != nil || len(each) != len(sources) || each[0].Source != "spire" {
+		t.Errorf("all: %+v, error %v", each, err)
+	}
+	for want, o := range map[string]Options{
+		`there is no source "spir": there are spire`:    {Source: "spir"},
+		`there is no package "spire": there are spiffe`: {Packages: []string{"spire", "spire-agent"}},
+		"finding out which source is in ":               {Dir: t.TempDir()},
+	} {
+		if _, err := p.Each(o); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("error %v, want %s", err, want)
+		}
+	}
+}
+
+func TestPartOfPackages(t *testing.T) {
 	p := real(t)
 	b, err := p.load(Options{Packages: []string{"spire-agent"}})
 	if err != nil || len(b.packages) != 1 || !slices.Equal(pkgdef.Commands(b.packages), []string{"cmd/spire-agent"}) {
 		t.Errorf("%+v, error %v", b, err)
 	}
-	for want, o := range map[string]Options{
-		`there is no package "spire": there are spiffe-oidc-discovery-provider, spire-agent, spire-server`: {Packages: []string{"spire"}},
-		"a source package is one of all packages: leave -packages out":                                     {Packages: []string{"spire-agent"}, Formats: []string{"deb", "dsc"}},
-	} {
-		if _, err := p.load(o); err == nil || err.Error() != want {
-			t.Errorf("error %v, want %s", err, want)
-		}
+	want := "a source package is one of all packages: leave -packages out"
+	if _, err := p.load(Options{Packages: []string{"spire-agent"}, Formats: []string{"deb", "dsc"}}); err == nil || err.Error() != want {
+		t.Errorf("error %v, want %s", err, want)
 	}
 }
 
@@ -156,7 +189,7 @@ func TestBadDefinitions(t *testing.T) {
 func TestClean(t *testing.T) {
 	p := real(t)
 	beside := filepath.Join(filepath.Dir(string(p.Dist)), "beside")
-	if err := errors.Join(os.MkdirAll(p.Dist.Version("1.13.3"), 0o755), os.WriteFile(beside, nil, 0o644)); err != nil {
+	if err := errors.Join(os.MkdirAll(p.Dist.Of("spire").Version("1.13.3"), 0o755), os.WriteFile(beside, nil, 0o644)); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 { // the second time there is nothing to remove

@@ -82,7 +82,7 @@ func TestGather(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	files, err := artifact.Sums(p.Dist.Version("1.13.3"))
+	files, err := artifact.Sums(p.Dist.Of("spire").Version("1.13.3"))
 	if err != nil || len(files) != len(result.Files) {
 		t.Errorf("%d files in dist, %d in the result, error %v", len(files), len(result.Files), err)
 	}
@@ -142,7 +142,7 @@ func TestGatherRefuses(t *testing.T) {
 			if _, err := p.Build(t.Context(), o); err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error %v, want %q", err, c.want)
 			}
-			if _, err := os.Stat(p.Dist.Version("1.13.3")); err == nil {
+			if _, err := os.Stat(p.Dist.Of("spire").Version("1.13.3")); err == nil {
 				t.Error("something is in dist")
 			}
 		})

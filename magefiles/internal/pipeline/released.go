@@ -1,15 +1,16 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/upstream"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo"
 )
 
 // minorsLooked are how many minor versions are looked at again after their release:
@@ -45,13 +46,17 @@ func (p Pipeline) Released(ctx context.Context, from *hub.Repository, arch strin
 	if err != nil {
 		return looked, err
 	}
-	for _, release := range newestOfMinors(all) {
+	sources, err := pkgdef.Sources(p.Root)
+	if err != nil {
+		return looked, err
+	}
+	for _, release := range newestOfMinors(ours(sources, all)) {
 		whole, err := from.Release(ctx, release.ID)
 		if err != nil {
 			return looked, err
 		}
 		for _, asset := range whole.Assets {
-			file := p.Dist.Work("released", labelOf(whole), asset.Name)
+			file := p.Dist.Work("released", release.Tag, asset.Name)
 			if !fileName.MatchString(asset.Name) || !looked.add(file, "_"+arch+".deb") {
 				continue
 			}
@@ -64,43 +69,45 @@ func (p Pipeline) Released(ctx context.Context, from *hub.Repository, arch strin
 	return looked, nil
 }
 
-// NewestRelease is the newest version that is released, with the packaging's number,
-// such as 1.13.3-2.
-func NewestRelease(ctx context.Context, from *hub.Repository) (string, error) {
+// Newest are the newest versions that are released, by source, with the packaging's
+// number, such as 1.13.3-2. There is one of the main source; others need not have been
+// released yet.
+func (p Pipeline) Newest(ctx context.Context, from *hub.Repository) (map[string]string, error) {
+	sources, err := pkgdef.Sources(p.Root)
+	if err != nil {
+		return nil, err
+	}
 	all, err := from.Releases(ctx)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	newest := newestOfMinors(all)
-	if len(newest) == 0 {
-		return "", fmt.Errorf("%s has no release", from.URL())
+	newest := map[string]string{}
+	for _, release := range newestOfMinors(ours(sources, all)) {
+		if newest[release.Source] == "" {
+			newest[release.Source] = release.full()
+		}
 	}
-	return labelOf(newest[0]), nil
+	if main := sources[0]; newest[main.Name] == "" {
+		return nil, fmt.Errorf("%s has no release of %s", from.URL(), main.Title)
+	}
+	return newest, nil
 }
 
-// newestOfMinors are the newest releases of the newest minor versions.
-func newestOfMinors(all []hub.Release) []hub.Release {
-	type known struct {
-		version upstream.Version
-		number  int
-		hub.Release
-	}
-	newest := map[string]known{}
+// newestOfMinors are of each source the newest releases of the newest minor versions,
+// the newest first.
+func newestOfMinors(all []ofSource) []ofSource {
+	slices.SortFunc(all, func(a, b ofSource) int {
+		return cmp.Or(cmp.Compare(a.Source, b.Source), repo.CompareVersions(b.Version, b.Released.Release, a.Version, a.Released.Release))
+	})
+	minors := map[string][]string{} // of each source
+	var newest []ofSource
 	for _, release := range all {
-		version, number, ok := upstream.ParseOwn(release.Tag)
-		if !ok || release.Draft {
-			continue
-		}
-		if older, ok := newest[version.Minor()]; !ok || version.Compare(older.version) > 0 || version.Compare(older.version) == 0 && number > older.number {
-			newest[version.Minor()] = known{version, number, release}
+		minor := release.Version[:strings.LastIndex(release.Version, ".")]
+		if seen := minors[release.Source]; len(seen) < minorsLooked && !slices.Contains(seen, minor) {
+			newest, minors[release.Source] = append(newest, release), append(seen, minor)
 		}
 	}
-	sorted := slices.SortedFunc(maps.Values(newest), func(a, b known) int { return b.version.Compare(a.version) })
-	var releases []hub.Release
-	for _, one := range sorted[:min(len(sorted), minorsLooked)] {
-		releases = append(releases, one.Release)
-	}
-	return releases
+	return newest
 }
 
 // Built are those of a version that was built.
@@ -110,7 +117,7 @@ func (p Pipeline) Built(o Options) (Looked, error) {
 	if err != nil {
 		return looked, err
 	}
-	files, err := filepath.Glob(filepath.Join(p.Dist.Version(b.options.Version), "spi*"))
+	files, err := filepath.Glob(filepath.Join(b.Dist.Version(b.options.Version), "*"))
 	for _, file := range files {
 		looked.add(file, ".deb")
 	}

@@ -91,7 +91,7 @@ func (p Pipeline) Publish(ctx context.Context, a Archive, files []string) (repo.
 	if err != nil {
 		return repo.Report{}, err
 	}
-	source, err := pkgdef.LoadSource(p.Root, SourceName)
+	sources, err := pkgdef.Sources(p.Root)
 	if err != nil {
 		return repo.Report{}, err
 	}
@@ -104,7 +104,7 @@ func (p Pipeline) Publish(ctx context.Context, a Archive, files []string) (repo.
 	if err != nil {
 		return repo.Report{}, err
 	}
-	packages, err := a.keyrings(ctx, definitions, source, keyrings)
+	packages, err := a.keyrings(ctx, definitions, sources[0], keyrings)
 	if err != nil {
 		return repo.Report{}, err
 	}
@@ -112,23 +112,26 @@ func (p Pipeline) Publish(ctx context.Context, a Archive, files []string) (repo.
 	if err != nil {
 		return repo.Report{}, err
 	}
-	tree := p.tree(a)
-	if tree.Names, err = p.names(definitions); err != nil {
+	tree := p.tree(a, sources[0])
+	if tree.Names, err = p.names(sources, definitions); err != nil {
 		return repo.Report{}, err
 	}
 	return tree.Publish(ctx, repo.Publication{
 		Files: slices.Concat(files, packages), Now: a.Now, Refresh: a.Refresh,
-		Page: func(ledger repo.Ledger) ([]byte, error) { return a.page(ledger, source, entry) },
+		Page: func(ledger repo.Ledger) ([]byte, error) { return a.page(ledger, sources, entry) },
 	})
 }
 
 // names are those of all that is published.
-func (p Pipeline) names(keyrings []pkgdef.Keyring) ([]string, error) {
+func (p Pipeline) names(sources []pkgdef.Source, keyrings []pkgdef.Keyring) ([]string, error) {
 	packages, err := pkgdef.Load(p.Root)
 	if err != nil {
 		return nil, err
 	}
-	names := []string{SourceName}
+	var names []string
+	for _, one := range sources {
+		names = append(names, one.Name)
+	}
 	for _, one := range packages {
 		names = append(names, one.Name)
 	}
@@ -146,11 +149,11 @@ func (p Pipeline) placed(a Archive) Archive {
 	return a
 }
 
-// tree is the archive as a tree of files.
-func (p Pipeline) tree(a Archive) repo.Repository {
+// tree is the archive as a tree of files, with the main source.
+func (p Pipeline) tree(a Archive, main pkgdef.Source) repo.Repository {
 	tree := repo.Repository{
-		Dir: a.Dir, Origin: pkgdef.Origin, Description: "Packages of SPIRE, the SPIFFE Runtime Environment",
-		Source: SourceName, Signer: a.Signer.At(a.Now), Trusted: sign.NewKeyring(a.certificates()...),
+		Dir: a.Dir, Origin: pkgdef.Origin, Description: "Packages of " + main.Title + ", the " + main.Summary,
+		Source: main.Name, Signer: a.Signer.At(a.Now), Trusted: sign.NewKeyring(a.certificates()...),
 		Log: p.Log,
 	}
 	tree.Keys, tree.Hints = a.keyFiles()
@@ -221,9 +224,9 @@ func (a Archive) aptEntry(definitions []pkgdef.Keyring) (string, error) {
 }
 
 // page is the front page of what is published. entry is apt's.
-func (a Archive) page(ledger repo.Ledger, source pkgdef.Source, entry string) ([]byte, error) {
+func (a Archive) page(ledger repo.Ledger, sources []pkgdef.Source, entry string) ([]byte, error) {
 	site := frontpage.Site{
-		URL: a.URL, Project: provenance.Project, Upstream: source.Repository, Sources: entry,
+		URL: a.URL, Project: provenance.Project, Sources: entry,
 		Published: ledger.Published, Ends: ledger.Until,
 		Keyring: []frontpage.File{a.keyFile(KeysArmoured, a.keys().Armoured), a.keyFile(keysBinary, a.keys().Binary)},
 	}
@@ -232,16 +235,20 @@ func (a Archive) page(ledger repo.Ledger, source pkgdef.Source, entry string) ([
 	}
 	for _, file := range ledger.Files {
 		// What fits every machine is in both folders, to be shown once.
-		if file.Source != SourceName && !strings.HasPrefix(file.Path, "rpm/aarch64/") {
+		ofSource := slices.ContainsFunc(sources, func(s pkgdef.Source) bool { return s.Name == file.Source })
+		if !ofSource && !strings.HasPrefix(file.Path, "rpm/aarch64/") {
 			site.Keyring = append(site.Keyring, shown(file))
 		}
 	}
-	var err error
-	if site.Versions, err = a.versions(ledger); err != nil {
-		return nil, err
+	for _, source := range sources {
+		versions, err := a.versions(ledger, source)
+		if err != nil {
+			return nil, err
+		}
+		site.Versions = append(site.Versions, versions...)
 	}
 	var page bytes.Buffer
-	err = frontpage.Write(&page, site)
+	err := frontpage.Write(&page, site)
 	return page.Bytes(), err
 }
 
@@ -253,17 +260,20 @@ func shown(f repo.File) frontpage.File {
 	return frontpage.File{Path: f.Path, Kind: frontpage.Kind(f.Kind), Package: f.Package, Arch: f.Arch, SHA256: f.SHA256, Size: f.Size}
 }
 
-// versions are those of the packages, newest first.
-func (a Archive) versions(ledger repo.Ledger) ([]frontpage.Version, error) {
+// versions are those of a source, newest first.
+func (a Archive) versions(ledger repo.Ledger, source pkgdef.Source) ([]frontpage.Version, error) {
 	var versions []frontpage.Version
 	for _, file := range ledger.Files {
-		if file.Source != SourceName || file.Kind != repo.Sums {
+		if file.Source != source.Name || file.Kind != repo.Sums {
 			continue // each version has its checksums once
 		}
-		version := frontpage.Version{Version: file.Version, Release: file.Release, Published: file.Published}
+		version := frontpage.Version{Title: source.Title, Upstream: source.Repository, Version: file.Version, Release: file.Release, Published: file.Published}
+		if !source.Main {
+			version.Source = source.Name
+		}
 		for _, other := range ledger.Files {
 			same := other.Release == file.Release || other.Release == 0
-			if other.Source == SourceName && other.Version == file.Version && same {
+			if other.Source == source.Name && other.Version == file.Version && same {
 				version.Files = append(version.Files, shown(other))
 			}
 		}

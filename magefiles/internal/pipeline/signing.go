@@ -53,8 +53,8 @@ func Confirmed(theirs *hub.Repository, key Opener) Opener {
 // provenance of exactly these files, and their signed checksums. What may be
 // signed is decided by content before the key is opened: see admit. All signatures
 // have the time of the source (or of the key, where that is younger): the same
-// key makes the same files, whenever that is. The folder is named after the
-// version, in signed; empty means dist/signed.
+// key makes the same files, whenever that is. The folder is named after the source
+// and the version, in signed; empty means dist/signed.
 func (p Pipeline) Sign(ctx context.Context, o Options, key Opener, by Builder, signed string) (Result, error) {
 	built, err := p.Build(ctx, o)
 	if err != nil {
@@ -63,15 +63,15 @@ func (p Pipeline) Sign(ctx context.Context, o Options, key Opener, by Builder, s
 	if !built.Tree.Verified {
 		return Result{}, fmt.Errorf("%s is not signed: nobody vouches for its source", built.Tree.Label())
 	}
-	unlock, err := p.Dist.Lock(ctx, p.Log)
-	if err != nil {
-		return Result{}, err
-	}
-	defer unlock()
 	b, err := p.load(o)
 	if err != nil {
 		return Result{}, err
 	}
+	unlock, err := b.Dist.Lock(ctx, p.Log)
+	if err != nil {
+		return Result{}, err
+	}
+	defer unlock()
 	b.tree = built.Tree
 	files, err := b.admit(ctx, by)
 	if err != nil {
@@ -85,11 +85,14 @@ func (p Pipeline) Sign(ctx context.Context, o Options, key Opener, by Builder, s
 		return Result{}, fmt.Errorf("nothing is signed: %w", err)
 	}
 	if signed == "" {
-		signed = filepath.Join(string(p.Dist), "signed")
+		signed = p.signedDir()
 	}
-	s := signing{build: b, files: files, signer: signer.At(built.Tree.Time), by: by, signed: signed}
+	s := signing{build: b, files: files, signer: signer.At(built.Tree.Time), by: by, signed: filepath.Join(signed, b.source.Name)}
 	return s.make(ctx)
 }
+
+// signedDir has the folders of what is shipped, by source and version.
+func (p Pipeline) signedDir() string { return filepath.Join(string(p.Dist), "signed") }
 
 // signing is one version's files on their way to be shipped.
 type signing struct {

@@ -22,7 +22,7 @@ import (
 func unsigned(t *testing.T) signing {
 	t.Helper()
 	p := real(t)
-	source, err := pkgdef.LoadSource(p.Root, SourceName)
+	source, err := pkgdef.LoadSource(p.Root, "spire")
 	if err != nil {
 		t.Fatal(err)
 	}

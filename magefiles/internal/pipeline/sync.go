@@ -9,7 +9,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
-	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -19,7 +19,6 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/upstream"
 )
 
 // Sync makes the repository what is released: on a machine that has no tree it
@@ -29,7 +28,7 @@ import (
 // ever published at a.URL.
 //
 // The files of releases are kept in dist/signed, in a folder for each, such as
-// 1.13.3-1. They are believed by their signatures only. Where one is not right,
+// spire/1.13.3-1. They are believed by their signatures only. Where one is not right,
 // the error says so, and nothing is published.
 func (p Pipeline) Sync(ctx context.Context, a Archive, from *hub.Repository, first bool) (repo.Report, error) {
 	if err := tool.Need(repo.Tools()...); err != nil {
@@ -39,14 +38,20 @@ func (p Pipeline) Sync(ctx context.Context, a Archive, from *hub.Repository, fir
 	if err != nil {
 		return repo.Report{}, err
 	}
-	ledger, err := p.tree(a).Fetch(ctx, a.URL, first)
+	sources, err := pkgdef.Sources(p.Root)
 	if err != nil {
 		return repo.Report{}, err
 	}
-	releases, err := p.lacking(ctx, a, ledger, from)
+	tree := p.tree(a, sources[0])
+	ledger, err := tree.Fetch(ctx, a.URL, first)
 	if err != nil {
 		return repo.Report{}, err
 	}
+	all, err := from.Releases(ctx)
+	if err != nil {
+		return repo.Report{}, err
+	}
+	releases := lacking(tree, ledger, sources, all, a.Now)
 	if len(releases) == 0 && len(ledger.Files) == 0 {
 		return repo.Report{}, fmt.Errorf("there is nothing to publish: %s has no release; make one first (`release`)", from.URL())
 	}
@@ -57,27 +62,42 @@ func (p Pipeline) Sync(ctx context.Context, a Archive, from *hub.Repository, fir
 	return p.publishEach(ctx, a, folders)
 }
 
-// lacking are the releases that are to be published, the oldest first.
-func (p Pipeline) lacking(ctx context.Context, a Archive, ledger repo.Ledger, from *hub.Repository) ([]hub.Release, error) {
-	all, err := from.Releases(ctx)
-	if err != nil {
-		return nil, err
-	}
-	byLabel := map[string]hub.Release{}
-	var released []repo.Released
+// ofSource is a release of a version of a source.
+type ofSource struct {
+	hub.Release
+	source pkgdef.Source
+	repo.Released
+}
+
+// full is such as 1.13.3-1.
+func (r ofSource) full() string { return fmt.Sprintf("%s-%d", r.Version, r.Released.Release) }
+
+// ours are those of the releases that are of our sources, and not drafts.
+func ours(sources []pkgdef.Source, all []hub.Release) []ofSource {
+	var ours []ofSource
 	for _, release := range all {
-		version, number, ok := upstream.ParseOwn(release.Tag)
-		if !ok || release.Draft {
-			continue
+		for _, source := range sources {
+			if version, number, ok := source.ParseTag(release.Tag); ok && !release.Draft {
+				ours = append(ours, ofSource{release, source, repo.Released{
+					Source: source.Name, Version: version, Release: number, Published: release.Published,
+				}})
+			}
 		}
-		one := repo.Released{Version: version.String(), Release: number, Published: release.Published}
-		released, byLabel[one.Label()] = append(released, one), release
 	}
-	var lacking []hub.Release
-	for _, one := range p.tree(a).Due(ledger, released, a.Now) {
-		lacking = append(lacking, byLabel[one.Label()])
+	return ours
+}
+
+// lacking are the releases that are to be published, the oldest first.
+func lacking(tree repo.Repository, ledger repo.Ledger, sources []pkgdef.Source, all []hub.Release, now time.Time) []ofSource {
+	releases := map[repo.Released]ofSource{}
+	for _, release := range ours(sources, all) {
+		releases[release.Released] = release
 	}
-	return lacking, nil
+	var lacking []ofSource
+	for _, one := range tree.Due(ledger, slices.Collect(maps.Keys(releases)), now) {
+		lacking = append(lacking, releases[one])
+	}
+	return lacking
 }
 
 // publishEach publishes folders, one after the other: two packagings of a version
@@ -104,24 +124,20 @@ func (p Pipeline) publishEach(ctx context.Context, a Archive, folders []string) 
 }
 
 // collect gives a verified folder for each release.
-func (p Pipeline) collect(ctx context.Context, a Archive, from *hub.Repository, releases []hub.Release) ([]string, error) {
-	source, err := pkgdef.LoadSource(p.Root, SourceName)
-	if err != nil {
-		return nil, err
-	}
+func (p Pipeline) collect(ctx context.Context, a Archive, from *hub.Repository, releases []ofSource) ([]string, error) {
 	unlock, err := p.Dist.Lock(ctx, p.Log)
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	place := filepath.Join(string(p.Dist), "signed")
-	if err := artifact.Sweep(place); err != nil {
-		return nil, err
-	}
 	var folders []string
 	for _, release := range releases {
-		d := download{from: from, release: release, dir: filepath.Join(place, labelOf(release)), log: p.Log}
-		d.verifier = verifier{trusted: sign.NewKeyring(a.certificates()...), source: source, whole: true}
+		place := filepath.Join(p.signedDir(), release.source.Name)
+		if err := artifact.Sweep(place); err != nil {
+			return nil, err
+		}
+		d := download{from: from, release: release, dir: filepath.Join(place, release.full()), log: p.Log}
+		d.verifier = verifier{trusted: sign.NewKeyring(a.certificates()...), sources: []pkgdef.Source{release.source}, whole: true}
 		if err := d.get(ctx); err != nil {
 			return nil, fmt.Errorf("the release %s cannot be published, and nothing is: %w (look at %s)", release.Tag, err, release.URL)
 		}
@@ -130,13 +146,10 @@ func (p Pipeline) collect(ctx context.Context, a Archive, from *hub.Repository, 
 	return folders, nil
 }
 
-// labelOf is such as 1.13.3-1.
-func labelOf(release hub.Release) string { return strings.TrimPrefix(release.Tag, "v") }
-
 // download is one release on its way to a folder.
 type download struct {
 	from     *hub.Repository
-	release  hub.Release
+	release  ofSource
 	dir      string
 	verifier verifier
 	log      io.Writer
@@ -236,7 +249,7 @@ func (d download) check(ctx context.Context, dir string) error {
 	if err := v.open(); err != nil {
 		return err
 	}
-	if name := v.source.Name + "_" + labelOf(d.release) + statementSuffix; v.sums[name] == "" {
+	if name := d.release.Source + "_" + d.release.full() + statementSuffix; v.sums[name] == "" {
 		return fmt.Errorf("its files are of another version: %s lists no %s", artifact.SumsName, name)
 	}
 	verdicts := v.complete(files)

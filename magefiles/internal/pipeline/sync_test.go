@@ -61,7 +61,7 @@ func newWorld(t *testing.T) *world {
 // signed is a signed folder of a version, with few files.
 func (w *world) signed(version string, number int) string {
 	w.Helper()
-	source, err := pkgdef.LoadSource(real(w.T).Root, SourceName)
+	source, err := pkgdef.LoadSource(real(w.T).Root, "spire")
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -274,7 +274,7 @@ func TestSyncRefused(t *testing.T) {
 			if _, err := os.Lstat(p.RepositoryDir()); !os.IsNotExist(err) {
 				t.Errorf("something was published (%v)", err)
 			}
-			if left, _ := os.ReadDir(filepath.Join(string(p.Dist), "signed")); len(left) != 1 || left[0].Name() != "1.12.2-1" {
+			if left, _ := os.ReadDir(filepath.Join(string(p.Dist), "signed", "spire")); len(left) != 1 || left[0].Name() != "1.12.2-1" {
 				t.Errorf("dist/signed has %v", left)
 			}
 		})
@@ -298,7 +298,7 @@ func TestSyncResumes(t *testing.T) {
 	if err != nil || report.Unchanged || w.github.Count("^GET /storage") != 5 {
 		t.Errorf("%d files were downloaded, %v", w.github.Count("^GET /storage"), err)
 	}
-	if err := errors.Join(os.RemoveAll(p.RepositoryDir()), os.Truncate(filepath.Join(string(p.Dist), "signed", "1.12.2-1", "spire_1.12.2.orig.tar.xz"), 3)); err != nil {
+	if err := errors.Join(os.RemoveAll(p.RepositoryDir()), os.Truncate(filepath.Join(string(p.Dist), "signed", "spire", "1.12.2-1", "spire_1.12.2.orig.tar.xz"), 3)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.sync(p, true); err != nil || w.github.Count("^GET /storage") != 5 {

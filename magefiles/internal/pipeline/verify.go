@@ -43,7 +43,7 @@ func (v Verdict) String() string {
 // version, the address of one. An address's files are downloaded into the
 // folder downloads.
 func (p Pipeline) Verify(ctx context.Context, what, downloads string, trusted sign.Keyring) ([]Verdict, error) {
-	source, err := pkgdef.LoadSource(p.Root, SourceName)
+	sources, err := pkgdef.Sources(p.Root)
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +61,7 @@ func (p Pipeline) Verify(ctx context.Context, what, downloads string, trusted si
 		if err != nil {
 			return nil, err
 		}
-		v := verifier{trusted: trusted, source: source, dir: filepath.Dir(files[0]), whole: files[0] != one}
+		v := verifier{trusted: trusted, sources: sources, dir: filepath.Dir(files[0]), whole: files[0] != one}
 		verdicts = append(verdicts, v.verify(ctx, files)...)
 	}
 	return verdicts, nil
@@ -86,7 +86,7 @@ func filesOf(what string) ([]string, error) {
 // verifier verifies the files of one folder.
 type verifier struct {
 	trusted sign.Keyring
-	source  pkgdef.Source
+	sources []pkgdef.Source // those that the files can be of
 	dir     string
 	whole   bool // all files of a version are to be there
 
@@ -156,7 +156,7 @@ func beside(path string) ([]byte, error) {
 }
 
 // statementName is the form of the statement's name: source, version, release.
-var statementName = regexp.MustCompile(`^[a-z][a-z0-9-]*_([0-9.]+)-[0-9]+` + regexp.QuoteMeta(statementSuffix) + `$`)
+var statementName = regexp.MustCompile(`^([a-z][a-z0-9-]*)_([0-9.]+)-[0-9]+` + regexp.QuoteMeta(statementSuffix) + `$`)
 
 func (v *verifier) readStatement() error {
 	for name, sum := range v.sums {
@@ -174,7 +174,12 @@ func (v *verifier) readStatement() error {
 		if v.statement, err = provenance.ParseStatement(content); err != nil {
 			return err
 		}
-		origin := provenance.Origin{Module: v.source.Module, Version: match[1], Commit: v.source.Releases[match[1]].Commit}
+		at := slices.IndexFunc(v.sources, func(s pkgdef.Source) bool { return s.Name == match[1] })
+		if at < 0 {
+			return fmt.Errorf("the provenance %s is of a source that srpm/ does not have", name)
+		}
+		source, version := v.sources[at], match[2]
+		origin := provenance.Origin{Module: source.Module, Version: version, Commit: source.Releases[version].Commit}
 		v.about = fmt.Sprintf("made from %s %s, commit %.12s, by %s", origin.Module, origin.Version, v.statement.Commit(), v.statement.Builder)
 		if origin.Commit == "" { // nothing here to compare it with
 			v.about = strings.Replace(v.about, ", by", fmt.Sprintf(" (by the word of %s), by", cmp.Or(v.statement.CommitBy(), "nobody")), 1)

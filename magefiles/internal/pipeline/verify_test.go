@@ -53,7 +53,7 @@ func someone(t *testing.T, name string) *sign.Signer {
 func shipped(t *testing.T, signer *sign.Signer, module string) (p Pipeline, dir string) {
 	t.Helper()
 	p = real(t)
-	source, err := pkgdef.LoadSource(p.Root, SourceName)
+	source, err := pkgdef.LoadSource(p.Root, "spire")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -57,6 +57,9 @@ type Package struct {
 	Fixed []Entry `yaml:"-"`
 	// Manual is the path of the hand-written part of the man page.
 	Manual string `yaml:"-"`
+	// Test is the path of the script, for the scenario of single packages, that tries
+	// what the package promises; empty where there is none.
+	Test string `yaml:"-"`
 	// Lintian is the path of the overrides that all debs have in common.
 	Lintian string `yaml:"-"`
 }
@@ -180,8 +183,14 @@ func loadPackage(root, name string) (Package, error) {
 	}
 	p.Lintian = filepath.Join(root, "packages", lintianOverrides)
 	p.Fixed = slices.Concat(p.configEntries(dir), p.Units.entries(p.examplesDir()), p.stateEntries(root), examples)
-	return p, strayFiles(dir, p.Config, "package.yaml", "man.md", "examples")
+	if test := filepath.Join(dir, testScript); regular(test) == nil {
+		p.Test = test
+	}
+	return p, strayFiles(dir, p.Config, "package.yaml", "man.md", "examples", testScript)
 }
+
+// testScript is the name of a package's own test, beside its definition.
+const testScript = "test.sh"
 
 // packageDir is the folder of the package of the given name.
 func packageDir(root, name string) (string, error) {

@@ -11,7 +11,10 @@ import (
 
 // Docs are the texts made for one package, version and architecture, as files
 // in one folder under the names below.
-type Docs struct{ Dir string }
+type Docs struct {
+	Dir       string
+	Changelog bool // upstream's is among them
+}
 
 // Names of the files in Docs.Dir. Those that are installed gzipped are there
 // both ways: a source package carries the text, and its build zips it.
@@ -52,6 +55,9 @@ func (p Package) Payload(format, binary string, docs Docs) []Entry {
 	entries := append(slices.Clone(p.Fixed), Entry{Path: "/usr/bin/" + p.Binary(), Kind: File, Mode: 0o755, From: binary})
 	entries = append(entries, p.Units.sharedEntries(format)...)
 	for name, entry := range p.docEntries(format) {
+		if upstreams := name == DocChanges || name == DocChangelog; upstreams && !docs.Changelog {
+			continue
+		}
 		entry.From, entry.Mode = filepath.Join(docs.Dir, name), 0o644
 		entries = append(entries, entry)
 	}

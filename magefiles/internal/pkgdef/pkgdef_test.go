@@ -219,18 +219,23 @@ keep: [/var/lib/demo]
 		"units/demo/sysusers.conf":          "# one\n\nu demo - \"A demo\" /var/lib/demo /usr/sbin/nologin\n",
 		"units/demo/tmpfiles.conf":          "d /run/demo\n",
 		"units/demo/drop-ins/more.conf":     "[Service]\n",
-		"srpm/up/source.yaml": `module: example.org/up
-version: 1.13.3
-release: 2
-toolchain:
+		"srpm/common/tools.yaml": `toolchain:
   version: go1.26.8
   sums:
     linux-amd64: h1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=
+tools: {suite: bookworm, snapshot: 20261128T000000Z, native: {gcc-12: 12.2.0-14+deb12u1}}
+`,
+		"srpm/up/source.yaml": `module: example.org/up
+title: Up
+summary: a source
+description: What it is.
+main: true
+version: 1.13.3
+release: 2
 homepage: https://example.org/
 repository: https://example.org/up
 maintainer: Somebody <somebody@example.org>
 vendor: somebody
-tools: {suite: bookworm, snapshot: 20261128T000000Z, native: {gcc-12: 12.2.0-14+deb12u1}}
 versionVariable: example.org/up/version.tag
 commitVariable: example.org/up/version.hash
 releases:
@@ -476,7 +481,7 @@ func TestAllMistakes(t *testing.T) {
 }
 
 func TestBadSources(t *testing.T) {
-	const yaml = "srpm/up/source.yaml"
+	const yaml, tools = "srpm/up/source.yaml", "srpm/common/tools.yaml"
 	for name, c := range map[string]struct {
 		change func(*testing.T, repo)
 		want   string
@@ -487,16 +492,16 @@ func TestBadSources(t *testing.T) {
 		"no maintainer":          {swap(yaml, "maintainer: Somebody <somebody@example.org>\n", ""), "maintainer is missing"},
 		"release 0":              {swap(yaml, "release: 2", "release: 0"), "release is 0"},
 		"release of words":       {swap(yaml, "release: 2", "release: two"), "release"},
-		"no suite":               {swap(yaml, "suite: bookworm", "suite: Debian 12"), `tools: suite "Debian 12"`},
-		"a day as a snapshot":    {swap(yaml, "snapshot: 20261128T000000Z", "snapshot: 20261128"), `tools: snapshot "20261128"`},
-		"no tools":               {swap(yaml, "native: {gcc-12: 12.2.0-14+deb12u1}", "native: {}"), "tools: native: the versions of packages are needed"},
-		"a tool and an option":   {swap(yaml, "gcc-12: 12.2", "--gcc: 12.2"), `tools: --gcc: "12.2.0-14+deb12u1" is no package`},
-		"any version of a tool":  {swap(yaml, "12.2.0-14+deb12u1", "latest"), `tools: gcc-12: "latest"`},
-		"any toolchain of 1.26":  {swap(yaml, "version: go1.26.8", "version: go1.26"), `toolchain: version "go1.26"`},
-		"toolchain without sums": {swap(yaml, "  sums:\n    linux-amd64: h1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n", ""), "toolchain: sums are needed"},
-		"a sum of another kind":  {swap(yaml, "linux-amd64: h1:", "linux-amd64: h2:"), `toolchain: sums: linux-amd64: "h2:`},
-		"a sum for elsewhere":    {swap(yaml, "linux-amd64: h1:", "plan9-386: h1:"), `toolchain: sums: plan9-386: `},
-		"toolchain and more":     {swap(yaml, "version: go1.26.8", "version: go1.26.8+path"), `toolchain: version "go1.26.8+path"`},
+		"no suite":               {swap(tools, "suite: bookworm", "suite: Debian 12"), `tools: suite "Debian 12"`},
+		"a day as a snapshot":    {swap(tools, "snapshot: 20261128T000000Z", "snapshot: 20261128"), `tools: snapshot "20261128"`},
+		"no tools":               {swap(tools, "native: {gcc-12: 12.2.0-14+deb12u1}", "native: {}"), "tools: native: the versions of packages are needed"},
+		"a tool and an option":   {swap(tools, "gcc-12: 12.2", "--gcc: 12.2"), `tools: --gcc: "12.2.0-14+deb12u1" is no package`},
+		"any version of a tool":  {swap(tools, "12.2.0-14+deb12u1", "latest"), `tools: gcc-12: "latest"`},
+		"any toolchain of 1.26":  {swap(tools, "version: go1.26.8", "version: go1.26"), `toolchain: version "go1.26"`},
+		"toolchain without sums": {swap(tools, "  sums:\n    linux-amd64: h1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n", ""), "toolchain: sums are needed"},
+		"a sum of another kind":  {swap(tools, "linux-amd64: h1:", "linux-amd64: h2:"), `toolchain: sums: linux-amd64: "h2:`},
+		"a sum for elsewhere":    {swap(tools, "linux-amd64: h1:", "plan9-386: h1:"), `toolchain: sums: plan9-386: `},
+		"toolchain and more":     {swap(tools, "version: go1.26.8", "version: go1.26.8+path"), `toolchain: version "go1.26.8+path"`},
 		"bad version":            {swap(yaml, "version: 1.13.3\n", "version: v1.13.3\n"), `version "v1.13.3"`},
 		"pin of a bad version":   {swap(yaml, "  1.13.3:", "  1.13:"), `version "1.13"`},
 		"pin of a short commit":  {swap(yaml, "0123456789012345678901234567890123456789", "0123456"), `commit "0123456"`},
@@ -515,10 +520,46 @@ func TestBadSources(t *testing.T) {
 			r := smallRepo()
 			c.change(t, r)
 			_, err := LoadSource(r.write(t), "up")
-			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "srpm/up/") {
+			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "srpm/up/") && !strings.Contains(err.Error(), tools+": ") {
 				t.Errorf("the error does not say %q and where: %v", c.want, err)
 			}
 		})
+	}
+}
+
+// The main source comes first, and there is one.
+func TestSources(t *testing.T) {
+	other := strings.ReplaceAll(smallRepo()["srpm/up/source.yaml"], "main: true\n", "")
+	r := smallRepo()
+	set("srpm/aside/source.yaml", other)(t, r)
+	sources, err := Sources(r.write(t))
+	if err != nil || len(sources) != 2 || sources[0].Name != "up" || sources[1].Name != "aside" {
+		t.Fatalf("%+v, %v", sources, err)
+	}
+	for version, want := range map[string][2]string{"1.13.3": {"v1.13.3-2", "aside-v1.13.3-2"}} {
+		for i, tag := range want {
+			if got := sources[i].Tag(version, 2); got != tag {
+				t.Errorf("%s of %s, not %s", got, sources[i].Name, tag)
+			}
+			got, release, ok := sources[i].ParseTag(tag)
+			if !ok || got != version || release != 2 {
+				t.Errorf("%s is read as %s %d, %t", tag, got, release, ok)
+			}
+			if _, _, ok := sources[1-i].ParseTag(tag); ok {
+				t.Errorf("%s is taken for a tag of %s", tag, sources[1-i].Name)
+			}
+		}
+	}
+	for want, change := range map[string]func(*testing.T, repo){
+		"and 0 do":    swap("srpm/up/source.yaml", "main: true\n", ""),
+		"and 2 do":    set("srpm/aside/source.yaml", smallRepo()["srpm/up/source.yaml"]),
+		"srpm/A_B is": set("srpm/A_B/source.yaml", other),
+	} {
+		r := smallRepo()
+		change(t, r)
+		if _, err := Sources(r.write(t)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("the error lacks %q: %v", want, err)
+		}
 	}
 }
 

@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -20,16 +22,25 @@ import (
 
 // Source is one upstream source, read from srpm/<name>/source.yaml.
 type Source struct {
-	Name       string `yaml:"-"` // the folder's name
-	Module     string // Go module path
-	Version    string // bare version that is built when no other is asked for
-	Release    int    // number of the packaging, from 1
-	Toolchain  Toolchain
-	Tools      Tools
+	Name string `yaml:"-"` // the folder's name
+	// Title is what people call the software, such as SPIRE, and Summary one line
+	// about it, Description paragraphs: what is said of the source as a whole.
+	Title, Summary, Description string
+	// Main says that a version without a source's name is this one's, in flags, tags
+	// and folders. One source is.
+	Main    bool
+	Module  string // Go module path
+	Version string // bare version that is built when no other is asked for
+	Release int    // number of the packaging, from 1
+	// Toolchain and Tools are those of all sources, in srpm/common/tools.yaml.
+	Toolchain  Toolchain `yaml:"-"`
+	Tools      Tools     `yaml:"-"`
 	Homepage   string
 	Repository string // where the source is kept, for people
 	Maintainer string // Name <address>
 	Vendor     string
+	// Changelog is upstream's, a file in its tree; empty where it has none.
+	Changelog string
 	// VersionVariable and CommitVariable are the Go string variables that the
 	// linker sets: the first in a release, the second in any other build.
 	VersionVariable string `yaml:"versionVariable"`
@@ -86,14 +97,26 @@ type Allowance struct {
 
 // LicenceFile is the text of a library's licence.
 func (s Source) LicenceFile(library string) string {
-	return filepath.Join(s.dir, "licences", library)
+	own := filepath.Join(s.dir, "licences", library)
+	if _, err := os.Stat(own); err != nil {
+		return s.common("licences", library)
+	}
+	return own
 }
 
 // Spec is the template of the rpms' spec file.
-func (s Source) Spec() string { return filepath.Join(s.dir, "spec.tmpl") }
+func (s Source) Spec() string { return s.common("spec.tmpl") }
 
 // Debian is the folder of the templates of debian/.
-func (s Source) Debian() string { return filepath.Join(s.dir, "debian") }
+func (s Source) Debian() string { return s.common("debian") }
+
+// commonDir is the folder beside the sources' with what all of them have in common.
+const commonDir = "common"
+
+// common is the path of something that all sources have in common.
+func (s Source) common(path ...string) string {
+	return filepath.Join(append([]string{filepath.Dir(s.dir), commonDir}, path...)...)
+}
 
 // Pin is what must be true of one released version.
 type Pin struct {
@@ -128,6 +151,78 @@ func CheckVersion(version string) error {
 	return nil
 }
 
+// Sources are all of srpm/ below root: the main one first, the others in order of name.
+func Sources(root string) ([]Source, error) {
+	entries, err := os.ReadDir(filepath.Join(root, "srpm"))
+	if err != nil {
+		return nil, fmt.Errorf("reading the sources: %w", err)
+	}
+	var sources []Source
+	var mains []string
+	for _, entry := range entries {
+		if entry.Name() == commonDir {
+			continue
+		}
+		if !entry.IsDir() || !nameForm.MatchString(entry.Name()) {
+			return nil, fmt.Errorf("srpm/%s is not the folder of a source: its name is lower-case letters, digits and hyphens", entry.Name())
+		}
+		source, err := LoadSource(root, entry.Name())
+		if err != nil {
+			return nil, err
+		}
+		if sources = append(sources, source); source.Main {
+			mains = append(mains, source.Name)
+		}
+	}
+	if len(mains) != 1 {
+		return nil, fmt.Errorf("one source in srpm/ has to say main: true, and %d do: %s", len(mains), strings.Join(mains, ", "))
+	}
+	slices.SortStableFunc(sources, func(a, b Source) int {
+		switch {
+		case a.Main:
+			return -1
+		case b.Main:
+			return 1
+		}
+		return strings.Compare(a.Name, b.Name)
+	})
+	return sources, nil
+}
+
+// Label names a version of the source with the packaging's number, where versions of
+// several sources meet: 1.13.3-2 is the main source's, spiffe-helper-0.11.0-1 another's.
+func (s Source) Label(version string, release int) string {
+	return fmt.Sprintf("%s%s-%d", s.prefix(), version, release)
+}
+
+// Tag names the release of a version of the source: v1.13.3-2, or
+// spiffe-helper-v0.11.0-1.
+func (s Source) Tag(version string, release int) string {
+	return fmt.Sprintf("%sv%s-%d", s.prefix(), version, release)
+}
+
+// prefix is what the labels and tags of the source begin with.
+func (s Source) prefix() string {
+	if s.Main {
+		return ""
+	}
+	return s.Name + "-"
+}
+
+// tagForm is a tag after its prefix. Its number is from 1 to 9999.
+var tagForm = regexp.MustCompile(`^v([0-9.]+)-([1-9][0-9]{0,3})$`)
+
+// ParseTag reads the tag of a release of the source, as Tag writes it.
+func (s Source) ParseTag(tag string) (version string, release int, ok bool) {
+	rest, ours := strings.CutPrefix(tag, s.prefix())
+	match := tagForm.FindStringSubmatch(rest)
+	if !ours || match == nil || CheckVersion(match[1]) != nil {
+		return "", 0, false
+	}
+	release, err := strconv.Atoi(match[2])
+	return match[1], release, err == nil
+}
+
 // LoadSource reads srpm/<name> below root.
 func LoadSource(root, name string) (Source, error) {
 	dir := filepath.Join(root, "srpm", name)
@@ -135,7 +230,10 @@ func LoadSource(root, name string) (Source, error) {
 	if err := Decode(filepath.Join(dir, "source.yaml"), &source); err != nil {
 		return Source{}, err
 	}
-	var err error
+	err := source.loadTools()
+	if err != nil {
+		return Source{}, err
+	}
 	if source.Patches, err = list(filepath.Join(dir, "patches"), patchForm); err != nil {
 		return Source{}, err
 	}
@@ -145,9 +243,27 @@ func LoadSource(root, name string) (Source, error) {
 	return source, nil
 }
 
+// loadTools reads what all sources are built with.
+func (s *Source) loadTools() error {
+	file := s.common("tools.yaml")
+	var tools struct {
+		Toolchain Toolchain
+		Tools     Tools
+	}
+	if err := Decode(file, &tools); err != nil {
+		return err
+	}
+	s.Toolchain, s.Tools = tools.Toolchain, tools.Tools
+	if err := errors.Join(s.Toolchain.check(), s.Tools.check()); err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	return nil
+}
+
 func (s Source) check() error {
 	var errs []error
 	for field, value := range map[string]string{
+		"title": s.Title, "summary": s.Summary, "description": s.Description,
 		"module": s.Module, "homepage": s.Homepage, "repository": s.Repository, "maintainer": s.Maintainer,
 		"vendor": s.Vendor, "versionVariable": s.VersionVariable, "commitVariable": s.CommitVariable,
 	} {
@@ -158,7 +274,6 @@ func (s Source) check() error {
 	if s.Release < 1 {
 		errs = append(errs, fmt.Errorf("release is %d, not 1 or more", s.Release))
 	}
-	errs = append(errs, s.Toolchain.check(), s.Tools.check())
 	errs = append(errs, CheckVersion(s.Version))
 	for version, pin := range s.Releases {
 		errs = append(errs, CheckVersion(version))

@@ -233,7 +233,7 @@ func TestMain(m *testing.M) {
 		must(json.Unmarshal([]byte(line), &v))
 		at, err := hub.Open(hub.Settings{Token: hubtest.Token, API: v.API, Log: os.Stderr, Pause: time.Millisecond}, repository)
 		must(err)
-		r := Release{Hub: at, Number: 1, Commit: commit, Dir: v.Dir, Notes: notesOf("1.13.3"), Locks: artifact.Dist(v.Locks), Log: os.Stderr}
+		r := Release{Hub: at, Source: spire, Number: 1, Commit: commit, Dir: v.Dir, Notes: notesOf("1.13.3"), Locks: artifact.Dist(v.Locks), Log: os.Stderr}
 		_, err = r.publish(context.Background(), impatient)
 		must(err)
 		os.Exit(0)

@@ -16,6 +16,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub/hubtest"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 )
 
 const (
@@ -84,15 +85,18 @@ func releaseOf(t testing.TB, api, dir, version string, number int) Release {
 	at, err := hub.Open(hub.Settings{Token: hubtest.Token, API: api, Log: t.Output(), Pause: time.Millisecond}, repository)
 	must(t, err)
 	return Release{
-		Hub: at, Number: number, Commit: commit, Dir: dir, Locks: artifact.Dist(t.TempDir()), Log: t.Output(),
+		Hub: at, Source: spire, Number: number, Commit: commit, Dir: dir, Locks: artifact.Dist(t.TempDir()), Log: t.Output(),
 		Notes: notesOf(version),
 	}
 }
 
+// spire is the source that is released.
+var spire = pkgdef.Source{Name: "spire", Main: true, Title: "SPIRE", Repository: "https://github.com/spiffe/spire", Changelog: "CHANGELOG.md"}
+
 func notesOf(version string) Notes {
 	return Notes{
-		Tree:     artifact.Tree{Version: version, Commit: upstreamCommit, Sum: "h1:wDTK8tj8ShO5izjue/OFanVaehmjUxSxHtSWxBY+FJQ=", Verified: true},
-		Upstream: "https://github.com/spiffe/spire", Key: fingerprint,
+		Tree: artifact.Tree{Version: version, Commit: upstreamCommit, Sum: "h1:wDTK8tj8ShO5izjue/OFanVaehmjUxSxHtSWxBY+FJQ=", Verified: true},
+		Key:  fingerprint,
 	}
 }
 

@@ -12,12 +12,12 @@ import (
 	"unicode/utf8"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 )
 
 // Notes are what the text of a release says of its files, beside their names.
 type Notes struct {
 	Tree      artifact.Tree // what the files were made from
-	Upstream  string        // upstream's repository, as an https address
 	Key       string        // fingerprint of the key that signed the files
 	Changelog string        // upstream's, whole; empty if there is none
 	Results   string        // Markdown of the tests on distributions; empty if there is none
@@ -42,6 +42,8 @@ var notesTemplate = template.Must(template.New("notes").Parse(notesText))
 // page is what the template of the notes sees.
 type page struct {
 	Notes
+	Source   pkgdef.Source
+	Flag     string // that names the source to a target; empty for the main one
 	Number   int    // of the packaging
 	Project  string // the repository that is released in, as an https address
 	Folder   string // that git makes of it
@@ -58,14 +60,17 @@ var packages = []string{".deb", ".rpm", ".dsc"}
 
 // notes is the text of the release, as Markdown.
 func (r Release) notes(files []artifact.File) (string, error) {
-	p := page{Notes: r.Notes, Number: r.Number, Project: r.Hub.URL(), Folder: path.Base(r.Hub.Name()), Commit: r.Commit}
+	p := page{Notes: r.Notes, Source: r.Source, Number: r.Number, Project: r.Hub.URL(), Folder: path.Base(r.Hub.Name()), Commit: r.Commit}
+	if !r.Source.Main {
+		p.Flag = " -source=" + r.Source.Name
+	}
 	p.Download = p.Project + "/releases/download/" + r.tag()
 	for _, file := range files {
 		if slices.Contains(packages, path.Ext(file.Name())) {
 			p.Packages = append(p.Packages, file)
 		}
 	}
-	p.Changes, p.Cut = changes(r.Notes.Changelog, r.Notes.Tree.Version, r.Notes.Upstream)
+	p.Changes, p.Cut = changes(r.Notes.Changelog, r.Notes.Tree.Version, r.Source.Repository)
 	p.Results = strings.TrimSpace(p.Results)
 	if utf8.RuneCountInString(p.Results) > resultsLimit {
 		p.Results, p.Long = "", true

@@ -16,11 +16,13 @@ import (
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 )
 
 // Release is one version's release, as it shall be.
 type Release struct {
 	Hub    *hub.Repository // where it is made
+	Source pkgdef.Source   // what it is a version of
 	Number int             // of the packaging: 2 is a packaging-only fix of the same version
 	Commit string          // of the repository, which the tag shall point to
 	Dir    string          // the signed folder
@@ -92,19 +94,20 @@ func (r Release) publish(ctx context.Context, p patience) (Report, error) {
 	return j.report, nil
 }
 
-// tagForm is the form of our tags; semver orders them as rpm and dpkg do.
+// tagForm is the form of the main source's tags; semver orders them as rpm and dpkg do.
 var tagForm = regexp.MustCompile(`^v(?:0|[1-9][0-9]{0,5})\.(?:0|[1-9][0-9]{0,5})\.(?:0|[1-9][0-9]{0,5})-[1-9][0-9]{0,5}$`)
 
 // tag names the release: upstream's version and the number of the packaging.
-func (r Release) tag() string { return fmt.Sprintf("v%s-%d", r.Notes.Tree.Version, r.Number) }
+func (r Release) tag() string { return r.Source.Tag(r.Notes.Tree.Version, r.Number) }
 
 var commitForm = regexp.MustCompile(`^[0-9a-f]{40}$`)
 
 // check refuses what must not be released.
 func (r Release) check() error {
 	tree := r.Notes.Tree
+	_, _, ours := r.Source.ParseTag(r.tag())
 	switch {
-	case !tagForm.MatchString(r.tag()):
+	case !ours:
 		return fmt.Errorf("%.80q is not the tag of a release, such as v1.13.3-1", r.tag())
 	case !tree.Verified || tree.Sum == "":
 		return fmt.Errorf("%s is not released: nobody vouches for its source", tree.Label())
@@ -120,11 +123,11 @@ func (r Release) check() error {
 
 // terms are what the release shall be like.
 func (r Release) terms(text string) hub.Draft {
-	return hub.Draft{Tag: r.tag(), Target: r.Commit, Title: fmt.Sprintf("SPIRE %s-%d", r.Notes.Tree.Version, r.Number), Notes: text}
+	return hub.Draft{Tag: r.tag(), Target: r.Commit, Title: fmt.Sprintf("%s %s-%d", r.Source.Title, r.Notes.Tree.Version, r.Number), Notes: text}
 }
 
-// newest is the published release of the highest version. Tags that are not of
-// our form are somebody else's; ok is false if there are no others.
+// newest is the published release of the main source's highest version: another
+// source's is never the latest of all. ok is false if there is none.
 func newest(all []hub.Release) (found hub.Release, ok bool) {
 	ours := slices.DeleteFunc(slices.Clone(all), func(r hub.Release) bool { return r.Draft || !tagForm.MatchString(r.Tag) })
 	if len(ours) == 0 {

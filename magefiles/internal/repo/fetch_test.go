@@ -514,7 +514,7 @@ func TestFetchAddress(t *testing.T) {
 func TestDue(t *testing.T) {
 	r := newRepository(t)
 	read := func(line string) Released {
-		var e Released
+		e := Released{Source: "spire"}
 		var published int
 		_, err := fmt.Sscanf(strings.Replace(line, "-", " ", 1), "%s %d %d", &e.Version, &e.Release, &published)
 		must(t, err)
@@ -554,7 +554,7 @@ func TestDue(t *testing.T) {
 			}
 			var got []string
 			for _, e := range r.Due(l, released, days(test.now)) {
-				got = append(got, e.Label())
+				got = append(got, fmt.Sprintf("%s-%d", e.Version, e.Release))
 			}
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("due (-want +got):\n%s", diff)

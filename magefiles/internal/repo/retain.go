@@ -2,7 +2,6 @@ package repo
 
 import (
 	"cmp"
-	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -107,15 +106,13 @@ func newest(files []File) []edition {
 	return found
 }
 
-// Released is an edition of the repository's own source that can be published.
+// Released is an edition of a source that can be published.
 type Released struct {
+	Source    string // its name
 	Version   string // MAJOR.MINOR.PATCH
 	Release   int    // of the packaging, from 1
 	Published time.Time
 }
-
-// Label is such as 1.13.3-1.
-func (e Released) Label() string { return fmt.Sprintf("%s-%d", e.Version, e.Release) }
 
 // Due are those of the editions that a publication at now shall add, the oldest
 // first: what the ledger has never had, and what would stay if it had been
@@ -123,16 +120,16 @@ func (e Released) Label() string { return fmt.Sprintf("%s-%d", e.Version, e.Rele
 func (r Repository) Due(l Ledger, released []Released, now time.Time) []Released {
 	files, taken := slices.Clone(l.Files), l.taken()
 	for _, e := range released {
-		files = append(files, File{Source: r.Source, Version: e.Version, Release: e.Release, Published: e.Published})
+		files = append(files, File{Source: e.Source, Version: e.Version, Release: e.Release, Published: e.Published})
 	}
 	stays := retained(files, now)
 	due := slices.DeleteFunc(slices.Clone(released), func(e Released) bool {
-		sums := path.Join(r.folders(name{place: inFiles}, r.Source, e.Version, e.Release)[0], artifact.SumsName)
+		sums := path.Join(r.folders(name{place: inFiles}, e.Source, e.Version, e.Release)[0], artifact.SumsName)
 		_, had := taken[sums]
-		return had || !stays[edition{r.Source, e.Version, e.Release}]
+		return had || !stays[edition{e.Source, e.Version, e.Release}]
 	})
 	slices.SortFunc(due, func(a, b Released) int {
-		return CompareVersions(a.Version, a.Release, b.Version, b.Release)
+		return cmp.Or(cmp.Compare(a.Source, b.Source), CompareVersions(a.Version, a.Release, b.Version, b.Release))
 	})
 	return due
 }

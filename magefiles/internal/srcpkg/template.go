@@ -29,6 +29,7 @@ type data struct {
 	Patches          []string
 	Commands         []string // of `go build`
 	Provenance       string   // a sentence for people
+	Musl             bool     // a program has C in it
 }
 
 func (s Source) data() (data, error) {
@@ -42,6 +43,7 @@ func (s Source) data() (data, error) {
 	}
 	for _, p := range s.Packages {
 		d.Commands = append(d.Commands, "./"+p.Command)
+		d.Musl = d.Musl || hasMusl(p)
 	}
 	d.Provenance = "a local directory; nobody vouches for it"
 	if s.Tree.Verified {
@@ -83,16 +85,19 @@ var functions = template.FuncMap{
 	"command":   func(words ...any) string { return commandLine(words) },
 	"escape":    func(text string) string { return strings.ReplaceAll(text, "%", "%%") },
 	"join":      func(list []string) string { return strings.Join(list, ", ") },
+	"trim":      strings.TrimSpace,
 	"paragraph": paragraph,
 	"date":      func(t time.Time) string { return t.UTC().Format("Mon Jan 02 2006") },
 	"macros":    withMacros,
 	"script":    script,
-	"hasMusl": func(p Package) bool {
-		return slices.ContainsFunc(p.Libraries, func(l pkgdef.Library) bool { return l.Name == "musl" })
-	},
+	"hasMusl":   hasMusl,
 	"plain": func(units []string) []string {
 		return slices.DeleteFunc(slices.Clone(units), func(u string) bool { return strings.Contains(u, "@.") })
 	},
+}
+
+func hasMusl(p Package) bool {
+	return slices.ContainsFunc(p.Libraries, func(l pkgdef.Library) bool { return l.Name == "musl" })
 }
 
 // commandLine quotes words and lists of words for a POSIX shell.

@@ -11,36 +11,110 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
 )
 
-// built is the suite's part that looks at what a build has made.
+// built is the suite's part that looks at what a build has made: of the main source,
+// or the one that was asked for, and of the others beside it.
 type built struct {
 	Suite
+	part
+	others []part
+	shared *theStage
+}
+
+// part is what was made of one source.
+type part struct {
+	source  pkgdef.Source
 	options pipeline.Options
 	result  pipeline.Result
-	shared  *theStage
 }
+
+// full is the version that was built, with the packaging's number.
+func (p part) full() string { return fmt.Sprintf("%s-%d", p.result.Tree.Label(), p.source.Release) }
 
 // build builds what is to be tested.
 func (s Suite) build(ctx context.Context, o pipeline.Options) (built, error) {
-	result, err := s.Pipeline.Build(ctx, o)
+	b := built{Suite: s, shared: new(theStage)}
+	each, err := s.Pipeline.Each(o)
 	if err != nil {
-		return built{}, fmt.Errorf("building what is to be tested: %w", err)
+		return b, err
 	}
-	result.Print(s.Log)
-	// The keys of the tests are nobody's: they sign what is there.
-	o.Rebuilt = result.Digests()
-	return built{Suite: s, options: o, result: result, shared: new(theStage)}, nil
+	var parts []part
+	for _, o := range each {
+		one, err := s.buildPart(ctx, o)
+		if err != nil {
+			return b, fmt.Errorf("building what is to be tested: %w", err)
+		}
+		parts = append(parts, one)
+	}
+	b.part, b.others = parts[0], parts[1:]
+	return b, nil
 }
 
-// files are the paths of the files with the given extension. A src.rpm is no
-// rpm: nothing installs it.
+func (s Suite) buildPart(ctx context.Context, o pipeline.Options) (p part, err error) {
+	if p.source, err = s.Pipeline.Source(o.Source); err != nil {
+		return p, err
+	}
+	if p.result, err = s.Pipeline.Build(ctx, o); err != nil {
+		return p, err
+	}
+	p.result.Print(s.Log)
+	// The keys of the tests are nobody's: they sign what is there.
+	o.Rebuilt = p.result.Digests()
+	p.options = o
+	return p, nil
+}
+
+// signBy signs what was built of all sources, the main one's first.
+func (b built) signBy(ctx context.Context, key *testKey, folder string) (signed []pipeline.Result, err error) {
+	for _, part := range b.parts() {
+		result, err := b.Pipeline.Sign(ctx, part.options, pipeline.Opened(key.signer), pipeline.Builder{}, folder)
+		if err != nil {
+			return nil, err
+		}
+		signed = append(signed, result)
+	}
+	return signed, nil
+}
+
+// paths are those of all files of several results.
+func paths(results []pipeline.Result) []string {
+	var all []string
+	for _, result := range results {
+		all = append(all, result.Paths()...)
+	}
+	return all
+}
+
+// parts are those of all sources.
+func (b built) parts() []part { return append([]part{b.part}, b.others...) }
+
+// dist is where a source's files are.
+func (b built) dist(of part) artifact.Dist { return b.Pipeline.Dist.Of(of.source.Name) }
+
+// work is a place among the main source's intermediate files.
+func (b built) work(parts ...string) string {
+	return b.dist(b.part).Work(append([]string{b.result.Tree.Label()}, parts...)...)
+}
+
+// files are the paths of the files with the given extension, of all sources. A src.rpm
+// is no rpm: nothing installs it.
 func (b built) files(extension string) []string {
 	var files []string
-	for _, file := range b.result.Files {
+	for _, part := range b.parts() {
+		files = append(files, part.files(extension)...)
+	}
+	return files
+}
+
+func (p part) files(extension string) []string {
+	var files []string
+	for _, file := range p.result.Files {
 		if strings.HasSuffix(file.Path, "."+extension) && (extension != "rpm" || !strings.HasSuffix(file.Path, ".src.rpm")) {
 			files = append(files, file.Path)
 		}
@@ -53,8 +127,8 @@ func (b built) files(extension string) []string {
 func (b built) unit(ctx context.Context, tally *Tally) error {
 	return b.Suite.unit(ctx, tally,
 		"SPIRE_TEST_BUILT="+b.result.Dir,
-		"SPIRE_TEST_TREE="+b.Pipeline.Dist.Work(b.result.Tree.Label(), "source"),
-		"SPIRE_TEST_BINARIES="+b.Pipeline.Dist.Work(b.result.Tree.Label(), runtime.GOARCH, "bin"))
+		"SPIRE_TEST_TREE="+b.work("source"),
+		"SPIRE_TEST_BINARIES="+b.work(runtime.GOARCH, "bin"))
 }
 
 func (b built) lintian(ctx context.Context, _ *Tally) error {
@@ -105,13 +179,17 @@ func (b built) reproducible(ctx context.Context, _ *Tally) error {
 	if err := b.copyCheckout(ctx, root); err != nil {
 		return fmt.Errorf("copying the checkout: %w", err)
 	}
-	shell := "umask 077; exec go run magefile.go build \"$@\""
-	args := []string{"-c", shell, "sh", "-version=" + b.result.Tree.Version, "-arch=" + strings.Join(b.options.Arches, ",")}
-	again := run.New("sh", args...).In(root).WithEnv("TZ=Asia/Kathmandu", "LC_ALL=tr_TR.UTF-8", "LANG=tr_TR.UTF-8", "GOMAXPROCS=1", "TMPDIR="+elsewhere)
-	if out, err := again.Combined(ctx); err != nil {
-		return fmt.Errorf("building again: %w%s", err, indented(out))
+	var errs []error
+	for _, part := range b.parts() {
+		shell := "umask 077; exec go run magefile.go build \"$@\""
+		args := []string{"-c", shell, "sh", "-source=" + part.source.Name, "-version=" + part.result.Tree.Version, "-arch=" + strings.Join(part.options.Arches, ",")}
+		again := run.New("sh", args...).In(root).WithEnv("TZ=Asia/Kathmandu", "LC_ALL=tr_TR.UTF-8", "LANG=tr_TR.UTF-8", "GOMAXPROCS=1", "TMPDIR="+elsewhere)
+		if out, err := again.Combined(ctx); err != nil {
+			return fmt.Errorf("building %s again: %w%s", part.source.Name, err, indented(out))
+		}
+		errs = append(errs, part.compare(filepath.Join(root, "dist", part.source.Name, filepath.Base(part.result.Dir))))
 	}
-	return b.compare(filepath.Join(root, "dist", filepath.Base(b.result.Dir)))
+	return errors.Join(errs...)
 }
 
 // copyCheckout copies what is tracked or could be, and the cached source and
@@ -125,17 +203,27 @@ func (b built) copyCheckout(ctx context.Context, root string) error {
 			return err
 		}
 	}
-	from := b.Pipeline.Dist.Work(b.result.Tree.Label())
+	for _, part := range b.parts() {
+		if err := b.copyWork(ctx, part, artifact.Dist(filepath.Join(root, "dist")).Of(part.source.Name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// copyWork copies a source's tree and binaries into another dist.
+func (b built) copyWork(ctx context.Context, of part, dist artifact.Dist) error {
+	label := of.result.Tree.Label()
 	kept := []string{"source", "source.json", "upstream.tar"}
-	for _, arch := range b.options.Arches {
+	for _, arch := range of.options.Arches {
 		kept = append(kept, filepath.Join(arch, "bin"), filepath.Join(arch, "binaries.json"))
 	}
 	for _, name := range kept {
-		to := filepath.Join(root, "dist", ".work", b.result.Tree.Label(), name)
+		to := dist.Work(label, name)
 		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 			return err
 		}
-		if err := run.New("cp", "-r", "--reflink=auto", filepath.Join(from, name), to).Run(ctx); err != nil {
+		if err := run.New("cp", "-r", "--reflink=auto", b.dist(of).Work(label, name), to).Run(ctx); err != nil {
 			return err
 		}
 	}
@@ -143,20 +231,20 @@ func (b built) copyCheckout(ctx context.Context, root string) error {
 }
 
 // compare makes sure that dir has the same files as the build, and no more.
-func (b built) compare(dir string) error {
+func (p part) compare(dir string) error {
 	again, err := os.ReadFile(filepath.Join(dir, "SHA256SUMS"))
 	if err != nil {
 		return err
 	}
 	lines := strings.Split(strings.TrimSpace(string(again)), "\n")
 	var errs []error
-	for _, file := range b.result.Files {
+	for _, file := range p.result.Files {
 		if !slices.Contains(lines, file.SHA256+"  "+file.Name()) {
 			errs = append(errs, fmt.Errorf("%s came out otherwise the second time", file.Name()))
 		}
 	}
-	if len(lines) != len(b.result.Files) {
-		errs = append(errs, fmt.Errorf("the second build made %d files, the first %d", len(lines), len(b.result.Files)))
+	if len(lines) != len(p.result.Files) {
+		errs = append(errs, fmt.Errorf("the second build made %d files, the first %d", len(lines), len(p.result.Files)))
 	}
 	return errors.Join(errs...)
 }

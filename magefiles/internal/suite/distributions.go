@@ -7,9 +7,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/distro"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/report"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/stepfile"
 )
@@ -95,10 +97,45 @@ func (s Suite) hostFor(scripts string) (*distro.Host, error) {
 	if err != nil {
 		return nil, fmt.Errorf("finding a place for the distributions' roots: %w", err)
 	}
+	defined, err := s.defined()
+	if err != nil {
+		return nil, err
+	}
 	return &distro.Host{
 		Cache:   filepath.Join(cache, "spire-packages", "roots"),
 		Reports: filepath.Join(string(s.Pipeline.Dist), "test"), Scenarios: filepath.Join(s.Root, "tests", scripts),
-		Log: s.Log,
+		Vars: defined, Log: s.Log,
+	}, nil
+}
+
+// defined are the main source's packages as scripts know them, by variable: their names,
+// and the units and users that they bring.
+func (s Suite) defined() ([]string, error) {
+	source, err := s.main()
+	if err != nil {
+		return nil, err
+	}
+	packages, err := pipeline.Pipeline{Root: s.Root}.Packages(source)
+	if err != nil {
+		return nil, err
+	}
+	var names, units, services, users []string
+	for _, p := range packages {
+		names = append(names, p.Name)
+		units = append(units, slices.Concat(p.Units.Switched(), p.Shares)...)
+		for _, user := range p.Units.Users {
+			users = append(users, user.Name)
+		}
+	}
+	units = slices.Compact(slices.Sorted(slices.Values(units)))
+	for _, unit := range units {
+		if strings.HasSuffix(unit, ".service") && !strings.Contains(unit, "@") {
+			services = append(services, unit)
+		}
+	}
+	return []string{
+		"NAMES=" + strings.Join(names, " "), "UNITS=" + strings.Join(units, " "),
+		"SERVICES=" + strings.Join(services, " "), "USERS=" + strings.Join(users, " "),
 	}, nil
 }
 

@@ -59,7 +59,7 @@ func TestPlaces(t *testing.T) {
 	if err := errors.Join(os.Mkdir(filepath.Join(root, "tests"), 0o755), os.WriteFile(filepath.Join(root, "tests", "distros.yaml"), []byte(yaml), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	b := built{Suite: Suite{Root: root}, options: pipeline.Options{Arches: []string{"arm64"}}}
+	b := built{Suite: Suite{Root: root}, part: part{options: pipeline.Options{Arches: []string{"arm64"}}}}
 	for rows, want := range map[string]string{
 		"":                      "one-arm64 two-arm64 three-arm64",
 		"two-arm64":             "two-arm64",

@@ -11,7 +11,6 @@ import (
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/compile"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
@@ -29,16 +28,12 @@ func (b built) elsewhere(ctx context.Context, _ *Tally) error {
 	if !slices.Contains(b.options.Arches, runtime.GOARCH) {
 		return Skip{"no programs for this machine were built"}
 	}
-	source, err := pkgdef.LoadSource(b.Root, pipeline.SourceName)
-	if err != nil {
-		return err
-	}
 	finder, err := toolroot.Cached(b.Log)
 	if err != nil {
 		return err
 	}
 	finder.Elsewhere = true
-	root, err := finder.Find(ctx, source.Tools, runtime.GOARCH)
+	root, err := finder.Find(ctx, b.source.Tools, runtime.GOARCH)
 	if err != nil {
 		return err
 	}
@@ -50,23 +45,23 @@ func (b built) elsewhere(ctx context.Context, _ *Tally) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	return errors.Join(b.samePrograms(ctx, source, finder, dir), b.sameC(ctx, source, finder, dir))
+	return errors.Join(b.samePrograms(ctx, finder, dir), b.sameC(ctx, finder, dir))
 }
 
 // samePrograms compiles the build's tree with the root's tools.
-func (b built) samePrograms(ctx context.Context, source pkgdef.Source, finder toolroot.Finder, dir string) error {
-	packages, err := pkgdef.Load(b.Root)
+func (b built) samePrograms(ctx context.Context, finder toolroot.Finder, dir string) error {
+	packages, err := b.Pipeline.Packages(b.source)
 	if err != nil {
 		return err
 	}
-	compiler := compile.Compiler{Source: source, Dist: artifact.Dist(dir), Tools: finder, Log: b.Log}
+	compiler := compile.Compiler{Source: b.source, Dist: artifact.Dist(dir), Tools: finder, Log: b.Log}
 	info, _, err := compiler.Compile(ctx, b.result.Tree, pkgdef.Commands(packages), runtime.GOARCH)
 	if err != nil {
 		return err
 	}
 	var errs []error
 	for _, binary := range info.Binaries {
-		ours := b.Pipeline.Dist.Work(b.result.Tree.Label(), runtime.GOARCH, "bin", binary.Name)
+		ours := b.work(runtime.GOARCH, "bin", binary.Name)
 		if sum, _, err := artifact.Digest(ours); err != nil || sum != binary.SHA256 {
 			errs = append(errs, errors.Join(err, fmt.Errorf("%s came out otherwise with the tools of a root", binary.Name)))
 		}
@@ -76,7 +71,7 @@ func (b built) samePrograms(ctx context.Context, source pkgdef.Source, finder to
 
 // sameC compiles a program in C here, where the build's C compiler is this machine's,
 // and in the root.
-func (b built) sameC(ctx context.Context, source pkgdef.Source, finder toolroot.Finder, dir string) error {
+func (b built) sameC(ctx context.Context, finder toolroot.Finder, dir string) error {
 	const program = "#include <stdio.h>\nint main(int n, char **words) { printf(\"%s %Lf\\n\", words[0], n * 1.5L); return 0; }\n"
 	from := filepath.Join(dir, "main.c")
 	if err := os.WriteFile(from, []byte(program), 0o644); err != nil {
@@ -84,7 +79,7 @@ func (b built) sameC(ctx context.Context, source pkgdef.Source, finder toolroot.
 	}
 	var sums []string
 	for _, finder.Elsewhere = range []bool{false, true} {
-		place, err := finder.Find(ctx, source.Tools, runtime.GOARCH)
+		place, err := finder.Find(ctx, b.source.Tools, runtime.GOARCH)
 		if err != nil {
 			return err
 		}

@@ -60,9 +60,6 @@ func (b built) openHosting(ctx context.Context) (h *hosting, err error) {
 			h.close(ctx)
 		}
 	}()
-	if h.source, err = pkgdef.LoadSource(b.Root, pipeline.SourceName); err != nil {
-		return h, err
-	}
 	if h.machine.Place, err = os.MkdirTemp("", "spire-runner-"); err != nil { // short: sockets are below it
 		return h, err
 	}
@@ -150,7 +147,7 @@ func (h *hosting) equip(ctx context.Context) error {
 	m.Env = []string{
 		"GOPROXY=file:///standin/modules," + own["GOPROXY"],
 		"GITHUB_REPOSITORY=" + ownRepository, "GITHUB_SERVER_URL=" + h.github.URL(), "GITHUB_API_URL=" + h.github.API(),
-		"SPIRE_UPSTREAM=" + h.github.URL() + "/" + upstreamRepository, "SPIRE_TEST_SCENARIO=" + hostedScenario,
+		"SPIRE_UPSTREAM=" + h.github.URL(), "SPIRE_TEST_SCENARIO=" + hostedScenario,
 	}
 	for _, name := range goSettings[1:6] {
 		m.Env = append(m.Env, name+"="+own[name])

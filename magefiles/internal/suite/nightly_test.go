@@ -42,7 +42,7 @@ func TestNightly(t *testing.T) {
 	first := w.night()
 	w.want("the plan", first.job("nightly.yml", "plan", map[string]string{"inputs.version": ""})["versions"], `["`+w.version+`"]`)
 	w.release(first)
-	w.released(filepath.Join(first.root, "dist", "signed", w.version))
+	w.released(filepath.Join(first.root, "dist", "signed", "spire", w.version))
 	first.values["inputs.first == true"] = "true" // by hand, once
 	w.publish(first, "repo-refresh.yml", "true")
 	w.published(filepath.Join(first.root, "dist"))
@@ -118,7 +118,7 @@ func builtPackages(t *testing.T) string {
 func (w *nights) tag() {
 	w.Helper()
 	var err error
-	if w.source, err = pkgdef.LoadSource(checkout, pipeline.SourceName); err != nil {
+	if w.source, err = pkgdef.LoadSource(checkout, "spire"); err != nil {
 		w.Fatal(err)
 	}
 	pin, ok := w.source.Releases[w.version]
@@ -242,7 +242,7 @@ func (w *nights) night() *runner {
 		machine: append(append(plain(), w.canary.environment...), "CI=true", "GITHUB_ACTIONS=true", "GITHUB_SERVER_URL="+w.github.URL(), "GITHUB_API_URL="+w.github.API(),
 			"GITHUB_REPOSITORY="+ours, "GITHUB_WORKFLOW=nightly", "GITHUB_WORKFLOW_REF="+ours+"/.github/workflows/nightly.yml@refs/heads/main",
 			"GITHUB_RUN_ATTEMPT=1", "GITHUB_WORKSPACE="+root,
-			"SPIRE_UPSTREAM="+w.github.URL()+"/"+theirs, "MAGEFILE_CACHE="+filepath.Join(w.place, "mage")),
+			"SPIRE_UPSTREAM="+w.github.URL(), "MAGEFILE_CACHE="+filepath.Join(w.place, "mage")),
 		last: []string{"SPIRE_ARCH=" + w.arch}, // other machines build for the others
 		values: map[string]string{
 			"matrix.version": w.version, "vars.SPIRE_FLOOR": w.version, "vars.SPIRE_REPO_URL": w.host.URL,
@@ -261,7 +261,7 @@ func (w *nights) release(r *runner) {
 	}
 	r.needs["vouch"] = ended{"success", w.vouched}
 	r.job("version.yml", "release", inputs)
-	if compiled, _ := filepath.Glob(filepath.Join(r.root, "dist", ".work", w.version, "*")); len(compiled) > 0 {
+	if compiled, _ := filepath.Glob(filepath.Join(r.root, "dist", "spire", ".work", w.version, "*")); len(compiled) > 0 {
 		w.Errorf("where the key is, %v were made of upstream's source", compiled)
 	}
 }

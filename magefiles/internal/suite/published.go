@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -27,10 +28,10 @@ type Visit struct {
 	// Keys are those that may sign, at least one: whatever the address has is believed
 	// by their fingerprints.
 	Keys []sign.Certificate
-	// Version is the newest version that is to be there, with the packaging's release,
-	// such as 1.13.3-2.
-	Version string
-	Arches  []string // for which it is to be there; Go's names
+	// Versions are the newest versions that are to be there, with the packaging's release,
+	// such as 1.13.3-2, by source; one of the main source at least.
+	Versions map[string]string
+	Arches   []string // for which it is to be there; Go's names
 	// Rows are those of tests/distros.yaml to install on; none means the newest release
 	// of each distribution.
 	Rows []string
@@ -58,18 +59,24 @@ type visitor struct {
 	Suite
 	Visit
 	client   repo.Client
-	packages []string // names of those that each machine can install
+	packages map[string][]string // names of those that each machine can install, by source
+	main     string              // the main source
 	now      time.Time
 }
 
 func (s Suite) visitor(to Visit) (visitor, error) {
 	to.URL = strings.TrimRight(to.URL, "/")
-	v := visitor{Suite: s, Visit: to, now: time.Now()}
+	v := visitor{Suite: s, Visit: to, now: time.Now(), packages: map[string][]string{}}
 	v.client = repo.Client{URL: to.URL, Trusted: sign.NewKeyring(to.Keys...), Log: s.Log}
 	packages, err := pkgdef.Load(s.Root)
-	for _, p := range packages {
-		v.packages = append(v.packages, p.Name)
+	if err != nil {
+		return v, err
 	}
+	for _, p := range packages {
+		v.packages[p.Source] = append(v.packages[p.Source], p.Name)
+	}
+	main, err := s.main()
+	v.main = main.Name
 	return v, err
 }
 
@@ -77,7 +84,7 @@ func (s Suite) visitor(to Visit) (visitor, error) {
 // Whatever else is wrong is left to the checks.
 func (v visitor) await(ctx context.Context, pause time.Duration) {
 	for ; v.Wait > 0 && v.behind(ctx); v.Wait -= pause {
-		fmt.Fprintf(v.Log, "%s is not there yet: again in %s\n", v.Version, pause)
+		fmt.Fprintf(v.Log, "%s is not there yet: again in %s\n", strings.Join(slices.Sorted(maps.Values(v.Versions)), ", "), pause)
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
@@ -152,17 +159,19 @@ func (v visitor) pinned(fingerprint string) error {
 
 // newest says of which packages an index does not have the newest version.
 func (v visitor) newest(index repo.Index) (err error) {
-	for _, arch := range index.For {
-		names := v.packages
-		switch {
-		case arch == repo.ForSource:
-			names = []string{pipeline.SourceName}
-		case !slices.Contains(v.Arches, arch):
-			continue
-		}
-		for _, name := range names {
-			if got := index.Newest(name, arch); got != v.Version {
-				err = errors.Join(err, fmt.Errorf("%s for %s: the newest is %s, and it is to be %s", name, arch, cmp.Or(got, "none"), v.Version))
+	for _, source := range slices.Sorted(maps.Keys(v.Versions)) {
+		for _, arch := range index.For {
+			names := v.packages[source]
+			switch {
+			case arch == repo.ForSource:
+				names = []string{source}
+			case !slices.Contains(v.Arches, arch):
+				continue
+			}
+			for _, name := range names {
+				if got, want := index.Newest(name, arch), v.Versions[source]; got != want {
+					err = errors.Join(err, fmt.Errorf("%s for %s: the newest is %s, and it is to be %s", name, arch, cmp.Or(got, "none"), want))
+				}
 			}
 		}
 	}
@@ -209,7 +218,7 @@ func (v visitor) host(pastes map[string]string, dir string) (*distro.Host, error
 	host.Library, host.Network = filepath.Join(v.Root, "tests", "scenarios", "lib"), true
 	host.Reports = filepath.Join(host.Reports, "published")
 	host.Folders = map[string]string{"pastes": dir}
-	host.Vars = []string{"URL=" + v.URL, "VERSIONS=" + v.Version}
+	host.Vars = append(host.Vars, "URL="+v.URL, "VERSIONS="+v.Versions[v.main])
 	return host, writePastes(pastes, dir)
 }
 
@@ -219,7 +228,7 @@ func (v visitor) places(tally *Tally) ([]distro.Place, error) {
 		return nil, fmt.Errorf("the packages are for %s, and this machine is %s", strings.Join(v.Arches, " and "), runtime.GOARCH)
 	}
 	if len(v.Rows) > 0 {
-		here := built{Suite: v.Suite, options: pipeline.Options{Arches: []string{runtime.GOARCH}}}
+		here := built{Suite: v.Suite, part: part{options: pipeline.Options{Arches: []string{runtime.GOARCH}}}}
 		return here.places(tally, selection{rows: v.Rows})
 	}
 	rows, err := distro.Load(filepath.Join(v.Root, "tests", "distros.yaml"))

@@ -76,7 +76,7 @@ func (s *served) publish(ago time.Duration) (dir string, to Visit) {
 	if err != nil {
 		s.Fatal(err)
 	}
-	return dir, Visit{URL: server.URL, Keys: []sign.Certificate{s.key.signer.Certificate()}, Version: s.version, Arches: []string{runtime.GOARCH}}
+	return dir, Visit{URL: server.URL, Keys: []sign.Certificate{s.key.signer.Certificate()}, Versions: map[string]string{"spire": s.version}, Arches: []string{runtime.GOARCH}}
 }
 
 // said are the checks of all that is signed and listed that fail, and what is said of
@@ -168,7 +168,7 @@ func TestPublished(t *testing.T) {
 	})
 	t.Run("an older version", func(t *testing.T) {
 		to := good
-		to.Version = "999.0.0-1"
+		to.Versions = map[string]string{"spire": "999.0.0-1"}
 		finds(t, to, each("the newest is "+s.version+", and it is to be 999.0.0-1", debsIndex, rpmsIndex, sourcesIndex))
 	})
 	t.Run("an architecture that is missing", func(t *testing.T) {
@@ -205,7 +205,7 @@ func TestPublished(t *testing.T) {
 	}
 	t.Run("a version that does not come", func(t *testing.T) {
 		to := good
-		to.Version, to.Wait = "999.0.0-1", 3*time.Millisecond
+		to.Versions, to.Wait = map[string]string{"spire": "999.0.0-1"}, 3*time.Millisecond
 		waits(t, to, 3)
 	})
 	t.Run("a version that is there", func(t *testing.T) {
@@ -225,7 +225,7 @@ func waits(t *testing.T, to Visit, times int) {
 		t.Fatal(err)
 	}
 	v.await(t.Context(), time.Millisecond)
-	if got := strings.Count(log.String(), to.Version+" is not there yet: again in 1ms\n"); got != times {
+	if got := strings.Count(log.String(), to.Versions["spire"]+" is not there yet: again in 1ms\n"); got != times {
 		t.Errorf("%d times, not %d:\n%s", got, times, &log)
 	}
 }

@@ -39,16 +39,26 @@ func (s Suite) RebuildShipped(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	built := built{Suite: s, options: pipeline.Options{Arches: []string{runtime.GOARCH}}}
+	of := part{options: pipeline.Options{Arches: []string{runtime.GOARCH}}}
 	for _, file := range files {
-		built.result.Files = append(built.result.Files, artifact.File{Path: file})
+		of.result.Files = append(of.result.Files, artifact.File{Path: file})
 	}
-	if len(built.sources(distro.Deb)) == 0 || len(built.sources(distro.RPM)) == 0 {
+	if len(of.sources(distro.Deb)) == 0 || len(of.sources(distro.RPM)) == 0 {
 		return fmt.Errorf("%s has no source packages (.dsc with its archives, .src.rpm) to build again from: put the release's there", dir)
 	}
+	if of.source, err = s.sourceOf(of.sources(distro.Deb)); err != nil {
+		return err
+	}
+	built := built{Suite: s, part: of}
 	return s.runAll(ctx, []Check{{"rebuild", func(ctx context.Context, tally *Tally) error {
 		return built.rebuild(ctx, tally, "", blocking)
 	}}})
+}
+
+// sourceOf is the source of which files of source packages are.
+func (s Suite) sourceOf(files []string) (pkgdef.Source, error) {
+	name, _, _ := strings.Cut(filepath.Base(files[0]), "_")
+	return s.Pipeline.Source(name)
 }
 
 // rebuildBlocking rebuilds where a difference stops a release. The places share
@@ -93,11 +103,13 @@ func (b built) rebuild(ctx context.Context, tally *Tally, cache string, take fun
 		if !take(place) {
 			continue
 		}
-		job.Rebuild, job.Sources = place, b.sources(place.Format)
-		job.Out = filepath.Join(host.Reports, "rebuild", place.Name, "packages")
-		b.rebuildAt(ctx, tally, host, job, all)
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
+		for _, part := range b.parts() {
+			job.Rebuild, job.Sources = place, part.sources(place.Format)
+			job.Out = filepath.Join(host.Reports, "rebuild", place.Name, part.source.Name)
+			b.rebuildAt(ctx, tally, host, part, job, all)
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
 		}
 	}
 	return errCounted
@@ -105,11 +117,7 @@ func (b built) rebuild(ctx context.Context, tally *Tally, cache string, take fun
 
 // job is what all rebuilds have in common.
 func (b built) job(ctx context.Context, cache string) (distro.Job, error) {
-	source, err := pkgdef.LoadSource(b.Root, pipeline.SourceName)
-	if err != nil {
-		return distro.Job{}, err
-	}
-	goTool, err := gotool.Verified(ctx, source.Toolchain)
+	goTool, err := gotool.Verified(ctx, b.source.Toolchain)
 	if err != nil {
 		return distro.Job{}, err
 	}
@@ -118,23 +126,23 @@ func (b built) job(ctx context.Context, cache string) (distro.Job, error) {
 }
 
 // sources are the files of the source package in the given format.
-func (b built) sources(format distro.Format) []string {
+func (p part) sources(format distro.Format) []string {
 	if format == distro.RPM {
-		return b.files("src.rpm")
+		return p.files("src.rpm")
 	}
-	return slices.Concat(b.files("tar.xz"), b.files("dsc"))
+	return slices.Concat(p.files("tar.xz"), p.files("dsc"))
 }
 
-func (b built) rebuildAt(ctx context.Context, tally *Tally, host *distro.Host, job distro.Job, all distro.Rebuilds) {
+func (b built) rebuildAt(ctx context.Context, tally *Tally, host *distro.Host, of part, job distro.Job, all distro.Rebuilds) {
 	start := time.Now()
-	name := "rebuild " + job.Name
+	name := "rebuild " + job.Name + " " + of.source.Name
 	if err := host.Rebuild(ctx, job); err != nil {
 		tally.Count(name, verdict(job.Rebuild, err), time.Since(start))
 		return
 	}
 	tally.Count(name, nil, time.Since(start))
 	row := distro.Row{Format: job.Format}
-	shipped := row.Select(b.files(string(job.Format)), runtime.GOARCH)
+	shipped := row.Select(of.files(string(job.Format)), runtime.GOARCH)
 	for _, file := range shipped {
 		start := time.Now()
 		err := b.compareRebuilt(ctx, file, job, all)

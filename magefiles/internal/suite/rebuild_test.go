@@ -10,7 +10,6 @@ import (
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/distro"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
 )
 
 // What fails at a place that only informs is neither a pass nor a failure.
@@ -49,7 +48,7 @@ func TestNothingElse(t *testing.T) {
 }
 
 func TestSources(t *testing.T) {
-	b := built{result: pipeline.Result{}}
+	b := built{}
 	for _, name := range []string{"x.deb", "x.rpm", "x.src.rpm", "x.dsc", "x.orig.tar.xz", "x.debian.tar.xz", "x_source.changes", "x.build.json"} {
 		b.result.Files = append(b.result.Files, artifact.File{Path: "/" + name})
 	}

@@ -327,7 +327,7 @@ func (s *stage) remake(ctx context.Context, place distro.Place, bad, name string
 		return err
 	}
 	// Shared until a file is replaced.
-	for _, part := range []string{s.result.Dir, s.Pipeline.Dist.Work(s.result.Tree.Label())} {
+	for _, part := range []string{s.result.Dir, s.work()} {
 		to := filepath.Join(string(p.Dist), strings.TrimPrefix(part, string(s.Pipeline.Dist)))
 		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 			return err

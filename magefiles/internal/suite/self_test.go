@@ -25,7 +25,7 @@ func TestPlantedNames(t *testing.T) {
 	} {
 		files = append(files, artifact.File{Path: filepath.Join("dist", name)})
 	}
-	s := &stage{built: built{result: pipeline.Result{Files: files}}}
+	s := &stage{built: built{part: part{result: pipeline.Result{Files: files}}}}
 	for _, test := range []struct {
 		format             distro.Format
 		arch, name, folder string
@@ -67,7 +67,7 @@ func TestUnsign(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = key.close() })
-	s := &stage{built: built{result: pipeline.Result{Files: []artifact.File{{Path: write("dist/"+name, "unsigned")}}}}, key: key}
+	s := &stage{built: built{part: part{result: pipeline.Result{Files: []artifact.File{{Path: write("dist/"+name, "unsigned")}}}}}, key: key}
 	s.Root = dir
 	shared, published := write("shared", "signed"), filepath.Join(dir, "www/rpm/aarch64", name)
 	if err := errors.Join(os.MkdirAll(filepath.Dir(published), 0o755), os.Link(shared, published)); err != nil {

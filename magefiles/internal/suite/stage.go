@@ -37,8 +37,8 @@ type stage struct {
 	key      *testKey
 	now      time.Time
 	versions []string // with the packaging's release, the one under test last
-	// published are the signed files of all versions; those of the version under
-	// test are in the folder signed.
+	// published are the signed files of all versions; those of the main source's version
+	// under test are in the folder signed.
 	published []string
 	signed    string
 }
@@ -112,21 +112,17 @@ func (s *stage) folder(name string) string { return filepath.Join(s.place, name)
 
 // publish signs all versions and publishes them at once.
 func (s *stage) publish(ctx context.Context) error {
-	signed, err := s.Pipeline.Sign(ctx, s.options, pipeline.Opened(s.key.signer), pipeline.Builder{}, s.folder("signed"))
+	signed, err := s.signBy(ctx, s.key, s.folder("signed"))
 	if err != nil {
 		return err
 	}
-	s.published, s.signed = signed.Paths(), signed.Dir
-	source, err := pkgdef.LoadSource(s.Root, pipeline.SourceName)
-	if err != nil {
-		return err
-	}
+	s.published, s.signed = paths(signed), signed[0].Dir
 	if file := os.Getenv(earlierTar); file != "" {
 		if err := unpack(file, string(s.earlierDist())); err != nil {
 			return err
 		}
 	}
-	for i, earlier := range s.leading(ctx, source, s.result.Tree.Version) {
+	for i, earlier := range s.leading(ctx, s.source, s.result.Tree.Version) {
 		made, err := s.earlier(ctx, earlier, i == 0)
 		if err != nil {
 			return fmt.Errorf("building %s, to upgrade from: %w", earlier, err)
@@ -134,17 +130,22 @@ func (s *stage) publish(ctx context.Context) error {
 		s.published = append(s.published, made...)
 		s.versions = append(s.versions, fmt.Sprintf("%s-%d", earlier, formerRelease))
 	}
-	s.versions = append(s.versions, fmt.Sprintf("%s-%d", s.result.Tree.Label(), source.Release))
+	s.versions = append(s.versions, s.full())
 	if err := s.publishIn(ctx, mainRepository, s.published); err != nil {
 		return err
 	}
 	// Beside it, what no key has signed.
-	return s.share(ctx, s.result.Dir, s.folder(mainRepository+"/built"))
+	for _, part := range s.parts() {
+		if err := s.share(ctx, part.result.Dir, s.folder(mainRepository+"/built")); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // share gives a folder's files other names or, on another file system, copies them.
 func (s Suite) share(ctx context.Context, from, to string) error {
-	return s.command(ctx, "sh", "-ec", `cp -al "$0" "$1" || { rm -rf "$1"; cp -a "$0" "$1"; }`, from, to)
+	return s.command(ctx, "sh", "-ec", `mkdir -p "$1" && { cp -al "$0/." "$1" || cp -a "$0/." "$1"; }`, from, to)
 }
 
 // publishIn publishes files in a repository of the stage.
@@ -168,7 +169,7 @@ func (s *stage) earlier(ctx context.Context, number string, first bool) ([]strin
 // Earlier builds the versions that the one under test is upgraded from, for
 // machines that then only test; in the tar that SPIRE_EARLIER names, if it does.
 func (s Suite) Earlier(ctx context.Context, o pipeline.Options) error {
-	source, err := pkgdef.LoadSource(s.Root, pipeline.SourceName)
+	source, err := s.Pipeline.Source(o.Source)
 	if err != nil {
 		return err
 	}
@@ -197,6 +198,7 @@ func (s Suite) earlierBuild(ctx context.Context, o pipeline.Options, number stri
 	// Other machines built the version under test only.
 	o.Version, o.Formats, o.Prebuilt, o.Rebuilt, o.Quick = number, []string{string(distro.Deb), string(distro.RPM)}, "", "", true
 	p.Root = p.Dist.Work("definitions", number)
+	o.Source = ""
 	return p, o, artifact.MakeDir(p.Root, func(dir string) error {
 		err := s.formerDefinitions(ctx, dir)
 		if err == nil && first {
@@ -206,9 +208,13 @@ func (s Suite) earlierBuild(ctx context.Context, o pipeline.Options, number stri
 	})
 }
 
-// formerDefinitions makes definitions of the former packaging: its services, and
-// nothing that moves state.
+// formerDefinitions makes definitions of the former packaging of the main source: its
+// services, and nothing that moves state.
 func (s Suite) formerDefinitions(ctx context.Context, root string) error {
+	source, err := s.main()
+	if err != nil {
+		return err
+	}
 	if err := s.copyDefinitions(ctx, root); err != nil {
 		return err
 	}
@@ -220,7 +226,7 @@ func (s Suite) formerDefinitions(ctx context.Context, root string) error {
 		err = errors.Join(err, os.RemoveAll(service))
 	}
 	err = errors.Join(err, s.command(ctx, "cp", "-r", filepath.Join(s.Root, "tests", "former", "units"), root),
-		alter(filepath.Join(root, "srpm", pipeline.SourceName, "source.yaml"), `(?m)^release: .*`, fmt.Sprintf("release: %d", formerRelease)))
+		alter(filepath.Join(root, "srpm", source.Name, "source.yaml"), `(?m)^release: .*`, fmt.Sprintf("release: %d", formerRelease)))
 	for _, name := range []string{"spire-server", "spire-agent"} {
 		err = errors.Join(err, alter(filepath.Join(root, "packages", name, "package.yaml"), `(?m)^state: .*\n`, ""))
 	}
@@ -381,10 +387,17 @@ func (s *stage) hostOf(ctx context.Context, repository string) (*distro.Host, er
 	}
 	host.Web = filepath.Join(own, "web")
 	pastes := filepath.Join(own, "pastes")
-	host.Folders = map[string]string{"expected": s.folder("expected"), "pastes": pastes, "tools": s.folder("tools")}
+	host.Folders = map[string]string{"expected": s.folder("expected"), "pastes": pastes, "tools": s.folder("tools"), "packages": filepath.Join(own, "packages")}
 	// How often the scenario state kills a move: as often as it says by itself,
 	// unless somebody wants to be sure.
-	host.Vars = []string{"VERSIONS=" + strings.Join(s.versions, " "), "URL=" + distro.WebURL, "KILLS=" + os.Getenv("SPIRE_TEST_KILLS")}
+	others, err := s.alone()
+	if err != nil {
+		return nil, err
+	}
+	host.Vars = append(host.Vars, "VERSIONS="+strings.Join(s.versions, " "), "URL="+distro.WebURL, "KILLS="+os.Getenv("SPIRE_TEST_KILLS"), "OTHERS="+others)
+	if err := s.packageTests(host.Folders["packages"]); err != nil {
+		return nil, err
+	}
 	lines, err := readPastes(s.folder(repository))
 	if err != nil {
 		return nil, err
@@ -399,6 +412,44 @@ func (s *stage) hostOf(ctx context.Context, repository string) (*distro.Host, er
 		return nil, err
 	}
 	return host, s.serve(ctx, s.folder(repository), host.Web)
+}
+
+// alone are the packages of the other sources, one a word: the name, the version that was
+// built, and the units and users, separated by commas, with colons between. What a
+// package's own test is travels with the scenarios: see packageTests.
+func (s *stage) alone() (string, error) {
+	var words []string
+	for _, part := range s.others {
+		packages, err := s.Pipeline.Packages(part.source)
+		if err != nil {
+			return "", err
+		}
+		for _, p := range packages {
+			var users []string
+			for _, user := range p.Units.Users {
+				users = append(users, user.Name)
+			}
+			words = append(words, strings.Join([]string{p.Name, part.full(), strings.Join(p.Units.Switched(), ","), strings.Join(users, ",")}, ":"))
+		}
+	}
+	return strings.Join(words, " "), nil
+}
+
+// packageTests puts the packages' own tests into a folder, by the packages' names.
+func (s *stage) packageTests(dir string) error {
+	packages, err := pkgdef.Load(s.Root)
+	if err != nil {
+		return err
+	}
+	for _, p := range packages {
+		if p.Test == "" {
+			continue
+		}
+		if err := artifact.Link(p.Test, filepath.Join(dir, p.Name+".sh")); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // serve answers on a socket that the containers get, until ctx ends.

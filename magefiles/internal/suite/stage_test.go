@@ -90,7 +90,7 @@ func TestEarlierBuild(t *testing.T) {
 		t.Errorf("the definitions are in %s, and in %s the next time, not below %s: %v", root, again.Root, p.Dist, err)
 	}
 	root := p.Root
-	source, err := pkgdef.LoadSource(root, pipeline.SourceName)
+	source, err := pkgdef.LoadSource(root, "spire")
 	if err != nil || source.Release != formerRelease {
 		t.Errorf("its packaging is %d, want %d: %v", source.Release, formerRelease, err)
 	}

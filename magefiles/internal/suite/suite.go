@@ -92,6 +92,9 @@ func (s Suite) Distributions(ctx context.Context, o pipeline.Options, rows, scen
 	}}})
 }
 
+// main is the main source.
+func (s Suite) main() (pkgdef.Source, error) { return pipeline.Pipeline{Root: s.Root}.Source("") }
+
 func (s Suite) runAll(ctx context.Context, checks []Check) error {
 	tally := &Tally{Log: s.Log}
 	tally.Run(ctx, checks...)

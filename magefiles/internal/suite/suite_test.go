@@ -381,7 +381,7 @@ func TestCountReport(t *testing.T) {
 // Without binaries of this machine's kind nothing can read a configuration;
 // that is no pass.
 func TestConfigurationsOfOthers(t *testing.T) {
-	b := built{Suite: Suite{Root: checkout, Log: io.Discard}, options: pipeline.Options{Arches: []string{"other"}}}
+	b := built{Suite: Suite{Root: checkout, Log: io.Discard}, part: part{options: pipeline.Options{Arches: []string{"other"}}}}
 	var skip Skip
 	if err := b.configurations(t.Context(), &Tally{Log: io.Discard}); !errors.As(err, &skip) {
 		t.Errorf("error %v", err)

@@ -11,13 +11,13 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/distro"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
@@ -66,7 +66,7 @@ type rehearsal struct {
 	ours       *testKey
 	foreign    *testKey
 	now        time.Time
-	signed     pipeline.Result
+	signed     []pipeline.Result // of all sources
 }
 
 // close gives up the keys.
@@ -136,7 +136,7 @@ func (r *rehearsal) play(ctx context.Context, tally *Tally, places []distro.Plac
 	}
 	host.Library, host.Network = filepath.Join(r.Root, "tests", "scenarios", "lib"), true
 	host.Reports = filepath.Join(host.Reports, "trust", client)
-	host.Vars = []string{"BASE=" + r.base, "PASTE=" + paste, fmt.Sprintf("UPDATES=%d", updates())}
+	host.Vars = append(host.Vars, "BASE="+r.base, "PASTE="+paste, fmt.Sprintf("UPDATES=%d", updates()))
 	report, err := host.Run(ctx, theirs, []string{script})
 	for i := range report {
 		report[i].Scenario = "trust " + client + map[bool]string{true: " " + script}[script != client]
@@ -157,7 +157,7 @@ func (r *rehearsal) prepare(ctx context.Context) (err error) {
 	if r.foreign, err = newTestKey(ctx, "Somebody else <else@example.org>", r.now); err != nil {
 		return err
 	}
-	if r.signed, err = r.Pipeline.Sign(ctx, r.options, pipeline.Opened(r.ours.signer), pipeline.Builder{}, filepath.Join(r.place, "signed")); err != nil {
+	if r.signed, err = r.signBy(ctx, r.ours, filepath.Join(r.place, "signed")); err != nil {
 		return err
 	}
 	p, err := r.versioned(ctx, 0)
@@ -188,7 +188,7 @@ func (r *rehearsal) prepare(ctx context.Context) (err error) {
 func (r *rehearsal) publish(ctx context.Context, p pipeline.Pipeline, name string, at time.Time) error {
 	_, err := p.Publish(ctx, pipeline.Archive{
 		Dir: filepath.Join(r.www, name), URL: r.base + "/" + good, Signer: r.ours.signer, Now: at, Refresh: true,
-	}, r.signed.Paths())
+	}, paths(r.signed))
 	return err
 }
 
@@ -197,13 +197,13 @@ func (r *rehearsal) publishAs(ctx context.Context, p pipeline.Pipeline, name str
 	signed := r.signed
 	if key != r.ours {
 		var err error
-		if signed, err = r.Pipeline.Sign(ctx, r.options, pipeline.Opened(key.signer), pipeline.Builder{}, filepath.Join(r.place, name)); err != nil {
+		if signed, err = r.signBy(ctx, key, filepath.Join(r.place, name)); err != nil {
 			return err
 		}
 	}
 	_, err := p.Publish(ctx, pipeline.Archive{
 		Dir: filepath.Join(r.www, name), URL: r.base + "/" + good, Signer: key.signer, Trusted: trusted, Now: r.now,
-	}, signed.Paths())
+	}, paths(signed))
 	return err
 }
 
@@ -248,13 +248,12 @@ func (r *rehearsal) lintKeyring(ctx context.Context, pattern string, lint func(c
 // visited has check:published find nothing wrong with what nobody has broken, by a
 // place of each client.
 func (r *rehearsal) visited(ctx context.Context, places []distro.Place) error {
-	source, err := pkgdef.LoadSource(r.Root, pipeline.SourceName)
-	if err != nil {
-		return err
-	}
 	to := Visit{
 		URL: r.base + "/" + good, Keys: []sign.Certificate{r.ours.signer.Certificate()},
-		Version: fmt.Sprintf("%s-%d", r.result.Tree.Label(), source.Release), Arches: r.options.Arches,
+		Versions: map[string]string{}, Arches: r.options.Arches,
+	}
+	for _, part := range r.parts() {
+		to.Versions[part.source.Name] = part.full()
 	}
 	byClient := map[string]string{}
 	for _, place := range places {
@@ -268,14 +267,18 @@ func (r *rehearsal) visited(ctx context.Context, places []distro.Place) error {
 
 // verifyShipped has verify find the signed files right, whole and covered.
 func (r *rehearsal) verifyShipped(ctx context.Context) error {
-	verdicts, err := r.Pipeline.Verify(ctx, r.signed.Dir, "", sign.NewKeyring(r.ours.signer.Certificate()))
+	var dirs []string
+	for _, signed := range r.signed {
+		dirs = append(dirs, signed.Dir)
+	}
+	verdicts, err := r.Pipeline.Verify(ctx, strings.Join(dirs, ","), "", sign.NewKeyring(r.ours.signer.Certificate()))
 	for _, verdict := range verdicts {
 		if verdict.Err != nil {
 			err = errors.Join(err, errors.New(verdict.String()))
 		}
 	}
-	if err == nil && len(verdicts) != len(r.signed.Files) {
-		err = fmt.Errorf("%d files were verified, of %d", len(verdicts), len(r.signed.Files))
+	if err == nil && len(verdicts) != len(paths(r.signed)) {
+		err = fmt.Errorf("%d files were verified, of %d", len(verdicts), len(paths(r.signed)))
 	}
 	return err
 }

@@ -53,7 +53,7 @@ func (b built) validate(ctx context.Context, file string) error {
 }
 
 func (b built) binary(name string) string {
-	return b.Pipeline.Dist.Work(b.result.Tree.Label(), runtime.GOARCH, "bin", name)
+	return b.work(runtime.GOARCH, "bin", name)
 }
 
 // validates asks `validate`, which servers and agents have.

@@ -17,7 +17,6 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/osv"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/provenance"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
@@ -177,7 +176,7 @@ func (w *watch) accepted(log io.Writer) error {
 
 // writeVEX writes what is known, a document for each version.
 func (s Suite) writeVEX(w *watch) error {
-	source, err := pkgdef.LoadSource(s.Root, pipeline.SourceName)
+	source, err := s.main()
 	if err != nil {
 		return err
 	}

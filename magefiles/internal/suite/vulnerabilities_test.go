@@ -196,7 +196,7 @@ func TestUnknowable(t *testing.T) {
 func TestAdvised(t *testing.T) {
 	deb := filepath.Join(t.TempDir(), "demo_1_all.deb")
 	s, _ := watcher(t, "")
-	b := built{Suite: s, result: pipeline.Result{Files: []artifact.File{{Path: deb}, {Path: bill(t, deb, "musl@1.2.3")}}}}
+	b := built{Suite: s, part: part{result: pipeline.Result{Files: []artifact.File{{Path: deb}, {Path: bill(t, deb, "musl@1.2.3")}}}}}
 	server := osvtest.New(t)
 	client := osv.Client{Address: server.URL, Attempts: 1}
 	if err := b.advised(t.Context(), client); err != nil {

@@ -51,7 +51,7 @@ func Look(ctx context.Context, upstream, ours *hub.Repository, rules Rules) (Fac
 // whole asks a second time for a release that seems to lack something: a list
 // of releases need not have all assets of each.
 func whole(ctx context.Context, ours *hub.Repository, release hub.Release, rules Rules) (hub.Release, error) {
-	version, number, ok := ParseOwn(release.Tag)
+	version, number, ok := ParseOwn(rules.Source, release.Tag)
 	if !ok || len(lacks(release, rules.Expected(version.String(), number))) == 0 {
 		return release, nil
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 )
 
 // Rules say what is due.
@@ -17,8 +18,9 @@ type Rules struct {
 	Minors int
 	// Floor is the oldest version that is ever due; the zero value is none.
 	Floor Version
-	// Release is the number of the packaging that would be built.
-	Release int
+	// Source is what is planned; its Release is the number of the packaging that would
+	// be built.
+	Source pkgdef.Source
 	// Arches are the architectures to build for.
 	Arches []string
 	// Only is the one version to be done, as a person asks for it, whatever it is
@@ -31,6 +33,7 @@ type Rules struct {
 
 // Plan is what is to be done.
 type Plan struct {
+	Source   pkgdef.Source
 	Verdicts []Verdict // newest first
 	Alarms   []string  // what a person has to look at; never a build
 	Notes    []string  // what was ignored and should not be there
@@ -82,7 +85,7 @@ type maker struct {
 
 // Make makes the plan. It asks nobody, and nothing that is not in facts decides.
 func Make(facts Facts, rules Rules) (Plan, error) {
-	m := maker{rules: rules, known: facts.Known, states: map[string]*state{}, released: map[string]Version{}, plan: Plan{arches: rules.Arches}}
+	m := maker{rules: rules, known: facts.Known, states: map[string]*state{}, released: map[string]Version{}, plan: Plan{Source: rules.Source, arches: rules.Arches}}
 	m.tags(facts.Tags)
 	if len(m.states) == 0 {
 		return Plan{}, fmt.Errorf("none of upstream's %d tags is of the form v1.2.3: is it the right repository?", len(facts.Tags))
@@ -143,7 +146,7 @@ func (m *maker) minors() {
 // releases takes in ours.
 func (m *maker) releases(releases []hub.Release) {
 	for _, release := range releases {
-		version, number, ok := ParseOwn(release.Tag)
+		version, number, ok := ParseOwn(m.rules.Source, release.Tag)
 		if !ok {
 			if hostile(release.Tag) {
 				m.note("our release %d with the tag %s is ignored", release.ID, show(release.Tag))
@@ -255,17 +258,17 @@ func (m *maker) begun(s *state) (bool, string) {
 	}
 	missing := lacks(top.Release, m.rules.Expected(s.version.String(), top.number))
 	switch {
-	case top.number > m.rules.Release:
-		return false, fmt.Sprintf("there is packaging %d, newer than %d, which would be built", top.number, m.rules.Release)
+	case top.number > m.rules.Source.Release:
+		return false, fmt.Sprintf("there is packaging %d, newer than %d, which would be built", top.number, m.rules.Source.Release)
 	case top.Draft:
 		return true, fmt.Sprintf("half a release: %s is a draft", top.Tag)
-	case len(missing) > 0 && top.Immutable && top.number == m.rules.Release:
+	case len(missing) > 0 && top.Immutable && top.number == m.rules.Source.Release:
 		m.alarm("%s: the release %s is locked and %s: raise the release number in source.yaml", s.version, top.Tag, summary(missing))
 		return false, "ALARM: its release is locked and " + summary(missing)
 	case len(missing) > 0:
 		return true, summary(missing)
-	case top.number < m.rules.Release && s.newest && s.kept:
-		return true, fmt.Sprintf("packaging %d is to follow %d", m.rules.Release, top.number)
+	case top.number < m.rules.Source.Release && s.newest && s.kept:
+		return true, fmt.Sprintf("packaging %d is to follow %d", m.rules.Source.Release, top.number)
 	}
 	return false, complete
 }

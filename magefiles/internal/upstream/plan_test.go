@@ -14,7 +14,11 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/golden"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub/hubtest"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 )
+
+// ours is the source that is planned.
+var ours = pkgdef.Source{Name: "spire", Main: true}
 
 const (
 	spire = "spiffe/spire"
@@ -121,7 +125,8 @@ func wholes(versions ...string) func(t *testing.T) []hubtest.Release {
 
 func (s scene) rules(t *testing.T) Rules {
 	t.Helper()
-	rules := Rules{Minors: max(s.minors, 0), Release: max(s.release, 1), Only: s.only, Arches: []string{"amd64", "arm64"}, Expected: expected}
+	rules := Rules{Minors: max(s.minors, 0), Source: ours, Only: s.only, Arches: []string{"amd64", "arm64"}, Expected: expected}
+	rules.Source.Release = max(s.release, 1)
 	if s.minors == 0 {
 		rules.Minors = 2
 	}
@@ -152,11 +157,11 @@ func (s scene) plan(t *testing.T) Plan {
 	}
 	settings := hub.Settings{Token: hubtest.Token, API: server.API(), Server: server.URL()}
 	upstream, err := hub.Open(settings, spire)
-	ours, err2 := hub.Open(settings, mine)
+	own, err2 := hub.Open(settings, mine)
 	if err != nil || err2 != nil {
 		t.Fatal(err, err2)
 	}
-	facts, err := Look(t.Context(), upstream, ours, s.rules(t))
+	facts, err := Look(t.Context(), upstream, own, s.rules(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -267,14 +272,14 @@ func TestPlans(t *testing.T) {
 			if due := strings.Join(plan.Versions(), " "); due != c.due {
 				t.Errorf("due are %q, not %q", due, c.due)
 			}
-			if (plan.Err() != nil) != c.alarm {
-				t.Errorf("alarms: %v", plan.Err())
+			if alarms := (Plans{plan}).Err(); (alarms != nil) != c.alarm {
+				t.Errorf("alarms: %v", alarms)
 			}
 			var text bytes.Buffer
 			if err := plan.Print(&text); err != nil {
 				t.Fatal(err)
 			}
-			outputs, err := plan.Outputs()
+			outputs, err := Plans{plan}.Outputs()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -285,7 +290,7 @@ func TestPlans(t *testing.T) {
 
 // Both commits of a moved tag are named.
 func TestMovedNames(t *testing.T) {
-	err := scenes["moved"].plan(t).Err()
+	err := Plans{scenes["moved"].plan(t)}.Err()
 	for _, want := range []string{strings.Repeat("bad0", 10), "191c76b489656502ff946afb486b47b83a376e81", "our release v1.13.3-1", "srpm/spire/source.yaml", "v1.99.0"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("the alarm lacks %q: %v", want, err)
@@ -300,12 +305,12 @@ func TestTagFaults(t *testing.T) {
 		"no commit": {{Name: "v1.0.0", Commit: "main"}}, "empty commit": {{Name: "v1.0.0"}}, "twice": {{Name: "v1.0.0", Commit: a}, {Name: "v1.0.0", Commit: b}},
 	} {
 		plan, err := Make(Facts{Tags: tags}, scene{}.rules(t))
-		if err != nil || plan.Err() == nil || len(plan.Versions()) != 0 {
-			t.Errorf("%s: %v, alarms %v, due %v", name, err, plan.Err(), plan.Versions())
+		if err != nil || len(plan.Alarms) == 0 || len(plan.Versions()) != 0 {
+			t.Errorf("%s: %v, alarms %v, due %v", name, err, plan.Alarms, plan.Versions())
 		}
 	}
 	plan, err := Make(Facts{Tags: []hub.Tag{{Name: "v1.0.0", Commit: a}, {Name: "v1.0.0", Commit: a}}}, scene{}.rules(t))
-	if err != nil || plan.Err() != nil || len(plan.Verdicts) != 1 {
+	if err != nil || len(plan.Alarms) != 0 || len(plan.Verdicts) != 1 {
 		t.Errorf("the same twice: %v %+v", err, plan)
 	}
 }
@@ -343,28 +348,58 @@ func TestManyAssets(t *testing.T) {
 }
 
 func TestJSON(t *testing.T) {
-	content, err := scene{day: "2026-05-28"}.plan(t).JSON()
+	content, err := Plans{scene{day: "2026-05-28"}.plan(t)}.JSON()
 	if err != nil || bytes.Contains(content, []byte("\n")) {
 		t.Fatalf("%s %v", content, err)
 	}
 	var got struct {
 		Build    Matrix
-		Versions []string
+		Versions []Due
 		Alarms   []string
-		Verdicts []Verdict
+		Verdicts map[string][]Verdict
 	}
 	if err := json.Unmarshal(content, &got); err != nil {
 		t.Fatal(err)
 	}
 	want := []Job{
-		{"1.15.1", "amd64", "ubuntu-24.04"}, {"1.15.1", "arm64", "ubuntu-24.04-arm"},
-		{"1.14.7", "amd64", "ubuntu-24.04"}, {"1.14.7", "arm64", "ubuntu-24.04-arm"},
+		{Due{"spire", "1.15.1"}, "amd64", "ubuntu-24.04"}, {Due{"spire", "1.15.1"}, "arm64", "ubuntu-24.04-arm"},
+		{Due{"spire", "1.14.7"}, "amd64", "ubuntu-24.04"}, {Due{"spire", "1.14.7"}, "arm64", "ubuntu-24.04-arm"},
 	}
 	if diff := cmp.Diff(want, got.Build.Include); diff != "" {
 		t.Error(diff)
 	}
-	if got.Alarms == nil || len(got.Versions) != 2 || len(got.Verdicts) < 100 || got.Verdicts[0].Commit == "" {
+	if got.Alarms == nil || len(got.Versions) != 2 || len(got.Verdicts["spire"]) < 100 || got.Verdicts["spire"][0].Commit == "" {
 		t.Errorf("%s", content)
+	}
+}
+
+// Another source has tags, alarms and a place in the list of its own.
+func TestSeveralSources(t *testing.T) {
+	a, b := strings.Repeat("a", 40), strings.Repeat("b", 40)
+	other := scene{}.rules(t)
+	other.Source = pkgdef.Source{Name: "spiffe-helper", Release: 1}
+	plan := func(rules Rules, facts Facts) Plan {
+		t.Helper()
+		plan, err := Make(facts, rules)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return plan
+	}
+	plans := Plans{
+		plan(scene{}.rules(t), Facts{Tags: []hub.Tag{{Name: "v1.15.1", Commit: a}}, Releases: []hub.Release{{Tag: "spiffe-helper-v1.15.1-1"}}}),
+		plan(other, Facts{Tags: []hub.Tag{{Name: "v0.11.0", Commit: a}, {Name: "v0.10.0", Commit: a}, {Name: "v0.10.0", Commit: b}}}),
+	}
+	outputs, err := plans.Outputs()
+	if want := `versions=[{"source":"spire","version":"1.15.1"},{"source":"spiffe-helper","version":"0.11.0"}]`; err != nil || !strings.Contains(outputs, want) {
+		t.Errorf("%s lacks %s, %v", outputs, want, err)
+	}
+	if err := plans.Err(); err == nil || !strings.HasPrefix(err.Error(), "spiffe-helper 0.10.0: ") {
+		t.Errorf("the alarm is %v", err)
+	}
+	released := plan(other, Facts{Tags: []hub.Tag{{Name: "v0.11.0", Commit: a}}, Releases: []hub.Release{{Tag: "v0.11.0-1"}, {Tag: "spiffe-helper-v0.11.0-2"}}})
+	if due := released.Versions(); len(due) != 0 || !strings.Contains(released.Verdicts[0].Why, "packaging 2") {
+		t.Errorf("due are %v, %+v", due, released.Verdicts)
 	}
 }
 
@@ -375,7 +410,7 @@ func TestNoRunner(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := plan.JSON(); err == nil || !strings.Contains(err.Error(), "riscv64") {
+	if _, err := (Plans{plan}).JSON(); err == nil || !strings.Contains(err.Error(), "riscv64") {
 		t.Errorf("%v", err)
 	}
 }

@@ -12,6 +12,26 @@ import (
 // runners are GitHub's own machines for each architecture.
 var runners = map[string]string{"amd64": "ubuntu-24.04", "arm64": "ubuntu-24.04-arm"}
 
+// Plans are those of several sources.
+type Plans []Plan
+
+// Due is a version that is to be built.
+type Due struct {
+	Source  string `json:"source"`
+	Version string `json:"version"`
+}
+
+// due are the versions that are, source by source, the newest first.
+func (p Plans) due() []Due {
+	due := []Due{}
+	for _, plan := range p {
+		for _, version := range plan.Versions() {
+			due = append(due, Due{plan.Source.Name, version})
+		}
+	}
+	return due
+}
+
 // Matrix is a workflow's matrix.
 type Matrix struct {
 	Include []Job `json:"include"`
@@ -19,63 +39,96 @@ type Matrix struct {
 
 // Job is one build.
 type Job struct {
-	Version string `json:"version"`
-	Arch    string `json:"arch"`
-	Runner  string `json:"runner"`
+	Due
+	Arch   string `json:"arch"`
+	Runner string `json:"runner"`
 }
 
 // Matrix has a build for each due version and architecture.
-func (p Plan) Matrix() (Matrix, error) {
+func (p Plans) Matrix() (Matrix, error) {
 	matrix := Matrix{Include: []Job{}}
-	for _, version := range p.Versions() {
-		for _, arch := range p.arches {
-			runner, ok := runners[arch]
-			if !ok {
-				return Matrix{}, fmt.Errorf("no runner is known for the architecture %q", arch)
+	for _, plan := range p {
+		for _, version := range plan.Versions() {
+			for _, arch := range plan.arches {
+				runner, ok := runners[arch]
+				if !ok {
+					return Matrix{}, fmt.Errorf("no runner is known for the architecture %q", arch)
+				}
+				matrix.Include = append(matrix.Include, Job{Due{plan.Source.Name, version}, arch, runner})
 			}
-			matrix.Include = append(matrix.Include, Job{version, arch, runner})
 		}
 	}
 	return matrix, nil
 }
 
-// JSON is the plan in one line: build is a matrix, versions the list of those
-// that are due, and the rest says why.
-func (p Plan) JSON() ([]byte, error) {
+// JSON is the plans in one line: build is a matrix, versions the list of those
+// that are due, and the rest says why, by source.
+func (p Plans) JSON() ([]byte, error) {
 	matrix, err := p.Matrix()
 	if err != nil {
 		return nil, err
 	}
+	verdicts, notes := map[string][]Verdict{}, map[string][]string{}
+	for _, plan := range p {
+		verdicts[plan.Source.Name], notes[plan.Source.Name] = plan.Verdicts, some(plan.Notes)
+	}
 	return json.Marshal(struct {
-		Build    Matrix    `json:"build"`
-		Versions []string  `json:"versions"`
-		Alarms   []string  `json:"alarms"`
-		Notes    []string  `json:"notes"`
-		Verdicts []Verdict `json:"verdicts"`
-	}{matrix, p.Versions(), some(p.Alarms), some(p.Notes), p.Verdicts})
+		Build    Matrix               `json:"build"`
+		Versions []Due                `json:"versions"`
+		Alarms   []string             `json:"alarms"`
+		Notes    map[string][]string  `json:"notes"`
+		Verdicts map[string][]Verdict `json:"verdicts"`
+	}{matrix, p.due(), p.alarms(), notes, verdicts})
 }
 
 // some makes an empty list of none, which in JSON is not null.
 func some(list []string) []string { return append([]string{}, list...) }
 
+// alarms are those of all sources. Those of the main one do not name it.
+func (p Plans) alarms() []string {
+	all := []string{}
+	for _, plan := range p {
+		for _, alarm := range plan.Alarms {
+			if !plan.Source.Main {
+				alarm = plan.Source.Name + " " + alarm
+			}
+			all = append(all, alarm)
+		}
+	}
+	return all
+}
+
 // Outputs are lines for the file that GITHUB_OUTPUT names: versions and alarms,
 // each a list.
-func (p Plan) Outputs() (string, error) {
-	versions, err := json.Marshal(p.Versions())
+func (p Plans) Outputs() (string, error) {
+	versions, err := json.Marshal(p.due())
 	if err != nil {
 		return "", err
 	}
-	alarms, err := json.Marshal(some(p.Alarms))
+	alarms, err := json.Marshal(p.alarms())
 	return fmt.Sprintf("versions=%s\nalarms=%s\n", versions, alarms), err
 }
 
 // Err is the alarms as an error; nil where there are none.
-func (p Plan) Err() error {
+func (p Plans) Err() error {
 	var errs []error
-	for _, alarm := range p.Alarms {
+	for _, alarm := range p.alarms() {
 		errs = append(errs, errors.New(alarm))
 	}
 	return errors.Join(errs...)
+}
+
+// Print writes the plans for people.
+func (p Plans) Print(w io.Writer) error {
+	for _, plan := range p {
+		if len(p) > 1 {
+			fmt.Fprintf(w, "%s, %s\n", plan.Source.Name, plan.Source.Repository)
+		}
+		if err := plan.Print(w); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Print writes the plan for people. Versions in a row that are not due for the

@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"fmt"
 	"regexp"
-	"strconv"
 	"strings"
 
 	goversion "github.com/hashicorp/go-version"
@@ -35,13 +34,11 @@ func ParseTag(tag string) (Version, bool) {
 	return version, ok && err == nil
 }
 
-// ParseOwn reads the tag of one of our releases: vMAJOR.MINOR.PATCH-RELEASE. The
-// release is from 1 to 9999.
-func ParseOwn(tag string) (Version, int, bool) {
-	before, after, _ := strings.Cut(tag, "-")
-	version, ok := ParseTag(before)
-	release, err := strconv.Atoi(after)
-	return version, release, ok && err == nil && release >= 1 && release <= 9999 && strconv.Itoa(release) == after
+// ParseOwn reads the tag of one of our releases of a source, as Source.Tag writes it.
+func ParseOwn(source pkgdef.Source, tag string) (Version, int, bool) {
+	text, release, ok := source.ParseTag(tag)
+	version, err := ParseVersion(text)
+	return version, release, ok && err == nil
 }
 
 // String is such as 1.15.3.

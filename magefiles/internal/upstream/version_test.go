@@ -48,7 +48,7 @@ func TestParseOwn(t *testing.T) {
 		"v1.15.3-1": "1.15.3 1", "v1.15.3-12": "1.15.3 12", "v1.15.3": "", "v1.15.3-0": "", "v1.15.3-01": "", "v1.15.3-+1": "",
 		"v1.15.3-": "", "v1.15.3-1-1": "", "v1.15.3-rc1": "", "1.15.3-1": "", "v1.15.3-1\n": "", "v1.15.3-99999": "", "v1.15.3-１": "",
 	} {
-		version, number, ok := ParseOwn(tag)
+		version, number, ok := ParseOwn(ours, tag)
 		got := ""
 		if ok {
 			got = fmt.Sprint(version, " ", number)
@@ -90,7 +90,7 @@ func FuzzParseTag(f *testing.F) {
 			!strings.HasPrefix(tag, "v"+version.Minor()+".") || hostile(tag)) {
 			t.Errorf("%q is read as %s of %s", tag, version, version.Minor())
 		}
-		if version, number, ok := ParseOwn(tag); ok && fmt.Sprintf("v%s-%d", version, number) != tag {
+		if version, number, ok := ParseOwn(ours, tag); ok && ours.Tag(version.String(), number) != tag {
 			t.Errorf("%q is read as packaging %d of %s", tag, number, version)
 		}
 		printed := show(tag)

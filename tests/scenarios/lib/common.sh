@@ -15,11 +15,18 @@
 #       below it in built/
 #   KILLS     how often the scenario state kills a move; empty for its own number
 #   VERSIONS  what it has, oldest first; the last is the one under test
+#   NAMES     the packages under test, and of all of them, as packages/ and units/ say:
+#   SERVICES  the services that are no templates
+#   UNITS     what can be enabled
+#   USERS     the users
+#   OTHERS    the packages of other sources, one a word: NAME:VERSION:UNITS:USERS, with
+#       commas between units and users
 # and with these folders in $TOP:
 #   pastes/setup-$CLIENT, pastes/install-$CLIENT   the front page's lines
 #   pastes/README.md                               the checkout's own
 #   expected/$FORMAT-$ARCH/NAME                    what the build put into the
 #       package under test: MODE OWNER/GROUP SHA256 PATH, a line a file or folder
+#   packages/NAME.sh                               a package's own test
 #   tools/NAME-$ARCH                               a program of this checkout that
 #       stands for another one, such as sds for Envoy
 #
@@ -37,11 +44,6 @@ LISTS=$TOP/expected/$FORMAT-$ARCH
 VERSIONS=${VERSIONS:-} # tests/trust has none
 VERSION=${VERSIONS##* } # upstream's and the packaging's, as in 1.13.3-1
 
-# The packages under test: names, and per package its units and commands.
-NAMES='spire-server spire-agent spiffe-oidc-discovery-provider'
-SERVICES='spire-server.service spire-agent.service spiffe-oidc-discovery-provider.service'
-UNITS="$SERVICES spire-server@.service spire-server.target spire-agent@.service spire-agent.target spire.target"
-USERS='spire-server spire-agent spiffe-oidc'
 SERVER_CONF=/etc/spire/server/server.conf
 AGENT_CONF=/etc/spire/agent/agent.conf
 OIDC_CONF=/etc/spire/oidc-discovery-provider/oidc-discovery-provider.conf
