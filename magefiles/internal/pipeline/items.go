@@ -71,7 +71,7 @@ func (b *build) itemsOf(ctx context.Context, p pkgdef.Package, info compile.Info
 	var items []wanted
 	for _, name := range format.Names() {
 		item.Payload = p.Payload(name, item.Binary.Path, docs.Docs)
-		if item.Scriptlets, err = scriptlets.Render(name, p.Scriptlets(b.tree.Version)); err != nil {
+		if item.Scriptlets, err = scriptlets.Render(name, p.Scriptlets(b.source, b.tree.Version)); err != nil {
 			return nil, fmt.Errorf("writing the scriptlets of %s: %w", p.Name, err)
 		}
 		items = append(items, wanted{name, item, docs.parts})

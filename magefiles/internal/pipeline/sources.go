@@ -226,7 +226,7 @@ func (s *sources) form(want wanted) (srcpkg.Form, error) {
 	if want.format != pkgdef.Deb {
 		return form, nil // rpm's helpers are macros, which the spec calls
 	}
-	data := want.item.Package.Scriptlets(s.tree.Version)
+	data := want.item.Package.Scriptlets(s.build.source, s.tree.Version)
 	data.Helped = true
 	helped, err := scriptlets.Render(want.format, data)
 	if err != nil {

@@ -345,9 +345,9 @@ func tree(dir, dest string) ([]Entry, error) {
 }
 
 // Scriptlets is what the scriptlets' templates need to know of the package.
-func (p Package) Scriptlets(version string) scriptlets.Data {
+func (p Package) Scriptlets(source Source, version string) scriptlets.Data {
 	return scriptlets.Data{
-		Name: p.Name, Version: version,
+		Name: p.Name, Version: version, Steps: scriptlets.Steps(source.Steps),
 		Sysusers: p.Units.Sysusers != "", SysusersLines: p.Units.Users, Tmpfiles: p.Units.Tmpfiles != "",
 		Units: p.Units.Switched(), Services: p.Units.Services(), Shared: p.Shares, TPM: p.TPM,
 		State: p.State, Config: p.configPaths(), Purge: p.Purge, Keep: p.Keep,

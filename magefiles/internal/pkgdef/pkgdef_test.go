@@ -46,7 +46,7 @@ func TestPayload(t *testing.T) {
 	for _, p := range packages {
 		names = append(names, p.Name)
 		for _, format := range []string{Deb, RPM} {
-			entries := p.Payload(format, "BINARY", Docs{Dir: "DOCS"})
+			entries := p.Payload(format, "BINARY", Docs{Dir: "DOCS", Changelog: true})
 			golden.Check(t, p.Name+"."+format+".golden", listing(t, root, entries))
 			checkPayload(t, p.Name+" "+format, entries)
 		}
@@ -310,9 +310,9 @@ func TestSmallPackage(t *testing.T) {
 		t.Errorf("services %v, want %v", got, want)
 	}
 	for _, format := range []string{Deb, RPM} {
-		golden.Check(t, "small."+format+".golden", listing(t, root, p.Payload(format, "BINARY", Docs{Dir: "DOCS"})))
+		golden.Check(t, "small."+format+".golden", listing(t, root, p.Payload(format, "BINARY", Docs{Dir: "DOCS", Changelog: true})))
 	}
-	data := p.Scriptlets("1.2.3")
+	data := p.Scriptlets(Source{}, "1.2.3")
 	if diff := cmp.Diff([]string{"demo.service", "demo.target", "demo@.service"}, data.Units); diff != "" {
 		t.Errorf("the scriptlets' units (-want +got):\n%s", diff)
 	}
@@ -338,7 +338,7 @@ func TestAdopts(t *testing.T) {
 		Deb: {},
 		RPM: {{Path: "/etc/demo/default.conf", Kind: Ghost, Mode: 0o644}, {Path: "/etc/old/demo.env", Kind: Ghost, Mode: 0o600}},
 	} {
-		entries := packages[0].Payload(format, "BINARY", Docs{Dir: "DOCS"})
+		entries := packages[0].Payload(format, "BINARY", Docs{Dir: "DOCS", Changelog: true})
 		checkPayload(t, format, entries)
 		ghosts := slices.DeleteFunc(slices.Clone(entries), func(e Entry) bool { return e.Kind != Ghost })
 		if diff := cmp.Diff(want, ghosts); diff != "" {

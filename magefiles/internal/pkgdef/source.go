@@ -39,6 +39,8 @@ type Source struct {
 	Repository string // where the source is kept, for people
 	Maintainer string // Name <address>
 	Vendor     string
+	// Steps are set where upgrades go one minor version a step.
+	Steps Steps
 	// Changelog is upstream's, a file in its tree; empty where it has none.
 	Changelog string
 	// VersionVariable and CommitVariable are the Go string variables that the
@@ -53,6 +55,20 @@ type Source struct {
 	Allow []Allowance
 
 	dir string
+}
+
+// Steps say why upgrades go one minor version a step, and what somebody reads who has
+// left one out, in lines.
+type Steps struct{ Rule, Advice []string }
+
+func (s Steps) check() error {
+	var errs []error
+	for _, line := range slices.Concat(s.Rule, s.Advice) {
+		if strings.ContainsAny(line, "\"$`\\\n") { // they stand in shell scripts
+			errs = append(errs, fmt.Errorf("steps: %q has a character that a shell gives a meaning", line))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Toolchain is the Go that compiles, exactly.
@@ -274,7 +290,7 @@ func (s Source) check() error {
 	if s.Release < 1 {
 		errs = append(errs, fmt.Errorf("release is %d, not 1 or more", s.Release))
 	}
-	errs = append(errs, CheckVersion(s.Version))
+	errs = append(errs, CheckVersion(s.Version), s.Steps.check())
 	for version, pin := range s.Releases {
 		errs = append(errs, CheckVersion(version))
 		if !commitForm.MatchString(pin.Commit) {

@@ -69,6 +69,9 @@ type Package struct {
 	pkgdef.Package
 	// Forms are the package in each format, by pkgdef's names for them.
 	Forms map[string]Form
+	// Flag names the package to the sections of a spec; empty where the source has the
+	// same name, which then is this package.
+	Flag string
 }
 
 // Form is what a package is in one format.

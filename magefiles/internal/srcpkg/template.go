@@ -30,6 +30,7 @@ type data struct {
 	Commands         []string // of `go build`
 	Provenance       string   // a sentence for people
 	Musl             bool     // a program has C in it
+	Eponym           *Package // the package with the source's name; nil if there is none
 }
 
 func (s Source) data() (data, error) {
@@ -41,7 +42,13 @@ func (s Source) data() (data, error) {
 	for _, patch := range s.Source.Patches {
 		d.Patches = append(d.Patches, filepath.Base(patch))
 	}
-	for _, p := range s.Packages {
+	d.Packages = slices.Clone(s.Packages)
+	for i, p := range s.Packages {
+		if p.Name == s.Source.Name {
+			d.Eponym = &d.Packages[i]
+		} else {
+			d.Packages[i].Flag = " -n " + p.Name
+		}
 		d.Commands = append(d.Commands, "./"+p.Command)
 		d.Musl = d.Musl || hasMusl(p)
 	}

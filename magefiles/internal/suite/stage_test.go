@@ -104,7 +104,7 @@ func TestEarlierBuild(t *testing.T) {
 				t.Errorf("its %s moves state: %q", p.Name, p.Units.Names())
 			}
 		}
-		if p.Scriptlets("1.12.2").State != "" {
+		if p.Scriptlets(pkgdef.Source{}, "1.12.2").State != "" {
 			t.Errorf("the scriptlets of its %s move state", p.Name)
 		}
 	}

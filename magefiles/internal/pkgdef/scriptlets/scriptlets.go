@@ -22,6 +22,8 @@ type Data struct {
 	Name    string // the package, and its /usr/bin program
 	Version string // upstream's, like 1.13.3
 
+	Steps Steps // how it is upgraded
+
 	Sysusers      bool           // /usr/lib/sysusers.d/NAME.conf is there
 	SysusersLines []SysusersLine // what it says
 	Tmpfiles      bool           // /usr/lib/tmpfiles.d/NAME.conf is there
@@ -44,6 +46,12 @@ type Data struct {
 	Config []string // configuration files, which the admin may edit
 	Purge  []string // directories that go with a purge; below /run with an rpm's erasure too
 	Keep   []string // directories that even a purge keeps unless they are empty
+}
+
+// Steps say that upgrades go one minor version a step; without a rule they need not.
+type Steps struct {
+	Rule   []string // comment lines that say why
+	Advice []string // lines for who has left a step out
 }
 
 // below is the data for scripts that may act on another root than the running

@@ -15,9 +15,22 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/golden"
 )
 
+// steps are those of SPIRE.
+var steps = Steps{
+	Rule: []string{
+		"SPIRE's servers are upgraded one minor version a step, and agents are at most",
+		"one minor older than their server. Say so when a step is left out; never stop.",
+	},
+	Advice: []string{
+		"SPIRE supports one minor version a step, servers before agents; go back and",
+		"take the steps between, unless you know that none of them matters to you.",
+		"https://github.com/spiffe/spire/blob/main/doc/upgrading.md",
+	},
+}
+
 func everything() Data {
 	return Data{
-		Name: "spire-server", Version: "1.13.3",
+		Name: "spire-server", Version: "1.13.3", Steps: steps,
 		Sysusers: true, Tmpfiles: true,
 		SysusersLines: []SysusersLine{{"u", "spire-server", "-", "SPIRE Server", "/var/lib/spire/server", "/usr/sbin/nologin"}},
 		Units:         []string{"spire-server.service", "spire-server.target", "spire-server@.service"},
@@ -131,7 +144,7 @@ func variants() []Data {
 	group := everything()
 	group.SysusersLines = append(group.SysusersLines, SysusersLine{Type: "g", Name: "spire", ID: "977"})
 	oidc := Data{
-		Name: "spiffe-oidc-discovery-provider", Version: "1.13.3", Sysusers: true,
+		Name: "spiffe-oidc-discovery-provider", Version: "1.13.3", Steps: steps, Sysusers: true,
 		SysusersLines: []SysusersLine{{"u", "spiffe-oidc", "", "SPIFFE OIDC", "/", "/usr/sbin/nologin"}},
 		Units:         []string{"spiffe-oidc-discovery-provider.service"},
 		Services:      []string{"spiffe-oidc-discovery-provider.service"},
@@ -142,7 +155,7 @@ func variants() []Data {
 
 // moving is a package that takes over from another packager's.
 func moving() Data {
-	return Data{Name: "spire-agent", Version: "1.13.3", Units: []string{"spire-agent@.service"}, Shared: []string{"spire.target"}, TPM: true}
+	return Data{Name: "spire-agent", Version: "1.13.3", Steps: steps, Units: []string{"spire-agent@.service"}, Shared: []string{"spire.target"}, TPM: true}
 }
 
 // A host is a root folder in which scripts run: every absolute path in them is
