@@ -68,7 +68,7 @@ func TestChecksAreOn(t *testing.T) {
 			delete(wants, config.Path)
 		}
 		if text := string(texts["/etc/yum.repos.d/spire.repo"]); k.Format == RPM {
-			for _, want := range []string{"includepkgs=" + names(t, "spire-release"), "includepkgs=spire"} {
+			for _, want := range []string{"includepkgs=" + names(t, "spire-release"), "includepkgs=" + sourceNames(t)} {
 				if strings.Count(text, "\n"+want+"\n") != 1 {
 					t.Errorf("dnf's file does not have the line %q once:\n%s", want, text)
 				}
@@ -90,6 +90,21 @@ func names(t *testing.T, more string) string {
 	all := []string{more}
 	for _, p := range packages {
 		all = append(all, p.Name)
+	}
+	slices.Sort(all)
+	return strings.Join(all, " ")
+}
+
+// sourceNames are those of all sources of the checkout.
+func sourceNames(t *testing.T) string {
+	t.Helper()
+	sources, err := Sources(checkout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, source := range sources {
+		all = append(all, source.Name)
 	}
 	slices.Sort(all)
 	return strings.Join(all, " ")

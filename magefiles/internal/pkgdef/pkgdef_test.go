@@ -51,8 +51,10 @@ func TestPayload(t *testing.T) {
 			checkPayload(t, p.Name+" "+format, entries)
 		}
 	}
-	if want := []string{"spiffe-oidc-discovery-provider", "spire-agent", "spire-server"}; !slices.Equal(names, want) {
-		t.Errorf("packages %v, want %v", names, want)
+	for _, want := range []string{"spiffe-oidc-discovery-provider", "spire-agent", "spire-server"} {
+		if !slices.Contains(names, want) {
+			t.Errorf("packages %v lack %s", names, want)
+		}
 	}
 }
 
