@@ -64,6 +64,11 @@ type Tools struct {
 	// names, such as amd64-arm64: which compiles, and for which.
 	Native map[string]string
 	Cross  map[string]map[string]string
+	// Linked is what gets into a program with C, by the name of its source in Debian,
+	// and the one of Native that has it. Compilers are those of Native that make such a
+	// program.
+	Linked    map[string]string
+	Compilers []string
 }
 
 // For are the versions of the packages, by name, on a machine that compiles for
@@ -73,6 +78,24 @@ func (t Tools) For(machine, arch string) map[string]string {
 		return t.Native
 	}
 	return t.Cross[machine+"-"+arch]
+}
+
+// Parts are Linked, each as name (= version).
+func (t Tools) Parts() []string {
+	var parts []string
+	for _, source := range slices.Sorted(maps.Keys(t.Linked)) {
+		parts = append(parts, fmt.Sprintf("%s (= %s)", source, t.Native[t.Linked[source]]))
+	}
+	return parts
+}
+
+// Makers are Compilers, in the same form.
+func (t Tools) Makers() []string {
+	var makers []string
+	for _, name := range t.Compilers {
+		makers = append(makers, fmt.Sprintf("%s (= %s)", name, t.Native[name]))
+	}
+	return makers
 }
 
 // Allowance is what somebody found who looked at a licence by hand.
@@ -204,6 +227,14 @@ func (t Tools) check() error {
 			if !packageForm.MatchString(name) || !debVersionForm.MatchString(version) {
 				errs = append(errs, fmt.Errorf("tools: %s: %q is no package with a version of Debian's", name, version))
 			}
+		}
+	}
+	if len(t.Linked) == 0 || len(t.Compilers) == 0 {
+		errs = append(errs, errors.New("tools: linked and compilers: what programs with C are made of, and by, is needed"))
+	}
+	for _, name := range append(slices.Collect(maps.Values(t.Linked)), t.Compilers...) {
+		if t.Native[name] == "" {
+			errs = append(errs, fmt.Errorf("tools: linked and compilers: %s has no version in native", name))
 		}
 	}
 	return errors.Join(errs...)
