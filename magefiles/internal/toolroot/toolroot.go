@@ -234,7 +234,7 @@ func (t tools) scripts() map[string]string {
 // fill makes the root in an empty folder.
 func (f Finder) fill(ctx context.Context, want tools, into string) error {
 	packed := filepath.Join(into, "root.tar")
-	if err := want.debstrap(want.mirror(ctx), packed).Run(ctx); err != nil {
+	if err := want.debstrap(Mirror(ctx, want.Tools), packed).Run(ctx); err != nil {
 		return err
 	}
 	// Devices are the machine's, and owners do not matter to who enters alone.
@@ -257,9 +257,9 @@ const snapshots = "http://snapshot.debian.org/archive/debian/"
 // patience is how long the archive of snapshots may take to say that it is there.
 const patience = 10 * time.Second
 
-// mirror is the archive as it was at the source's moment, where that can be reached;
+// Mirror is the archive as it was at the source's moment, where that can be reached;
 // empty, which is mmdebstrap's own, where it cannot, and the suite is taken as it is.
-func (t tools) mirror(ctx context.Context) string {
+func Mirror(ctx context.Context, t pkgdef.Tools) string {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	at := snapshots + t.Snapshot + "/"
