@@ -168,6 +168,18 @@ func LoadSource(root, name string) (Source, error) {
 	return source, nil
 }
 
+// LoadTools reads a file of nothing but programs in their versions.
+func LoadTools(path string) (Tools, error) {
+	var tools Tools
+	if err := Decode(path, &tools); err != nil {
+		return Tools{}, err
+	}
+	if err := tools.check(); err != nil {
+		return Tools{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return tools, nil
+}
+
 func (s Source) check() error {
 	var errs []error
 	for field, value := range map[string]string{
@@ -181,7 +193,7 @@ func (s Source) check() error {
 	if s.Release < 1 {
 		errs = append(errs, fmt.Errorf("release is %d, not 1 or more", s.Release))
 	}
-	errs = append(errs, s.Toolchain.check(), s.Tools.check())
+	errs = append(errs, s.Toolchain.check(), s.Tools.check(), s.Tools.checkLinked())
 	errs = append(errs, CheckVersion(s.Version))
 	for version, pin := range s.Releases {
 		errs = append(errs, CheckVersion(version))
@@ -229,6 +241,11 @@ func (t Tools) check() error {
 			}
 		}
 	}
+	return errors.Join(errs...)
+}
+
+func (t Tools) checkLinked() error {
+	var errs []error
 	if len(t.Linked) == 0 || len(t.Compilers) == 0 {
 		errs = append(errs, errors.New("tools: linked and compilers: what programs with C are made of, and by, is needed"))
 	}
