@@ -89,6 +89,8 @@ type Binary struct {
 	// Linked are the toolchain's and libraries' packages whose code is in the
 	// binary, as Debian's Static-Built-Using wants them: name (= version).
 	Linked []string
+	// Compilers are what made it, in the same form.
+	Compilers []string
 }
 
 // File is one finished file in dist.

@@ -116,6 +116,10 @@ type Info struct {
 	// where these are the ones that the source names; else Unpinned says why not.
 	Tools    map[string]string `json:",omitempty"`
 	Unpinned string            `json:",omitempty"`
+	// Linked is what gets into a program with C beside Go's, and Compilers what makes
+	// it, each as name (= version): those of the source, on whichever machine, for they
+	// make the same. What this machine's own compiler brings, but musl, is not known.
+	Linked, Compilers []string `json:",omitempty"`
 }
 
 // Compile makes the binaries of the given main packages (paths inside the
@@ -138,7 +142,7 @@ func (c Compiler) Compile(ctx context.Context, tree artifact.Tree, commands []st
 		if err := c.build(ctx, tree, commands, arch, cc, out); err != nil {
 			return err
 		}
-		info.Binaries, err = c.inspect(ctx, tree, commands, arch, out, cc.Musl)
+		info.Binaries, err = c.inspect(ctx, info, commands, out)
 		return err
 	})
 	if err != nil {
@@ -201,8 +205,12 @@ func (c Compiler) plan(ctx context.Context, tree artifact.Tree, arch string) (In
 		Flags: Flags(c.Source, tree), Env: Env(arch, strings.Fields(cc.Command)[0]),
 		Machine: runtime.GOARCH, Unpinned: cc.root.Unpinned,
 	}
-	if info.Unpinned == "" {
+	switch {
+	case info.Unpinned == "":
 		info.Tools = c.Source.Tools.For(runtime.GOARCH, arch)
+		info.Linked, info.Compilers = c.Source.Tools.Parts(), c.Source.Tools.Makers()
+	case info.Musl != "":
+		info.Linked = []string{fmt.Sprintf("musl (= %s)", info.Musl)}
 	}
 	return info, cc, nil
 }

@@ -3,6 +3,7 @@ package compile
 import (
 	"debug/elf"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -202,7 +203,9 @@ func compiler(t *testing.T) (c Compiler, log *strings.Builder) {
 // ownTools are those that this machine has; where it is no Debian, others.
 func ownTools(t *testing.T) pkgdef.Tools {
 	t.Helper()
-	tools := pkgdef.Tools{Suite: "bookworm", Native: map[string]string{"musl-dev": "0"}}
+	tools := pkgdef.Tools{
+		Suite: "bookworm", Native: map[string]string{"musl-dev": "0"}, Linked: map[string]string{"the-c-library": "musl-dev"}, Compilers: []string{"musl-dev"},
+	}
 	if version, err := run.New("dpkg-query", "--show", "--showformat=${Version}", "musl-dev").Output(t.Context()); err == nil {
 		tools.Native["musl-dev"] = version
 	}
@@ -238,15 +241,26 @@ func TestCompile(t *testing.T) {
 			if err != nil || binary.SHA256 != sum || binary.Size != size || filepath.Dir(binary.Path) != c.Dist.Work(tree.Label(), runtime.GOARCH, "bin") {
 				t.Errorf("%+v is not what is there (%v)", binary, err)
 			}
-			// The two patterns hold: Go's library, and musl only where there is C.
-			linked := strings.Join(binary.Linked, ", ")
-			if musl := strings.Contains(linked, "musl"); musl != (binary.Name == "with-c" && info.Musl != "") || !strings.Contains(linked, " (= "+strings.TrimPrefix(runtime.Version(), "go")+")") {
-				t.Errorf("%s is linked from %s", binary.Name, linked)
-			}
+			wantMade(t, c, binary)
 		}
 	}
 	if !strings.Contains(log.String(), "compile "+runtime.GOARCH+": ") || !strings.Contains(log.String(), " packages compiled, the rest was there, ") {
 		t.Errorf("the log: %s", log)
+	}
+}
+
+// wantMade makes sure that Go is named, and, only where there is C, what the source says
+// of the C compiler.
+func wantMade(t *testing.T, c Compiler, binary artifact.Binary) {
+	t.Helper()
+	version := strings.TrimPrefix(runtime.Version(), "go")
+	goPart := fmt.Sprintf("golang-%s (= %s)", strings.Join(strings.Split(version, ".")[:2], "."), version)
+	linked, compilers := []string{goPart}, []string{goPart}
+	if musl := c.Source.Tools.Native["musl-dev"]; binary.Name == "with-c" && musl != "0" {
+		linked, compilers = append(linked, "the-c-library (= "+musl+")"), append(compilers, "musl-dev (= "+musl+")")
+	}
+	if diff := cmp.Diff([][]string{linked, compilers}, [][]string{binary.Linked, binary.Compilers}); diff != "" {
+		t.Errorf("%s is made of and by (-want +got):\n%s", binary.Name, diff)
 	}
 }
 
@@ -391,11 +405,16 @@ func TestUnpinned(t *testing.T) {
 	if info, _ := compiled(t, c, from); info.Unpinned != "" || info.Tools == nil {
 		t.Errorf("with the source's: %+v", info)
 	}
+	musl := c.Source.Tools.Native["musl-dev"]
 	c.Source.Tools.Native["musl-dev"] = "0"
 	c.Source.Tools.Suite = "none"
 	info, done := compiled(t, c, from)
 	if done || !strings.Contains(info.Unpinned, "instead of 0, and no root with those of Debian's none can be made and entered") || info.Tools != nil {
 		t.Errorf("with another: %v, %+v", done, info)
+	}
+	// What this machine's compiler brings is not what the source names.
+	if diff := cmp.Diff([]string{"musl (= " + musl + ")"}, info.Linked); diff != "" || info.Compilers != nil {
+		t.Errorf("with another: %s, %q", diff, info.Compilers)
 	}
 }
 

@@ -17,16 +17,16 @@ import (
 
 // inspect makes sure of each binary in dir what a package's users rely on, and
 // describes it.
-func (c Compiler) inspect(ctx context.Context, tree artifact.Tree, commands []string, arch, dir, musl string) ([]artifact.Binary, error) {
+func (c Compiler) inspect(ctx context.Context, info Info, commands []string, dir string) ([]artifact.Binary, error) {
 	var binaries []artifact.Binary
 	for _, command := range commands {
-		binary := artifact.Binary{Name: path.Base(command), Arch: arch}
+		binary := artifact.Binary{Name: path.Base(command), Arch: info.Arch}
 		binary.Path = filepath.Join(dir, binary.Name)
-		if err := c.check(ctx, binary, Reported(tree)); err != nil {
+		if err := c.check(ctx, binary, Reported(info.Tree)); err != nil {
 			return nil, fmt.Errorf("%s: %w", binary.Name, err)
 		}
 		var err error
-		if binary.Linked, err = linked(binary.Path, musl); err != nil {
+		if binary.Linked, binary.Compilers, err = made(binary.Path, info); err != nil {
 			return nil, err
 		}
 		if binary.SHA256, binary.Size, err = artifact.Digest(binary.Path); err != nil {
@@ -86,24 +86,28 @@ func CheckStatic(path string, machine elf.Machine) error {
 	return nil
 }
 
-// linked names what is in a binary beside its modules: Go's own library, and
-// musl where C was linked in.
-func linked(path, musl string) ([]string, error) {
-	info, err := buildinfo.ReadFile(path)
+// made names what is in a binary beside its modules, and what made it: Go, and where C
+// was linked in, the C compiler, with what it brings. They are in the order that
+// dpkg-gencontrol gives them.
+func made(path string, info Info) (linked, compilers []string, err error) {
+	build, err := buildinfo.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("reading the build information of %s: %w", filepath.Base(path), err)
+		return nil, nil, fmt.Errorf("reading the build information of %s: %w", filepath.Base(path), err)
 	}
-	version := strings.TrimPrefix(info.GoVersion, "go")
+	version := strings.TrimPrefix(build.GoVersion, "go")
 	minor := strings.Join(strings.Split(version, ".")[:2], ".")
-	parts := []string{fmt.Sprintf("golang-%s (= %s)", minor, version)}
+	linked = []string{fmt.Sprintf("golang-%s (= %s)", minor, version)}
+	compilers = slices.Clone(linked)
 	file, err := elf.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer file.Close()
 	// A compiler leaves its name in this section; Go's own linker has none.
-	if file.Section(".comment") != nil && musl != "" {
-		parts = append(parts, fmt.Sprintf("musl (= %s)", musl))
+	if file.Section(".comment") != nil {
+		linked, compilers = append(linked, info.Linked...), append(compilers, info.Compilers...)
 	}
-	return parts, nil
+	slices.Sort(linked)
+	slices.Sort(compilers)
+	return linked, compilers, nil
 }

@@ -52,10 +52,10 @@ func TestCommands(t *testing.T) {
 		{script(c, rpm, "works", 2, []string{"BASE=http://x"}), `docker exec --env FORMAT=rpm --env CLIENT=zypper --env STANDIN=yes --env ARCH=` + runtime.GOARCH + ` --env PATIENCE=3 --env PHASE=2 --env BASE=http://x` +
 			` spire-packages-x /bin/sh -c 'exec /bin/sh "$0" 2>&1' /opt/spire-packages/scenarios/works.sh`},
 		{importImage("/c/x.tar", "image:1"), `docker import /c/x.tar image:1`},
-		{root{Image{Suite: "bookworm", Packages: []string{"curl", "apt", "curl"}}, "arm64"}.command(),
+		{root{Image{Suite: "bookworm", Packages: []string{"curl", "apt", "curl"}}, "arm64"}.command(""),
 			`mmdebstrap --variant=minbase --format=tar --architectures=arm64 --include=apt,curl bookworm -`},
 		// That any age is taken must not stay in the root.
-		{root{Image{Suite: "sid", Packages: []string{"curl"}, AnyAge: true}, "amd64"}.command(),
+		{root{Image{Suite: "sid", Packages: []string{"curl"}, AnyAge: true}, "amd64"}.command(""),
 			`mmdebstrap --variant=minbase --format=tar --architectures=amd64 --include=curl` +
 				` '--aptopt=Acquire::Check-Valid-Until "false"' '--customize-hook=rm "$1"/etc/apt/apt.conf.d/99mmdebstrap' sid -`},
 	} {

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 )
 
@@ -124,6 +125,9 @@ const tick = 30 * time.Second
 type Job struct {
 	Rebuild
 	Sources []string // files of the source package
+	// Tools are those of the source, which a place of their suite has in just their
+	// versions.
+	Tools pkgdef.Tools
 	// GoRoot is the folder of our toolchain on this machine.
 	GoRoot string
 	// Cache is a folder of this machine's for the go command's build cache;
@@ -135,10 +139,18 @@ type Job struct {
 	Out string // folder that gets the packages
 }
 
+func (j Job) image() Image {
+	image := j.Image
+	if image.Suite == j.Tools.Suite {
+		image.Tools = &j.Tools
+	}
+	return image
+}
+
 // Rebuild builds the source package in a fresh container without a network. An
 // error that is an ErrSkip says that this machine cannot.
 func (h *Host) Rebuild(ctx context.Context, job Job) error {
-	made, err := h.prepare(ctx, Place{Row{Name: job.Name, Image: job.Image}, runtime.GOARCH})
+	made, err := h.prepare(ctx, Place{Row{Name: job.Name, Image: job.image()}, runtime.GOARCH})
 	if err != nil {
 		return err
 	}

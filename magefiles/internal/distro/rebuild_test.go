@@ -3,6 +3,8 @@ package distro
 import (
 	"strings"
 	"testing"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 )
 
 const goodRebuilds = `
@@ -115,10 +117,33 @@ func TestCreateJob(t *testing.T) {
 func TestAnyAge(t *testing.T) {
 	dated := root{image: Image{Suite: "sid"}, arch: "amd64"}
 	moving := root{image: Image{Suite: "sid", AnyAge: true}, arch: "amd64"}
-	if strings.Contains(dated.command().String(), "Valid-Until") || !strings.Contains(moving.command().String(), "Check-Valid-Until") {
-		t.Errorf("%s\n%s", dated.command(), moving.command())
+	if strings.Contains(dated.command("").String(), "Valid-Until") || !strings.Contains(moving.command("").String(), "Check-Valid-Until") {
+		t.Errorf("%s\n%s", dated.command(""), moving.command(""))
 	}
 	if dated.hash() == moving.hash() {
 		t.Error("two roots under one name")
+	}
+}
+
+// A place of the suite that the source's tools are of has just their versions, and the
+// root another name; others have what their suite has.
+func TestToolsOfTheSource(t *testing.T) {
+	tools := pkgdef.Tools{Suite: "bookworm", Snapshot: "20261128T000000Z", Native: map[string]string{"gcc-12": "12.2.0-14+deb12u1", "rpm": "4.18.0"}}
+	places := func(suite string) (with, without root) {
+		place := Rebuild{Image: Image{Suite: suite, Packages: []string{"rpm", "build-essential"}}}
+		return root{Job{Rebuild: place, Tools: tools}.image(), "amd64"}, root{place.Image, "amd64"}
+	}
+	with, without := places("bookworm")
+	got := with.command("http://there/").String()
+	for _, want := range []string{"--include=build-essential,gcc-12=12.2.0-14+deb12u1,rpm=4.18.0 ", "Check-Valid-Until", "bookworm - http://there/"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%s lacks %s", got, want)
+		}
+	}
+	if with.hash() == without.hash() {
+		t.Error("two roots under one name")
+	}
+	if with, without := places("sid"); with.hash() != without.hash() || with.mirror(t.Context()) != "" {
+		t.Errorf("another suite has the tools, too: %s", with.command(""))
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/toolroot"
 )
 
 // root makes a row's root file system as a tarball, from the distribution's
@@ -23,25 +24,39 @@ type root struct {
 	arch  string
 }
 
-// command writes the root's tarball to standard output. The mirror is
+// command writes the root's tarball to standard output. Where no mirror is named, it is
 // mmdebstrap's default, with the suite's security updates.
-func (r root) command() run.Command {
+func (r root) command(mirror string) run.Command {
 	args := []string{
 		"--variant=minbase",
 		"--format=tar",
 		"--architectures=" + r.arch,
 		"--include=" + strings.Join(r.image.packages(), ","),
 	}
-	if r.image.AnyAge {
+	if r.image.AnyAge || mirror != "" { // a snapshot's lists are old
 		args = append(args, `--aptopt=Acquire::Check-Valid-Until "false"`, `--customize-hook=rm "$1"/etc/apt/apt.conf.d/99mmdebstrap`)
 	}
-	return run.New("mmdebstrap", append(args, r.image.Suite, "-")...)
+	args = append(args, r.image.Suite, "-")
+	if mirror != "" {
+		args = append(args, mirror)
+	}
+	return run.New("mmdebstrap", args...)
+}
+
+// mirror is the snapshot with the source's tools; empty where the root has none of
+// them, or it cannot be reached.
+func (r root) mirror(ctx context.Context) string {
+	if r.image.Tools == nil {
+		return ""
+	}
+	return toolroot.Mirror(ctx, *r.image.Tools)
 }
 
 // hash is over all that decides what is in the root. A stand-in's own package
-// is not: it comes later, into the container.
+// is not: it comes later, into the container. Nor is the mirror: where it matters, the
+// versions are named.
 func (r root) hash() string {
-	sum := sha256.Sum256([]byte(r.command().String()))
+	sum := sha256.Sum256([]byte(r.command("").String()))
 	return hex.EncodeToString(sum[:6])
 }
 
@@ -88,7 +103,7 @@ func (r root) tarball(ctx context.Context, cache string, log io.Writer) (string,
 		return "", err
 	}
 	err = artifact.Write(path, 0o644, func(w io.Writer) error {
-		command := r.command()
+		command := r.command(r.mirror(ctx))
 		command.Stdout = w
 		return command.Run(ctx)
 	})

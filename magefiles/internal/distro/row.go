@@ -21,6 +21,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 )
 
 // Row is one distribution release that the packages are tested on.
@@ -55,6 +57,9 @@ type Image struct {
 	// has them of a moving suite. The setting does not stay in the root, where a
 	// repository of ours that has expired must be refused.
 	AnyAge bool `yaml:"any-age"`
+	// Tools are a source's: the root has just their versions, from the archive's
+	// snapshot where that can be reached. Nil where it may have any.
+	Tools *pkgdef.Tools `yaml:"-"`
 }
 
 // Format is a package format.
@@ -199,9 +204,17 @@ func (i Image) validate() error {
 	return nil
 }
 
-// packages is sorted, so that the order in the file does not matter.
+// packages is sorted, so that the order in the file does not matter. The tools are
+// named with their versions, as apt-get takes them: it fails where it has others only.
 func (i Image) packages() []string {
-	return slices.Compact(slices.Sorted(slices.Values(i.Packages)))
+	packages := slices.Clone(i.Packages)
+	if i.Tools != nil {
+		packages = slices.DeleteFunc(packages, func(name string) bool { return i.Tools.Native[name] != "" })
+		for name, version := range i.Tools.Native {
+			packages = append(packages, name+"="+version)
+		}
+	}
+	return slices.Compact(slices.Sorted(slices.Values(packages)))
 }
 
 // suffixes is how each format's file names end, by Go's architecture name.

@@ -225,7 +225,7 @@ keep: [/var/lib/demo]
   version: go1.26.8
   sums:
     linux-amd64: h1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=
-tools: {suite: bookworm, snapshot: 20261128T000000Z, native: {gcc-12: 12.2.0-14+deb12u1}}
+tools: {suite: bookworm, snapshot: 20261128T000000Z, native: {gcc-12: 12.2.0-14+deb12u1}, linked: {gcc-12: gcc-12}, compilers: [gcc-12]}
 `,
 		"srpm/up/source.yaml": `module: example.org/up
 title: Up
@@ -499,6 +499,9 @@ func TestBadSources(t *testing.T) {
 		"no tools":               {swap(tools, "native: {gcc-12: 12.2.0-14+deb12u1}", "native: {}"), "tools: native: the versions of packages are needed"},
 		"a tool and an option":   {swap(tools, "gcc-12: 12.2", "--gcc: 12.2"), `tools: --gcc: "12.2.0-14+deb12u1" is no package`},
 		"any version of a tool":  {swap(tools, "12.2.0-14+deb12u1", "latest"), `tools: gcc-12: "latest"`},
+		"nothing of C":           {swap(tools, ", linked: {gcc-12: gcc-12}", ""), "tools: linked and compilers: what programs with C are made of, and by, is needed"},
+		"a part of no package":   {swap(tools, "linked: {gcc-12: gcc-12}", "linked: {gcc-12: libgcc-12-dev}"), "tools: linked and compilers: libgcc-12-dev has no version in native"},
+		"a compiler that is not": {swap(tools, "compilers: [gcc-12]", "compilers: [clang]"), "tools: linked and compilers: clang has no version in native"},
 		"any toolchain of 1.26":  {swap(tools, "version: go1.26.8", "version: go1.26"), `toolchain: version "go1.26"`},
 		"toolchain without sums": {swap(tools, "  sums:\n    linux-amd64: h1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n", ""), "toolchain: sums are needed"},
 		"a sum of another kind":  {swap(tools, "linux-amd64: h1:", "linux-amd64: h2:"), `toolchain: sums: linux-amd64: "h2:`},

@@ -91,6 +91,11 @@ type Tools struct {
 	// names, such as amd64-arm64: which compiles, and for which.
 	Native map[string]string
 	Cross  map[string]map[string]string
+	// Linked is what gets into a program with C, by the name of its source in Debian,
+	// and the one of Native that has it. Compilers are those of Native that make such a
+	// program.
+	Linked    map[string]string
+	Compilers []string
 }
 
 // For are the versions of the packages, by name, on a machine that compiles for
@@ -100,6 +105,24 @@ func (t Tools) For(machine, arch string) map[string]string {
 		return t.Native
 	}
 	return t.Cross[machine+"-"+arch]
+}
+
+// Parts are Linked, each as name (= version).
+func (t Tools) Parts() []string {
+	var parts []string
+	for _, source := range slices.Sorted(maps.Keys(t.Linked)) {
+		parts = append(parts, fmt.Sprintf("%s (= %s)", source, t.Native[t.Linked[source]]))
+	}
+	return parts
+}
+
+// Makers are Compilers, in the same form.
+func (t Tools) Makers() []string {
+	var makers []string
+	for _, name := range t.Compilers {
+		makers = append(makers, fmt.Sprintf("%s (= %s)", name, t.Native[name]))
+	}
+	return makers
 }
 
 // Allowance is what somebody found who looked at a licence by hand.
@@ -270,10 +293,22 @@ func (s *Source) loadTools() error {
 		return err
 	}
 	s.Toolchain, s.Tools = tools.Toolchain, tools.Tools
-	if err := errors.Join(s.Toolchain.check(), s.Tools.check()); err != nil {
+	if err := errors.Join(s.Toolchain.check(), s.Tools.check(), s.Tools.checkLinked()); err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
 	return nil
+}
+
+// LoadTools reads a file of nothing but programs in their versions.
+func LoadTools(path string) (Tools, error) {
+	var tools Tools
+	if err := Decode(path, &tools); err != nil {
+		return Tools{}, err
+	}
+	if err := tools.check(); err != nil {
+		return Tools{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return tools, nil
 }
 
 func (s Source) check() error {
@@ -335,6 +370,19 @@ func (t Tools) check() error {
 			if !packageForm.MatchString(name) || !debVersionForm.MatchString(version) {
 				errs = append(errs, fmt.Errorf("tools: %s: %q is no package with a version of Debian's", name, version))
 			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (t Tools) checkLinked() error {
+	var errs []error
+	if len(t.Linked) == 0 || len(t.Compilers) == 0 {
+		errs = append(errs, errors.New("tools: linked and compilers: what programs with C are made of, and by, is needed"))
+	}
+	for _, name := range append(slices.Collect(maps.Values(t.Linked)), t.Compilers...) {
+		if t.Native[name] == "" {
+			errs = append(errs, fmt.Errorf("tools: linked and compilers: %s has no version in native", name))
 		}
 	}
 	return errors.Join(errs...)

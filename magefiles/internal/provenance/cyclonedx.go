@@ -46,6 +46,7 @@ func (p Package) cyclonedx(c content) ([]byte, error) {
 		bom.Components = p.Program.cdxComponents(c)
 		bom.Dependencies = p.Program.cdxDependencies(c, root)
 		bom.Compositions = cdxUnknown(c)
+		bom.Formulation = cdxFormulation(c)
 	}
 	document, err := cdxJSON(bom)
 	if err != nil {
@@ -136,7 +137,10 @@ func (p Program) cdxMain(main part) cdx.Component {
 func (p part) cdx(kind cdx.ComponentType) cdx.Component {
 	component := cdx.Component{
 		BOMRef: p.ref(), Type: kind, Name: p.name, Version: p.version, Description: p.about,
-		PackageURL: p.purl, CPE: p.cpe, Licenses: cdxLicences(p.licence),
+		PackageURL: p.purl, CPE: p.cpe,
+	}
+	if p.licence != "" { // a compiler's does not matter
+		component.Licenses = cdxLicences(p.licence)
 	}
 	if p.sum != "" {
 		// Not among the hashes: those are of a file, and this is Go's hash of a
@@ -168,6 +172,23 @@ func cdxUnknown(c content) *[]cdx.Composition {
 	}
 	return &[]cdx.Composition{{Aggregate: cdx.CompositionAggregateUnknown, Dependencies: &parts}}
 }
+
+// cdxFormulation is what made the program, where that is known.
+func cdxFormulation(c content) *[]cdx.Formula {
+	if len(c.compilers) == 0 {
+		return nil
+	}
+	var components []cdx.Component
+	for _, compiler := range c.compilers {
+		component := compiler.cdx(cdx.ComponentTypeApplication)
+		component.BOMRef = compilerRef(compiler)
+		components = append(components, component)
+	}
+	return &[]cdx.Formula{{Components: &components}}
+}
+
+// compilerRef tells a compiler from what it brings into the program.
+func compilerRef(compiler part) string { return "compiler:" + compiler.ref() }
 
 // cdxLicences is a licence as an expression, which a single identifier is too.
 // It was concluded from the texts in the source.

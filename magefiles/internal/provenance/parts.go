@@ -29,8 +29,9 @@ func (p part) ref() string { return p.name + "@" + p.version }
 
 // content is what a program is made of.
 type content struct {
-	main   part
-	linked []part // by name
+	main      part
+	linked    []part // by name
+	compilers []part // what made it, by name
 	// settings are how the go command was told to build, as it recorded them.
 	settings []debug.BuildSetting
 }
@@ -59,6 +60,8 @@ func (p Program) describe(info *debug.BuildInfo) (content, error) {
 	}
 	libraries, err := p.libraries(info)
 	c.linked, errs = append(c.linked, libraries...), append(errs, err)
+	c.compilers, err = p.compilers()
+	errs = append(errs, err)
 	slices.SortFunc(c.linked, func(a, b part) int { return cmp.Compare(a.ref(), b.ref()) })
 	if err := errors.Join(errs...); err != nil {
 		return content{}, fmt.Errorf("describing what is in %s: %w", p.Binary.Name, err)
@@ -106,11 +109,15 @@ func (p Program) standardLibrary(goVersion string) (library part, err error) {
 	library = part{name: "stdlib", about: "The Go standard library and runtime."}
 	// Experiments follow the version after a space.
 	library.version, _, _ = strings.Cut(strings.TrimPrefix(goVersion, "go"), " ")
-	library.cpe = fmt.Sprintf("cpe:2.3:a:golang:go:%s:-:*:*:*:*:*:*", library.version)
+	library.cpe = goCPE(library.version)
 	if library.purl, err = modulePURL(library.name, library.version); err != nil {
 		return part{}, err
 	}
 	return p.licensed(library, "golang")
+}
+
+func goCPE(version string) string {
+	return fmt.Sprintf("cpe:2.3:a:golang:go:%s:-:*:*:*:*:*:*", version)
 }
 
 // libraries are the parts in other languages: what the compile step found
@@ -119,11 +126,11 @@ func (p Program) libraries(info *debug.BuildInfo) ([]part, error) {
 	var libraries []part
 	var errs []error
 	for _, linked := range p.Binary.Linked {
-		name, version, _ := strings.Cut(strings.TrimSuffix(linked, ")"), " (= ")
+		name, version := exactly(linked)
 		if strings.HasPrefix(name, "golang-") {
 			continue
 		}
-		library, err := p.foreign(name, upstream(version), "The C library. The build machine's package of it is "+version+".")
+		library, err := p.library(name, version)
 		libraries, errs = append(libraries, library), append(errs, err)
 	}
 	for _, carried := range p.Carried {
@@ -134,6 +141,60 @@ func (p Program) libraries(info *debug.BuildInfo) ([]part, error) {
 		libraries, errs = append(libraries, library), append(errs, err)
 	}
 	return libraries, errors.Join(errs...)
+}
+
+// exactly reads a name (= version), as Debian's Static-Built-Using has it.
+func exactly(relation string) (name, version string) {
+	name, version, _ = strings.Cut(strings.TrimSuffix(relation, ")"), " (= ")
+	return name, version
+}
+
+// gccLicence is that of the compiler's own library. The exception lets a program that
+// a GCC has compiled be conveyed under its own terms: so the library's are no terms of
+// the package, whose copyright file and License have none of it, as in Debian and
+// Fedora, where it is in nearly every program.
+const gccLicence = "GPL-3.0-or-later WITH GCC-exception-3.1"
+
+// library is what the C compiler brings: its own library, which is known by Debian's
+// name and version, with the changes that are only there; or the C library.
+func (p Program) library(name, version string) (part, error) {
+	if !strings.HasPrefix(name, "gcc-") {
+		return p.foreign(name, upstream(version), "The C library. The build machine's package of it is "+version+".")
+	}
+	own, err := debian(name, version, map[string]string{"arch": "source"})
+	own.about, own.licence = "libgcc, the C compiler's own library, and what it begins and ends programs with.", gccLicence
+	own.cpe = "cpe:2.3:a:gnu:gcc:" + upstream(version) + ":*:*:*:*:*:*:*"
+	return own, err
+}
+
+// debian is a package of Debian's.
+func debian(name, version string, qualifiers map[string]string) (of part, err error) {
+	of = part{name: name, version: version}
+	of.purl, err = purl(packageurl.TypeDebian, "debian", name, version, qualifiers)
+	return of, err
+}
+
+// compilers are what made the program.
+func (p Program) compilers() ([]part, error) {
+	var compilers []part
+	var errs []error
+	for _, by := range p.Binary.Compilers {
+		compiler, err := toolOf(exactly(by))
+		compilers, errs = append(compilers, compiler), append(errs, err)
+	}
+	return compilers, errors.Join(errs...)
+}
+
+// toolOf is a compiler, or what belongs to it: Go, as it is released, or Debian's.
+func toolOf(name, version string) (tool part, err error) {
+	if !strings.HasPrefix(name, "golang-") {
+		tool, err = debian(name, version, nil)
+		tool.about = "Where a cross compiler of the same release took its place, which makes the same, the provenance says so."
+		return tool, err
+	}
+	tool = part{name: "go", version: version, cpe: goCPE(version)}
+	tool.purl, err = purl(packageurl.TypeGeneric, "", tool.name, version, nil)
+	return tool, err
 }
 
 // vendors are those that vulnerabilities of libraries are listed under, with

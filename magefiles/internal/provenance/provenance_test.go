@@ -53,7 +53,7 @@ func recorded() *debug.BuildInfo {
 func program() *Program {
 	return &Program{
 		Installed:  "/usr/bin/spire-server",
-		Binary:     artifact.Binary{Name: "spire-server", Arch: "amd64", SHA256: hex64("b"), Linked: []string{"golang-1.26 (= 1.26.8)", "musl (= 1.2.3-1)"}},
+		Binary:     artifact.Binary{Name: "spire-server", Arch: "amd64", SHA256: hex64("b"), Linked: []string{"gcc-12 (= 12.2.0-14+deb12u1)", "golang-1.26 (= 1.26.8)", "musl (= 1.2.3-1)"}, Compilers: []string{"binutils (= 2.40-2)", "gcc-12 (= 12.2.0-14+deb12u1)", "golang-1.26 (= 1.26.8)", "musl-tools (= 1.2.3-1)"}},
 		Tree:       tree(),
 		Repository: "https://github.com/spiffe/spire",
 		Sums: map[string]string{

@@ -51,6 +51,13 @@ func wantSoundReferences(t *testing.T, bom *cdx.BOM) {
 		}
 		there[component.BOMRef] = true
 	}
+	if bom.Formulation != nil {
+		for _, compiler := range *(*bom.Formulation)[0].Components {
+			if there[compiler.BOMRef] || compiler.BOMRef == "" {
+				t.Errorf("%q, which compiled, is there twice, or nothing", compiler.BOMRef)
+			}
+		}
+	}
 	wanted := map[string]bool{bom.Metadata.Component.BOMRef: true}
 	if bom.Dependencies != nil {
 		for _, dependency := range *bom.Dependencies {

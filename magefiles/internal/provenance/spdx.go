@@ -99,6 +99,13 @@ func (p Program) addSPDX(document *spdx.Document, c content) {
 		document.Relationships = append(document.Relationships,
 			related(program.PackageSPDXIdentifier, common.TypeRelationshipStaticLink, library.PackageSPDXIdentifier))
 	}
+	for _, compiler := range c.compilers {
+		tool := compiler.spdx()
+		tool.PackageSPDXIdentifier, tool.PrimaryPackagePurpose = spdxID(compilerRef(compiler)), "APPLICATION"
+		document.Packages = append(document.Packages, tool)
+		document.Relationships = append(document.Relationships,
+			related(tool.PackageSPDXIdentifier, common.TypeRelationshipBuildToolOf, program.PackageSPDXIdentifier))
+	}
 }
 
 // spdxProgram is the program's file. It is given as a package because SPDX
@@ -141,6 +148,9 @@ func (p part) spdx() *spdx.Package {
 		PackageDownloadLocation: noAssertion, PackageDescription: p.about,
 		PackageLicenseConcluded: p.licence, PackageLicenseDeclared: p.licence, PackageCopyrightText: noAssertion,
 		PrimaryPackagePurpose: "LIBRARY",
+	}
+	if p.licence == "" { // a compiler's does not matter
+		element.PackageLicenseConcluded, element.PackageLicenseDeclared = noAssertion, noAssertion
 	}
 	if p.purl != "" {
 		element.PackageExternalReferences = append(element.PackageExternalReferences, spdxPURL(p.purl))

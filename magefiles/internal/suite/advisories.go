@@ -18,6 +18,8 @@ import (
 // distribution whose own C library is musl, and which fixes in upstream's versions.
 var foreign = map[string][]osv.Package{
 	"musl": {{Ecosystem: "Alpine", Name: "musl"}},
+	// By Debian's version, which the bills give: its fixes are in no other one.
+	"gcc-12": {{Ecosystem: "Debian:12", Name: "gcc-12"}},
 	"sqlite3": {
 		{Ecosystem: "Alpine", Name: "sqlite"},
 		{Ecosystem: "GIT", Name: "https://github.com/sqlite/sqlite"},

@@ -136,12 +136,9 @@ func (b built) lintian(ctx context.Context, _ *Tally) error {
 }
 
 func (s Suite) lintianOn(ctx context.Context, files ...string) error {
-	if err := tool.Need("lintian"); err != nil {
-		return err
-	}
 	// The words inside binaries are half of the work on a large one, and lintian
 	// thinks of what it finds there as information only.
-	return s.command(ctx, "lintian", append([]string{"--allow-root", "--fail-on=error,warning", "-X", "binaries/spelling", "--no-tag-display-limit"}, files...)...)
+	return s.linted(ctx, "lintian", []string{"--allow-root", "--fail-on=error,warning", "-X", "binaries/spelling", "--no-tag-display-limit"}, files...)
 }
 
 // rpmlintConfig names the distributions' licences and what rpmlint cannot
@@ -153,10 +150,7 @@ func (b built) rpmlint(ctx context.Context, _ *Tally) error {
 }
 
 func (s Suite) rpmlintOn(ctx context.Context, files ...string) error {
-	if err := tool.Need("rpmlint"); err != nil {
-		return err
-	}
-	return s.command(ctx, "rpmlint", append([]string{"--config=" + rpmlintConfig, "--strict"}, files...)...)
+	return s.linted(ctx, "rpmlint", []string{"--config=" + rpmlintConfig, "--strict"}, files...)
 }
 
 // rpm makes sure that rpm itself finds the digests right.

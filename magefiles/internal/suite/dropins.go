@@ -11,7 +11,6 @@ import (
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 )
 
 // dropIns are the paths of the package's additions to its units.
@@ -27,7 +26,7 @@ func dropIns(p pkgdef.Package) []string {
 
 // checkDropIn has systemd read the units with the drop-in where the drop-in says
 // that it is to be copied, and holds a container's against them.
-func checkDropIn(ctx context.Context, root string, p pkgdef.Package, file string) error {
+func checkDropIn(ctx context.Context, systemd analyzer, p pkgdef.Package, file string) error {
 	content, err := os.ReadFile(file)
 	if err != nil {
 		return err
@@ -37,10 +36,10 @@ func checkDropIn(ctx context.Context, root string, p pkgdef.Package, file string
 		return errors.New("it does not say for which unit it is: /etc/systemd/system/UNIT.d")
 	}
 	// Of a service and its template, which differ in paths, one will do.
-	place := filepath.Join(root, "etc/systemd/system", units[0]+".d", filepath.Base(file))
+	place := filepath.Join(systemd.root, "etc/systemd/system", units[0]+".d", filepath.Base(file))
 	err = artifact.WriteBytes(place, 0o644, content)
 	if err == nil {
-		err = silent(ctx, root, units[0])
+		err = silent(ctx, systemd, units[0])
 	}
 	errs := []error{err, os.Remove(place)}
 	if strings.HasPrefix(filepath.Base(file), "container") {
@@ -122,10 +121,10 @@ func off(values map[string]string, key string) bool {
 }
 
 // silent has systemd read a unit, and say nothing.
-func silent(ctx context.Context, root, unit string) error {
+func silent(ctx context.Context, systemd analyzer, unit string) error {
 	instance := strings.Replace(unit, "@.", "@main.", 1)
 	// The man pages are in the packages, not here.
-	out, err := run.New("systemd-analyze", "verify", "--man=no", "--root="+root, instance).Combined(ctx)
+	out, err := systemd.ask(ctx, "verify", "--man=no", instance)
 	if err != nil || strings.TrimSpace(out) != "" {
 		return errors.Join(errors.New("systemd-analyze verify is not silent:"+indented(out)), err)
 	}

@@ -122,7 +122,7 @@ func (b built) job(ctx context.Context, cache string) (distro.Job, error) {
 		return distro.Job{}, err
 	}
 	root, err := goTool.Command("env", "GOROOT").In(os.TempDir()).Output(ctx)
-	return distro.Job{GoRoot: root, Cache: cache, Env: gotool.Roomy()}, err
+	return distro.Job{GoRoot: root, Tools: b.source.Tools, Cache: cache, Env: gotool.Roomy()}, err
 }
 
 // sources are the files of the source package in the given format.

@@ -11,7 +11,6 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/osv"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
 )
 
 // Suite is all checks and tests of a checkout.
@@ -126,9 +125,6 @@ func (s Suite) definitions(context.Context, *Tally) error {
 
 // scripts has shellcheck read what runs inside the containers.
 func (s Suite) scripts(ctx context.Context, _ *Tally) error {
-	if err := tool.Need("shellcheck"); err != nil {
-		return err
-	}
 	var files []string
 	for _, pattern := range []string{"*/*.sh", "*/*/*.sh"} {
 		found, err := filepath.Glob(filepath.Join(s.Root, "tests", pattern))
@@ -137,5 +133,5 @@ func (s Suite) scripts(ctx context.Context, _ *Tally) error {
 		}
 		files = append(files, found...)
 	}
-	return s.command(ctx, "shellcheck", files...)
+	return s.linted(ctx, "shellcheck", nil, files...)
 }

@@ -13,14 +13,20 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/toolroot"
 )
 
 // units has systemd itself read every unit, and measures every service.
 func (s Suite) units(ctx context.Context, tally *Tally) error {
-	if err := tool.Need("systemd-analyze"); err != nil {
+	place, err := s.linter(ctx, "systemd")
+	if err != nil {
 		return err
 	}
+	return s.unitsBy(ctx, tally, place)
+}
+
+// unitsBy is units by the systemd of a place.
+func (s Suite) unitsBy(ctx context.Context, tally *Tally, place toolroot.Root) error {
 	packages, err := pkgdef.Load(s.Root)
 	if err != nil {
 		return err
@@ -32,14 +38,15 @@ func (s Suite) units(ctx context.Context, tally *Tally) error {
 		return err
 	}
 	defer os.RemoveAll(root)
+	systemd := analyzer{place, root}
 	for _, p := range packages {
 		for _, unit := range p.Units.Names() {
 			start := time.Now()
-			tally.Count("unit "+unit, checkUnit(ctx, root, unit, p.Exposure), time.Since(start))
+			tally.Count("unit "+unit, checkUnit(ctx, systemd, unit, p.Exposure), time.Since(start))
 		}
 		for _, file := range dropIns(p) {
 			start := time.Now()
-			tally.Count("drop-in "+filepath.Base(file)+" of "+p.Name, checkDropIn(ctx, root, p, file), time.Since(start))
+			tally.Count("drop-in "+filepath.Base(file)+" of "+p.Name, checkDropIn(ctx, systemd, p, file), time.Since(start))
 		}
 	}
 	return errCounted
@@ -88,15 +95,26 @@ func unitRoot(packages []pkgdef.Package) (string, error) {
 	return root, err
 }
 
-func checkUnit(ctx context.Context, root, unit string, most float64) error {
+// analyzer has systemd-analyze look at a root folder's units.
+type analyzer struct {
+	place toolroot.Root // which has systemd
+	root  string
+}
+
+func (a analyzer) ask(ctx context.Context, verb string, args ...string) (said string, err error) {
+	command := run.New("systemd-analyze", append([]string{verb, "--root=" + a.root}, args...)...)
+	return a.place.Command(command, a.root).Combined(ctx)
+}
+
+func checkUnit(ctx context.Context, systemd analyzer, unit string, most float64) error {
 	instance := strings.Replace(unit, "@.", "@main.", 1)
-	if err := silent(ctx, root, unit); err != nil {
+	if err := silent(ctx, systemd, unit); err != nil {
 		return err
 	}
 	if !strings.HasSuffix(unit, ".service") {
 		return nil
 	}
-	level, err := measure(ctx, root, instance)
+	level, err := measure(ctx, systemd, instance)
 	if err != nil {
 		return err
 	}
@@ -108,8 +126,8 @@ func checkUnit(ctx context.Context, root, unit string, most float64) error {
 
 // measure is the overall exposure of a service. The JSON has no sum, so it is
 // read from the closing line.
-func measure(ctx context.Context, root, unit string) (float64, error) {
-	out, err := run.New("systemd-analyze", "security", "--no-pager", "--offline=true", "--root="+root, unit).Combined(ctx)
+func measure(ctx context.Context, systemd analyzer, unit string) (float64, error) {
+	out, err := systemd.ask(ctx, "security", "--no-pager", "--offline=true", unit)
 	_, rest, ok := strings.Cut(out, "Overall exposure level for "+unit+": ")
 	word, _, _ := strings.Cut(rest, " ")
 	level, parseErr := strconv.ParseFloat(word, 64)

@@ -1,6 +1,7 @@
 package suite
 
 import (
+	"context"
 	"errors"
 	"os"
 	"os/exec"
@@ -9,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/toolroot"
 )
 
 // unitsCopy is a copy of the real units, changed.
@@ -31,7 +33,9 @@ func unitsOf(t *testing.T, change func(root string) error) string {
 	t.Helper()
 	var log strings.Builder
 	s := Suite{Root: unitsCopy(t, change), Log: &log}
-	_ = s.runAll(t.Context(), []Check{{"units", s.units}})
+	_ = s.runAll(t.Context(), []Check{{"units", func(ctx context.Context, tally *Tally) error {
+		return s.unitsBy(ctx, tally, toolroot.Root{Unpinned: "any systemd will do"})
+	}}})
 	return log.String()
 }
 

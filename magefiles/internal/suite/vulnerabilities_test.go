@@ -89,7 +89,7 @@ const modVersion = "v0.20.0" // never mind: OSV is asked for the bill's
 
 func TestVulnerabilities(t *testing.T) {
 	deb, known := demo(t)
-	bills := []string{bill(t, deb, "golang.org/x/mod@"+modVersion, "example.org/Mixed/case@v1.2.3", "sqlite3@3.50.4", "musl@1.2.3", "stdlib@1.26.8")}
+	bills := []string{bill(t, deb, "golang.org/x/mod@"+modVersion, "example.org/Mixed/case@v1.2.3", "sqlite3@3.50.4", "musl@1.2.3", "gcc-12@12.2.0-14+deb12u1", "stdlib@1.26.8")}
 	clean := t.TempDir()
 	if err := os.CopyFS(clean, os.DirFS(known)); err != nil {
 		t.Fatal(err)
@@ -126,6 +126,9 @@ func TestVulnerabilities(t *testing.T) {
 		"in C, accepted by another name": {"", "- {id: CVE-2026-1, part: sqlite3, reason: rebuilt in December, until: 2026-12-31}\n", func(s *osvtest.Server) {
 			s.Add(sqlite, osvtest.Advisory{ID: "ALPINE-CVE-2026-1", Upstream: []string{"CVE-2026-1"}})
 		}, []string{"3 passed, 0 failed"}, []string{"NOT FOUND"}, "affected"},
+		"in the C compiler's own library": {"", "", func(s *osvtest.Server) {
+			s.Add(osv.Package{Ecosystem: "Debian:12", Name: "gcc-12", Version: "12.2.0-14+deb12u1"}, osvtest.Advisory{ID: "DEBIAN-CVE-2026-1"})
+		}, []string{"FAIL advisories", "DEBIAN-CVE-2026-1: gcc-12 12.2.0-14+deb12u1"}, nil, "under_investigation"},
 		"a module, by its own name": {"", "", func(s *osvtest.Server) {
 			s.Add(osv.Package{Ecosystem: "Go", Name: "example.org/Mixed/case", Version: "1.2.3"}, osvtest.Advisory{ID: "GHSA-1"})
 		}, []string{"FAIL advisories", "GHSA-1: example.org/Mixed/case 1.2.3"}, nil, "under_investigation"},

@@ -96,9 +96,29 @@ func (f Finder) Find(ctx context.Context, of pkgdef.Tools, arch string) (Root, e
 	if err != nil {
 		return Root{}, err
 	}
+	return f.find(ctx, want, want, arch)
+}
+
+// FindFor gives the place with one of the tools, by its package, which runs without the
+// others: this machine where it has that one's version.
+func (f Finder) FindFor(ctx context.Context, of pkgdef.Tools, name string) (Root, error) {
+	want, err := wanted(of, runtime.GOARCH)
+	if err != nil {
+		return Root{}, err
+	}
+	version, ok := want.versions[name]
+	if !ok {
+		return Root{}, fmt.Errorf("no version of %s is named", name)
+	}
+	return f.find(ctx, tools{of, map[string]string{name: version}}, want, runtime.GOARCH)
+}
+
+// find takes this machine where it has its part of the tools, and else makes a root with
+// all that are wanted.
+func (f Finder) find(ctx context.Context, part, want tools, arch string) (Root, error) {
 	own := "this machine's own tools are not to be taken"
 	var other Other
-	switch err := want.check("this machine", installed(ctx, run.New("dpkg-query"))); {
+	switch err := part.check("this machine", installed(ctx, run.New("dpkg-query"))); {
 	case err == nil && !f.Elsewhere && arch == runtime.GOARCH: // a cross compiler is put together in roots
 		return Root{}, nil
 	case errors.As(err, &other):
@@ -108,7 +128,7 @@ func (f Finder) Find(ctx context.Context, of pkgdef.Tools, arch string) (Root, e
 	if err == nil || ctx.Err() != nil || errors.As(err, &other) {
 		return root, err
 	}
-	reason := fmt.Sprintf("%s, and no root with those of Debian's %s can be made and entered: %v", own, of.Suite, err)
+	reason := fmt.Sprintf("%s, and no root with those of Debian's %s can be made and entered: %v", own, want.Suite, err)
 	return Root{Unpinned: strings.Join(strings.Fields(reason), " ")}, nil
 }
 
@@ -208,7 +228,7 @@ func (f Finder) made(ctx context.Context, want tools) (string, error) {
 		return "", err
 	}
 	start := time.Now()
-	fmt.Fprintf(f.Log, "tools: making a root of Debian's %s with the C compiler that the source names\n", want.Suite)
+	fmt.Fprintf(f.Log, "tools: making a root of Debian's %s with the versions that this checkout names\n", want.Suite)
 	if err := artifact.MakeDir(dir, func(into string) error { return f.fill(ctx, want, into) }); err != nil {
 		return "", fmt.Errorf("making a root of Debian's %s: %w", want.Suite, err)
 	}
@@ -234,7 +254,7 @@ func (t tools) scripts() map[string]string {
 // fill makes the root in an empty folder.
 func (f Finder) fill(ctx context.Context, want tools, into string) error {
 	packed := filepath.Join(into, "root.tar")
-	if err := want.debstrap(want.mirror(ctx), packed).Run(ctx); err != nil {
+	if err := want.debstrap(Mirror(ctx, want.Tools), packed).Run(ctx); err != nil {
 		return err
 	}
 	// Devices are the machine's, and owners do not matter to who enters alone.
@@ -257,9 +277,9 @@ const snapshots = "http://snapshot.debian.org/archive/debian/"
 // patience is how long the archive of snapshots may take to say that it is there.
 const patience = 10 * time.Second
 
-// mirror is the archive as it was at the source's moment, where that can be reached;
+// Mirror is the archive as it was at the source's moment, where that can be reached;
 // empty, which is mmdebstrap's own, where it cannot, and the suite is taken as it is.
-func (t tools) mirror(ctx context.Context) string {
+func Mirror(ctx context.Context, t pkgdef.Tools) string {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	at := snapshots + t.Snapshot + "/"

@@ -139,6 +139,22 @@ while [ $# -gt 0 ]; do case $1 in *.tar) to=$1;; esac; shift; done; : >"$to"`,
 	}
 }
 
+// One of the tools is this machine's where its version is right, whatever the others are.
+func TestFindFor(t *testing.T) {
+	machine(t, map[string]string{"dpkg-query": lines(map[string]string{"gcc-12": source.Native["gcc-12"], "musl-dev": "1.2.5-3"})})
+	finder := Finder{Cache: t.TempDir(), Log: io.Discard}
+	if root, err := finder.FindFor(t.Context(), source, "gcc-12"); err != nil || root.Dir != "" || root.Unpinned != "" {
+		t.Errorf("%+v, %v", root, err)
+	}
+	root, err := finder.FindFor(t.Context(), source, "musl-dev")
+	if want := "this machine has musl-dev 1.2.5-3 instead of 1.2.3-1, and no root with those of Debian's bookworm can be made"; err != nil || !strings.HasPrefix(root.Unpinned, want) {
+		t.Errorf("%+v, %v, want %s", root, err, want)
+	}
+	if _, err := finder.FindFor(t.Context(), source, "clang"); err == nil || err.Error() != "no version of clang is named" {
+		t.Error(err)
+	}
+}
+
 // Unpinned commands are as they were; pinned ones look for programs where Debian's
 // packages have them.
 func TestCommandHere(t *testing.T) {
