@@ -121,11 +121,6 @@ func (s *stage) publish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if file := os.Getenv(earlierTar); file != "" {
-		if err := unpack(file, string(s.earlierDist())); err != nil {
-			return err
-		}
-	}
 	for i, earlier := range s.leading(ctx, source, s.result.Tree.Version) {
 		made, err := s.earlier(ctx, earlier, i == 0)
 		if err != nil {
@@ -155,18 +150,42 @@ func (s *stage) publishIn(ctx context.Context, name string, files []string) erro
 	return err
 }
 
-// earlier builds a version to upgrade from, and signs it.
+// earlierFolder is a variable of the environment: a folder with a folder for each
+// version to upgrade from, by which what test:earlier built travels to machines that
+// only test.
+const earlierFolder = "SPIRE_EARLIER"
+
+// earlierDist is where versions to upgrade from are built, beside what is built for
+// its own sake.
+func (s Suite) earlierDist() artifact.Dist {
+	return artifact.Dist(filepath.Join(string(s.Pipeline.Dist), ".earlier"))
+}
+
+// earlier builds a version to upgrade from, unless another machine has, and signs it.
 func (s *stage) earlier(ctx context.Context, number string, first bool) ([]string, error) {
 	p, options, err := s.earlierBuild(ctx, s.options, number, first)
 	if err != nil {
 		return nil, err
 	}
+	if dir := os.Getenv(earlierFolder); dir != "" {
+		// As it is: who only tests needs no compiler for it.
+		options.Prebuilt = filepath.Join(dir, number)
+		files, err := artifact.Sums(filepath.Join(options.Prebuilt, builtFolder))
+		if err != nil {
+			return nil, err
+		}
+		options.Rebuilt = pipeline.Result{Files: files}.Digests()
+	}
 	signed, err := p.Sign(ctx, options, pipeline.Opened(s.key.signer), pipeline.Builder{}, s.folder("signed"))
 	return signed.Paths(), err
 }
 
+// builtFolder is that of the machine which built a version, in the version's.
+const builtFolder = "built"
+
 // Earlier builds the versions that the one under test is upgraded from, for
-// machines that then only test; in the tar that SPIRE_EARLIER names, if it does.
+// machines that then only test; also into the folder that SPIRE_EARLIER names, if it
+// does.
 func (s Suite) Earlier(ctx context.Context, o pipeline.Options) error {
 	source, err := pkgdef.LoadSource(s.Root, pipeline.SourceName)
 	if err != nil {
@@ -177,14 +196,27 @@ func (s Suite) Earlier(ctx context.Context, o pipeline.Options) error {
 		if err != nil {
 			return err
 		}
-		if _, err := p.Build(ctx, options); err != nil {
+		made, err := p.Build(ctx, options)
+		if err != nil {
 			return fmt.Errorf("building %s, to upgrade from: %w", number, err)
 		}
-	}
-	if file := os.Getenv(earlierTar); file != "" {
-		return pack(string(s.earlierDist()), file)
+		if err := s.handOn(ctx, made); err != nil {
+			return fmt.Errorf("handing %s on, to upgrade from: %w", number, err)
+		}
 	}
 	return nil
+}
+
+// handOn puts what was built into the folder that travels, if there is one.
+func (s Suite) handOn(ctx context.Context, made pipeline.Result) error {
+	dir := os.Getenv(earlierFolder)
+	if dir == "" {
+		return nil
+	}
+	to := filepath.Join(dir, made.Tree.Version)
+	return artifact.MakeDir(to, func(into string) error {
+		return s.share(ctx, made.Dir, filepath.Join(into, builtFolder))
+	})
 }
 
 // earlierBuild is how a version to upgrade from is built: binary packages only,
@@ -194,7 +226,7 @@ func (s Suite) Earlier(ctx context.Context, o pipeline.Options) error {
 func (s Suite) earlierBuild(ctx context.Context, o pipeline.Options, number string, first bool) (pipeline.Pipeline, pipeline.Options, error) {
 	p := s.Pipeline
 	p.Dist = s.earlierDist()
-	// Other machines built the version under test only.
+	// Whatever other machines built, it is another version.
 	o.Version, o.Formats, o.Prebuilt, o.Rebuilt, o.Quick = number, []string{string(distro.Deb), string(distro.RPM)}, "", "", true
 	p.Root = p.Dist.Work("definitions", number)
 	return p, o, artifact.MakeDir(p.Root, func(dir string) error {
