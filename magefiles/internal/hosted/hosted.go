@@ -76,7 +76,7 @@ func (m Machine) Store(names ...string) string {
 // repository to check out, a copy of the one in Checkout.
 func (m Machine) Furnish(s Settings) error {
 	// The jobs' user is nobody here; and what is mounted on a folder finds it there.
-	for _, dir := range []string{m.Store(), m.Store("site"), m.Store("canary"), m.Store("artifacts"), filepath.Join(m.Place, "tmp"), filepath.Join(m.Place, "go"), filepath.Join(m.Place, "modules"), filepath.Join(m.Place, "kept"), m.Kept} {
+	for _, dir := range []string{m.Store(), m.Store("site"), m.Store("canary"), m.Store("artifacts"), filepath.Join(m.Place, "tmp"), filepath.Join(m.Place, "go"), filepath.Join(m.Place, "modules"), filepath.Join(m.Place, "kept"), filepath.Join(m.Place, "proc"), m.Kept} {
 		if err := errors.Join(os.MkdirAll(dir, 0o755), os.Chmod(dir, 0o777)); err != nil {
 			return err
 		}
@@ -137,14 +137,15 @@ func (m Machine) actions() ([]string, error) {
 func (m Machine) options() string {
 	// Its processes are this machine's, or what looks for containers of killed runs
 	// would not see that this one lives.
-	// The runners' users have namespaces of their own, in which the C compiler runs.
+	// The runners' users have namespaces of their own, in which roots are made and the C
+	// compiler runs. The kernel gives them a /proc only beside one that hides nothing.
 	words := []string{
 		"--pid=host", "--label=" + m.Label,
 		"--cap-add=SYS_ADMIN", "--security-opt=seccomp=unconfined", "--security-opt=apparmor=unconfined",
 	}
 	tmp := filepath.Join(m.Place, "tmp") // what containers of Docker's daemon mount has one path
 	for _, mount := range append(m.Mounts,
-		m.Place+":"+inside+":ro", m.Store()+":"+storeDir, m.Kept+":"+keptDir, tmp+":"+tmp, "/sys/fs/cgroup:/sys/fs/cgroup") {
+		m.Place+":"+inside+":ro", m.Store()+":"+storeDir, m.Kept+":"+keptDir, tmp+":"+tmp, "/sys/fs/cgroup:/sys/fs/cgroup", "/proc:"+inside+"/proc") {
 		words = append(words, "--volume="+mount)
 	}
 	return strings.Join(words, " ")
