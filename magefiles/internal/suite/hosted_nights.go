@@ -84,7 +84,7 @@ func (b built) workflowRuns(ctx context.Context, tally *Tally) error {
 func (h *hosting) confess() {
 	fmt.Fprintf(h.Log, "the workflows' files are run by act, in a Debian 13; of GitHub this has not:%s\n", indentedList(hosted.Lacks))
 	fmt.Fprintf(h.Log, "and otherwise than there:%s\n", indentedList([]string{
-		"only " + runtime.GOARCH + ": SPIRE_ARCH says so to plan and release, whose workflow says both",
+		"only " + runtime.GOARCH + ": SPIRE_ARCH says so to plan, release and visit, whose workflows say both",
 		"only the rows " + strings.Join(hostedRows, " and ") + ", whose images are there, and of the scenarios " + hostedScenario,
 		"test:rebuild is left out, which compiles everything at each place",
 		"OSV and Go's database of vulnerabilities know nothing",
