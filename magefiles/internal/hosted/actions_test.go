@@ -10,8 +10,6 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v3"
-
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
 )
 
 // job is the folders and files of one, in which stand-ins of actions are run as act
@@ -272,48 +270,39 @@ func TestCheckout(t *testing.T) {
 	}
 }
 
-// What a job has compiled is there for the same job of a later run, until the source
-// is another one.
-func TestKept(t *testing.T) {
-	if err := tool.Need("musl-gcc"); err != nil {
-		t.Skip(err)
-	}
-	kept := t.TempDir()
+// The jobs that compile find what this machine has compiled of their version, as it
+// is, and none of its packages; others find nothing.
+func TestCompiled(t *testing.T) {
 	place := t.TempDir()
-	post := func(j job, state string) {
-		t.Helper()
-		env := []string{"KEPT=" + kept, "GITHUB_JOB=build"}
-		for line := range strings.Lines(state) {
-			env = append(env, "STATE_"+strings.TrimSpace(line))
-		}
-		if said, _, err := j.action("checkout", "post.sh", nil, env...); err != nil {
-			t.Fatalf("%v\n%s", err, said)
-		}
+	here := job{t, place, place}
+	here.write("dist/.work/1.0/amd64/bin/program", "x", 0o755)
+	for _, name := range []string{"source/file", "source.json", "source-archives.json", "upstream.tar"} {
+		here.write("dist/.work/1.0/"+name, "x", 0o644)
 	}
-	run := func(source string) (job, string) {
-		t.Helper()
+	here.write("dist/.work/2.0/amd64/bin/program", "x", 0o755)
+	here.write("dist/1.0/s_1.0.orig.tar.xz", "x", 0o644)
+	here.write("dist/1.0/s.deb", "x", 0o644)
+	here.write("dist/.earlier/.work/0.9/source/file", "x", 0o600)
+	if out, err := exec.Command("git", "init", "--quiet", "--bare", filepath.Join(place, "origin.git")).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for name, want := range map[string][]string{
+		"vouch": {
+			"-rwxr-xr-x dist/.work/1.0/amd64/bin/program", "-rw-r--r-- dist/.work/1.0/source/file", "-rw-r--r-- dist/.work/1.0/source-archives.json",
+			"-rw-r--r-- dist/.work/1.0/source.json", "-rw-r--r-- dist/.work/1.0/upstream.tar", "-rw-r--r-- dist/1.0/s_1.0.orig.tar.xz",
+		},
+		"earlier": {"-rw------- dist/.earlier/.work/0.9/source/file"},
+		"release": nil,
+	} {
 		j := newJob(t, t.TempDir())
-		origin := filepath.Join(place, source)
-		script := "git init --quiet $0; cd $0; mkdir -p srpm/s/patches; echo " + source + " | tee srpm/s/source.yaml >srpm/s/patches/1; git add --all; git -c user.name=n -c user.email=n@example.org commit --quiet --allow-empty --message=x; rm -rf ../origin.git; git clone --quiet --bare . ../origin.git"
-		if out, err := exec.Command("sh", "-ec", script, origin).CombinedOutput(); err != nil {
-			t.Fatalf("%v\n%s", err, out)
-		}
-		said, files, err := j.action("checkout", "main.sh", nil, "STANDIN="+place, "KEPT="+kept, "GITHUB_JOB=build", "GITHUB_SERVER_URL=http://hub", "GITHUB_REPOSITORY=o/r")
+		said, _, err := j.action("checkout", "main.sh", nil, "STANDIN="+place, "SPIRE_VERSION=1.0", "GITHUB_JOB="+name, "GITHUB_SERVER_URL=http://hub", "GITHUB_REPOSITORY=o/r")
 		if err != nil {
 			t.Fatalf("%v\n%s", err, said)
 		}
-		return j, files["state"]
-	}
-	j, state := run("a")
-	j.write("dist/.work/1.0/amd64/bin/program", "x", 0o755)
-	j.write("dist/1.0/s_1.0.orig.tar.xz", "x", 0o644)
-	j.write("dist/1.0/s.deb", "x", 0o644)
-	post(j, state)
-	j, state = run("a")
-	j.wants("dist", "-rwxr-xr-x .work/1.0/amd64/bin/program", "-rw-r--r-- 1.0/s_1.0.orig.tar.xz")
-	post(j, state)
-	if _, state = run("b"); state == "" {
-		t.Error("another source finds what was compiled of this one")
+		if err := os.RemoveAll(filepath.Join(j.workspace, ".git")); err != nil {
+			t.Fatal(err)
+		}
+		j.wants("", want...)
 	}
 }
 

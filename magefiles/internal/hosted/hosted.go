@@ -32,7 +32,7 @@ var Lacks = []string{
 	"concurrency, queues, schedules, time-outs, and a job that may fail (continue-on-error)",
 	"jobs that run because another one failed in a workflow that was called: act stops there",
 	"attestations that anybody could verify, limits and delays of artifacts, caches and pages",
-	"a machine without anybody's cache: modules and compiled code are found from job to job",
+	"a machine without anybody's cache: modules, and what is compiled on this machine, are found by each job",
 }
 
 //go:embed actions node.sh step.sh
@@ -42,7 +42,6 @@ var scripts embed.FS
 const (
 	inside   = "/standin"
 	storeDir = inside + "/store"
-	keptDir  = inside + "/kept"
 )
 
 // Settings are what the stand-ins make of a job, and GitHub by its own means.
@@ -59,7 +58,7 @@ type Machine struct {
 	Label    string // of the containers, by which a later run finds those of a killed one
 	Place    string // folder with all that the jobs share; see Furnish
 	Checkout string // folder that act runs in, at the same path as the jobs' own
-	Kept     string // folder of what jobs compile, for those of later runs
+	Dist     string // folder of what this machine has compiled, which jobs begin with
 	Mounts   []string
 	Log      io.Writer // gets a line for each job that has ended
 	// Env, Variables and Matrix are NAME=VALUE, for all steps; of Secrets, which are
@@ -76,7 +75,8 @@ func (m Machine) Store(names ...string) string {
 // repository to check out, a copy of the one in Checkout.
 func (m Machine) Furnish(s Settings) error {
 	// The jobs' user is nobody here; and what is mounted on a folder finds it there.
-	for _, dir := range []string{m.Store(), m.Store("site"), m.Store("canary"), m.Store("artifacts"), filepath.Join(m.Place, "tmp"), filepath.Join(m.Place, "go"), filepath.Join(m.Place, "modules"), filepath.Join(m.Place, "kept"), m.Kept} {
+	for _, name := range []string{"store", "store/site", "store/canary", "store/artifacts", "tmp", "go", "modules", "dist", "proc"} {
+		dir := filepath.Join(m.Place, name)
 		if err := errors.Join(os.MkdirAll(dir, 0o755), os.Chmod(dir, 0o777)); err != nil {
 			return err
 		}
@@ -137,14 +137,15 @@ func (m Machine) actions() ([]string, error) {
 func (m Machine) options() string {
 	// Its processes are this machine's, or what looks for containers of killed runs
 	// would not see that this one lives.
-	// The runners' users have namespaces of their own, in which the C compiler runs.
+	// The runners' users have namespaces of their own, in which roots are made and the C
+	// compiler runs. The kernel gives them a /proc only beside one that hides nothing.
 	words := []string{
 		"--pid=host", "--label=" + m.Label,
 		"--cap-add=SYS_ADMIN", "--security-opt=seccomp=unconfined", "--security-opt=apparmor=unconfined",
 	}
 	tmp := filepath.Join(m.Place, "tmp") // what containers of Docker's daemon mount has one path
 	for _, mount := range append(m.Mounts,
-		m.Place+":"+inside+":ro", m.Store()+":"+storeDir, m.Kept+":"+keptDir, tmp+":"+tmp, "/sys/fs/cgroup:/sys/fs/cgroup") {
+		m.Place+":"+inside+":ro", m.Store()+":"+storeDir, m.Dist+":"+inside+"/dist:ro", tmp+":"+tmp, "/sys/fs/cgroup:/sys/fs/cgroup", "/proc:"+inside+"/proc") {
 		words = append(words, "--volume="+mount)
 	}
 	return strings.Join(words, " ")
@@ -163,7 +164,7 @@ func (m Machine) arguments(w Workflow) ([]string, error) {
 		args = append(args, "--job="+w.Job)
 	}
 	env := append(slices.Clone(m.Env),
-		"BASH_ENV="+inside+"/scripts/step.sh", "STANDIN="+inside, "STORE="+storeDir, "KEPT="+keptDir, "TMPDIR="+filepath.Join(m.Place, "tmp"),
+		"BASH_ENV="+inside+"/scripts/step.sh", "STANDIN="+inside, "STORE="+storeDir, "TMPDIR="+filepath.Join(m.Place, "tmp"),
 		fmt.Sprintf("GITHUB_RUN_ID=%d", w.Run), "GITHUB_WORKFLOW_REF="+valueOf(m.Env, "GITHUB_REPOSITORY")+"/.github/workflows/"+w.File+"@refs/heads/main")
 	for flag, values := range map[string][]string{"env": env, "var": m.Variables, "input": w.Inputs, "matrix": m.Matrix} {
 		for _, value := range values {

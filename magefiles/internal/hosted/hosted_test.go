@@ -65,12 +65,11 @@ func TestUnknownAction(t *testing.T) {
 // The jobs' user can write where jobs leave something, and nowhere else.
 func TestFurnish(t *testing.T) {
 	m := of(t, "")
-	m.Kept = filepath.Join(t.TempDir(), "kept")
 	if err := m.Furnish(Settings{Arch: "amd64", ReadToken: "r", Writers: []string{"a", "b"}, Secrets: []string{"s"}}); err != nil {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]os.FileMode{
-		m.Kept: 0o777, m.Store("artifacts"): 0o777, filepath.Join(m.Place, "tmp"): 0o777,
+		m.Store("artifacts"): 0o777, filepath.Join(m.Place, "tmp"): 0o777,
 		filepath.Join(m.Place, "settings"): 0o644, filepath.Join(m.Place, "canary", "bin", "go"): 0o755, m.Place: 0o755,
 	} {
 		info, err := os.Stat(path)

@@ -8,7 +8,7 @@ if [ -n "${GITHUB_TOKEN-}" ]; then
 fi
 # No machine of another architecture is here.
 case $GITHUB_JOB in
-plan) export SPIRE_ARCH=$arch ;;
+plan | visit) grep -q ' setup' "$0" || export SPIRE_ARCH=$arch ;; # which setup must not be told
 release) [ -z "${SPIRE_ARCH-}" ] || SPIRE_ARCH=$arch ;;
 esac
 # It compiles everything at each place.

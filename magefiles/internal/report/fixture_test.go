@@ -13,7 +13,7 @@ import (
 // a place did not come up, others cannot run here, one lacks a scenario.
 func sample() Run {
 	r := Run{
-		Version: "1.13.3-1",
+		Version: "SPIRE 1.13.3-1",
 		Start:   time.Date(2026, time.November, 25, 22, 44, 2, 0, time.UTC),
 		Took:    9*time.Minute + 41*time.Second,
 	}

@@ -19,7 +19,7 @@ import (
 
 // Run is all that a run of the distribution tests found out.
 type Run struct {
-	Version string // the version under test, such as 1.13.3-1
+	Version string // what was tested, such as SPIRE 1.13.3-1
 	Start   time.Time
 	Took    time.Duration
 	// Results are in the order in which reports show them: places and scenarios

@@ -42,7 +42,7 @@ func TestSameReportEverywhere(t *testing.T) {
 }
 
 func TestNothingRun(t *testing.T) {
-	dir := written(t, Run{Version: "1.13.3-1"})
+	dir := written(t, Run{Version: "SPIRE 1.13.3-1"})
 	if text := read(t, dir, Page); !strings.Contains(text, "Nothing was run.") || strings.Contains(text, "<table") {
 		t.Errorf("the page says\n%s", text)
 	}

@@ -13,7 +13,7 @@ const reasonLength = 300
 // summary is the run in GitHub's Markdown.
 func summary(m matrix) ([]byte, error) {
 	var b strings.Builder
-	fmt.Fprintf(&b, "## SPIRE %s on distributions\n\n%s, in %s. Numbers are seconds.\n\n", markdown(m.Version), m.Result(), m.duration())
+	fmt.Fprintf(&b, "## %s on distributions\n\n%s, in %s. Numbers are seconds.\n\n", markdown(m.Version), m.Result(), m.duration())
 	for i, words := range m.lines() {
 		b.WriteString("|")
 		for _, word := range words {

@@ -19,7 +19,7 @@ func Table(w io.Writer, run Run) error {
 	for _, line := range lines {
 		fmt.Fprintln(w, aligned(line, widths))
 	}
-	fmt.Fprintf(w, "SPIRE %s: %s, in %s\n", m.Version, m.Result(), m.duration())
+	fmt.Fprintf(w, "%s: %s, in %s\n", m.Version, m.Result(), m.duration())
 	return nil
 }
 

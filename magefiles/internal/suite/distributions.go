@@ -47,8 +47,11 @@ func (b built) distributions(ctx context.Context, tally *Tally, only selection) 
 	if err != nil {
 		return err
 	}
-	if len(only.scenarios) > 0 {
+	switch {
+	case len(only.scenarios) > 0:
 		scenarios = only.scenarios
+	case !b.source.Main: // the others are about the main one
+		scenarios = []string{alone}
 	}
 	start := time.Now()
 	results, err := host.Run(ctx, places, scenarios)
@@ -62,9 +65,12 @@ func (b built) distributions(ctx context.Context, tally *Tally, only selection) 
 	return errCounted
 }
 
+// alone is the scenario of the packages of other sources than the main one.
+const alone = "packages"
+
 // report writes what was found out in every form, and says it as a table.
 func (b built) report(dir string, s *stage, start time.Time, results distro.Report) error {
-	run := report.Run{Version: s.versions[len(s.versions)-1], Start: start, Took: time.Since(start)}
+	run := report.Run{Version: b.source.Title + " " + b.full(), Start: start, Took: time.Since(start)}
 	for _, r := range results {
 		result := report.Result{
 			Place: r.Row, Arch: r.Arch, Tier: string(r.Tier), Scenario: r.Scenario, Status: report.Status(r.Status),

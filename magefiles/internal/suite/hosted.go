@@ -138,7 +138,7 @@ func (h *hosting) equip(ctx context.Context) error {
 		return err
 	}
 	m := &h.machine
-	m.Checkout, m.Kept = filepath.Join(kept, "checkout"), filepath.Join(kept, "kept")
+	m.Checkout, m.Dist = filepath.Join(kept, "checkout"), string(h.Pipeline.Dist)
 	m.Mounts = []string{
 		own["GOROOT"] + ":/standin/go:ro", filepath.Join(own["GOMODCACHE"], "cache", "download") + ":/standin/modules:ro",
 		filepath.Join(kept, "go-build") + ":/home/runner/.cache/go-build", "spire-packages-modules:/home/runner/go",

@@ -84,7 +84,7 @@ func (b built) workflowRuns(ctx context.Context, tally *Tally) error {
 func (h *hosting) confess() {
 	fmt.Fprintf(h.Log, "the workflows' files are run by act, in a Debian 13; of GitHub this has not:%s\n", indentedList(hosted.Lacks))
 	fmt.Fprintf(h.Log, "and otherwise than there:%s\n", indentedList([]string{
-		"only " + runtime.GOARCH + ": SPIRE_ARCH says so to plan and release, whose workflow says both",
+		"only " + runtime.GOARCH + ": SPIRE_ARCH says so to plan, release and visit, whose workflows say both",
 		"only the rows " + strings.Join(hostedRows, " and ") + ", whose images are there, and of the scenarios " + hostedScenario,
 		"test:rebuild is left out, which compiles everything at each place",
 		"OSV and Go's database of vulnerabilities know nothing",
@@ -118,12 +118,15 @@ func (h *hosting) released(ctx context.Context) error {
 	if err := h.begin(ctx, "SPIRE_FLOOR="+version); err != nil {
 		return err
 	}
+	if err := h.Earlier(ctx, h.options); err != nil { // the job begins with what is compiled here
+		return err
+	}
 	made, err := h.prebuilt(ctx, version)
 	if err != nil {
 		return fmt.Errorf("building %s, which is published: %w", version, err)
 	}
 	p := h.Pipeline
-	p.Dist = artifact.Dist(filepath.Join(h.machine.Place, "dist"))
+	p.Dist = artifact.Dist(filepath.Join(h.machine.Place, "signing"))
 	signed, err := p.Sign(ctx, made, pipeline.Opened(h.key.signer), pipeline.Builder{}, filepath.Join(h.machine.Place, "signed"))
 	if err != nil {
 		return err
@@ -139,6 +142,11 @@ func (h *hosting) prebuilt(ctx context.Context, version string) (pipeline.Option
 	o := pipeline.Options{Version: version, Arches: []string{runtime.GOARCH}, Quick: true}
 	files, err := artifact.Sums(p.Dist.Version(version))
 	if err != nil || len(files) == 0 {
+		// Its programs are those that are upgraded from.
+		from, to := h.earlierDist().Work(version), p.Dist.Work(version)
+		if err := errors.Join(os.RemoveAll(to), os.MkdirAll(p.Dist.Work(), 0o755), h.share(ctx, from, to)); err != nil {
+			return o, err
+		}
 		made, err := p.Build(ctx, o)
 		if err != nil {
 			return o, err
@@ -184,8 +192,8 @@ func (h *hosting) sound(o hosted.Outcome) error {
 }
 
 // unwanted is what setup says on a machine where it has something to do, or is told
-// what it should not be.
-var unwanted = regexp.MustCompile(`(?m)^.*\bsetup: (installing|SPIRE_ARCH).*$`)
+// what it should not be; and that something is compiled of upstream's where a key is.
+var unwanted = regexp.MustCompile(`(?m)^.*\bsetup: (installing|SPIRE_ARCH).*$|^\[[^]]*/(release|sync|key)\].*\bcompile [a-z0-9]+: .*$`)
 
 // all plays a workflow, and wants each of the jobs to succeed, and no other one to run.
 func (h *hosting) all(ctx context.Context, name string, w hosted.Workflow, jobs ...string) error {

@@ -36,7 +36,9 @@ type stage struct {
 	place    string // folder with everything
 	key      *testKey
 	now      time.Time
-	versions []string // with the packaging's release, the one under test last
+	// versions are the main source's, with the packaging's release, the one under test
+	// last; none where another source alone is tested.
+	versions []string
 	// published are the signed files of all versions; those of the main source's version
 	// under test are in the folder signed.
 	published []string
@@ -117,10 +119,25 @@ func (s *stage) publish(ctx context.Context) error {
 		return err
 	}
 	s.published, s.signed = paths(signed), signed[0].Dir
-	if file := os.Getenv(earlierTar); file != "" {
-		if err := unpack(file, string(s.earlierDist())); err != nil {
+	if err := s.publishEarlier(ctx); err != nil {
+		return err
+	}
+	if err := s.publishIn(ctx, mainRepository, s.published); err != nil {
+		return err
+	}
+	// Beside it, what no key has signed.
+	for _, part := range s.parts() {
+		if err := s.share(ctx, part.result.Dir, s.folder(mainRepository+"/built")); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// publishEarlier adds the versions that the main source's is upgraded from.
+func (s *stage) publishEarlier(ctx context.Context) error {
+	if !s.source.Main {
+		return nil
 	}
 	for i, earlier := range s.leading(ctx, s.source, s.result.Tree.Version) {
 		made, err := s.earlier(ctx, earlier, i == 0)
@@ -131,15 +148,6 @@ func (s *stage) publish(ctx context.Context) error {
 		s.versions = append(s.versions, fmt.Sprintf("%s-%d", earlier, formerRelease))
 	}
 	s.versions = append(s.versions, s.full())
-	if err := s.publishIn(ctx, mainRepository, s.published); err != nil {
-		return err
-	}
-	// Beside it, what no key has signed.
-	for _, part := range s.parts() {
-		if err := s.share(ctx, part.result.Dir, s.folder(mainRepository+"/built")); err != nil {
-			return err
-		}
-	}
 	return nil
 }
 
@@ -156,36 +164,86 @@ func (s *stage) publishIn(ctx context.Context, name string, files []string) erro
 	return err
 }
 
-// earlier builds a version to upgrade from, and signs it.
+// earlierFolder is a variable of the environment: a folder with a folder for each
+// version to upgrade from, by which what test:earlier built travels to machines that
+// only test.
+const earlierFolder = "SPIRE_EARLIER"
+
+// earlierDist is where versions to upgrade from are built, beside what is built for
+// its own sake.
+func (s Suite) earlierDist() artifact.Dist {
+	return artifact.Dist(filepath.Join(string(s.Pipeline.Dist), ".earlier"))
+}
+
+// earlier builds a version to upgrade from, unless another machine has, and signs it.
 func (s *stage) earlier(ctx context.Context, number string, first bool) ([]string, error) {
 	p, options, err := s.earlierBuild(ctx, s.options, number, first)
 	if err != nil {
 		return nil, err
 	}
+	if dir := os.Getenv(earlierFolder); dir != "" {
+		// As it is: who only tests needs no compiler for it.
+		options.Prebuilt = filepath.Join(dir, number)
+		files, err := artifact.Sums(filepath.Join(options.Prebuilt, builtFolder))
+		if err != nil {
+			return nil, err
+		}
+		options.Rebuilt = pipeline.Result{Files: files}.Digests()
+	}
 	signed, err := p.Sign(ctx, options, pipeline.Opened(s.key.signer), pipeline.Builder{}, s.folder("signed"))
 	return signed.Paths(), err
 }
 
+// builtFolder is that of the machine which built a version, in the version's.
+const builtFolder = "built"
+
 // Earlier builds the versions that the one under test is upgraded from, for
-// machines that then only test; in the tar that SPIRE_EARLIER names, if it does.
+// machines that then only test; also into the folder that SPIRE_EARLIER names, if it
+// does.
 func (s Suite) Earlier(ctx context.Context, o pipeline.Options) error {
 	source, err := s.Pipeline.Source(o.Source)
 	if err != nil {
 		return err
+	}
+	if !source.Main {
+		return s.handOnNothing(source)
 	}
 	for i, number := range s.leading(ctx, source, cmp.Or(o.Version, source.Version)) {
 		p, options, err := s.earlierBuild(ctx, o, number, i == 0)
 		if err != nil {
 			return err
 		}
-		if _, err := p.Build(ctx, options); err != nil {
+		made, err := p.Build(ctx, options)
+		if err != nil {
 			return fmt.Errorf("building %s, to upgrade from: %w", number, err)
 		}
-	}
-	if file := os.Getenv(earlierTar); file != "" {
-		return pack(string(s.earlierDist()), file)
+		if err := s.handOn(ctx, made); err != nil {
+			return fmt.Errorf("handing %s on, to upgrade from: %w", number, err)
+		}
 	}
 	return nil
+}
+
+// handOn puts what was built into the folder that travels, if there is one.
+func (s Suite) handOn(ctx context.Context, made pipeline.Result) error {
+	dir := os.Getenv(earlierFolder)
+	if dir == "" {
+		return nil
+	}
+	to := filepath.Join(dir, made.Tree.Version)
+	return artifact.MakeDir(to, func(into string) error {
+		return s.share(ctx, made.Dir, filepath.Join(into, builtFolder))
+	})
+}
+
+// handOnNothing says in the folder that travels that there is nothing to upgrade from: of
+// another source than the main one no earlier packaging was made.
+func (s Suite) handOnNothing(source pkgdef.Source) error {
+	dir := os.Getenv(earlierFolder)
+	if dir == "" {
+		return nil
+	}
+	return artifact.WriteBytes(filepath.Join(dir, "none"), 0o644, []byte(source.Name+" has no earlier packaging\n"))
 }
 
 // earlierBuild is how a version to upgrade from is built: binary packages only,
@@ -195,7 +253,7 @@ func (s Suite) Earlier(ctx context.Context, o pipeline.Options) error {
 func (s Suite) earlierBuild(ctx context.Context, o pipeline.Options, number string, first bool) (pipeline.Pipeline, pipeline.Options, error) {
 	p := s.Pipeline
 	p.Dist = s.earlierDist()
-	// Other machines built the version under test only.
+	// Whatever other machines built, it is another version.
 	o.Version, o.Formats, o.Prebuilt, o.Rebuilt, o.Quick = number, []string{string(distro.Deb), string(distro.RPM)}, "", "", true
 	p.Root = p.Dist.Work("definitions", number)
 	o.Source = ""
@@ -218,12 +276,16 @@ func (s Suite) formerDefinitions(ctx context.Context, root string) error {
 	if err := s.copyDefinitions(ctx, root); err != nil {
 		return err
 	}
-	services, err := filepath.Glob(filepath.Join(root, "units", "*", "*.service*"))
+	packages, err := pipeline.Pipeline{Root: s.Root}.Packages(source)
 	if err != nil {
 		return err
 	}
-	for _, service := range services {
-		err = errors.Join(err, os.RemoveAll(service))
+	for _, p := range packages {
+		services, failed := filepath.Glob(filepath.Join(root, "units", p.Name, "*.service*"))
+		err = errors.Join(err, failed)
+		for _, service := range services {
+			err = errors.Join(err, os.RemoveAll(service))
+		}
 	}
 	err = errors.Join(err, s.command(ctx, "cp", "-r", filepath.Join(s.Root, "tests", "former", "units"), root),
 		alter(filepath.Join(root, "srpm", source.Name, "source.yaml"), `(?m)^release: .*`, fmt.Sprintf("release: %d", formerRelease)))
@@ -419,7 +481,10 @@ func (s *stage) hostOf(ctx context.Context, repository string) (*distro.Host, er
 // package's own test is travels with the scenarios: see packageTests.
 func (s *stage) alone() (string, error) {
 	var words []string
-	for _, part := range s.others {
+	for _, part := range s.parts() {
+		if part.source.Main {
+			continue
+		}
 		packages, err := s.Pipeline.Packages(part.source)
 		if err != nil {
 			return "", err

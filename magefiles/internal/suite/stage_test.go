@@ -1,6 +1,7 @@
 package suite
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -107,6 +108,33 @@ func TestEarlierBuild(t *testing.T) {
 		if p.Scriptlets(pkgdef.Source{}, "1.12.2").State != "" {
 			t.Errorf("the scriptlets of its %s move state", p.Name)
 		}
+	}
+}
+
+// What test:earlier has built is, by the folder that travels, what another machine
+// takes, or it says that it is not there; nothing is compiled.
+func TestEarlierElsewhere(t *testing.T) {
+	here, err := filepath.Abs(checkout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := Suite{Root: here, Log: t.Output(), Pipeline: pipeline.Pipeline{Root: here, Dist: artifact.Dist(t.TempDir())}}
+	folder, dir := t.TempDir(), t.TempDir()
+	t.Setenv(earlierFolder, folder)
+	other := &stage{built: built{Suite: s, part: part{options: pipeline.Options{Arches: []string{"arm64"}}}}, place: t.TempDir(), key: new(testKey)}
+	if _, err := other.earlier(t.Context(), "1.12.2", false); err == nil || !strings.Contains(err.Error(), "taking what was built in "+folder) {
+		t.Errorf("without what was built: %v", err)
+	}
+	err = errors.Join(os.WriteFile(filepath.Join(dir, "a.deb"), []byte("x"), 0o600), artifact.WriteSums(dir, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.handOn(t.Context(), pipeline.Result{Tree: artifact.Tree{Version: "1.12.2"}, Dir: dir}); err != nil {
+		t.Fatal(err)
+	}
+	// It is the folder that is looked at, and what is not a release's refused.
+	if _, err := other.earlier(t.Context(), "1.12.2", false); err == nil || !strings.Contains(err.Error(), filepath.Join(folder, "1.12.2", builtFolder, "a.deb")+" is not one of the files of spire 1.12.2-1") {
+		t.Errorf("with a file too many: %v", err)
 	}
 }
 

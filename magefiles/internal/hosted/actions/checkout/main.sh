@@ -6,17 +6,16 @@ git remote set-url origin "$GITHUB_SERVER_URL/$GITHUB_REPOSITORY"
 if [ "$(printenv INPUT_PERSIST-CREDENTIALS)" != false ]; then
 	git config "http.$GITHUB_SERVER_URL/.extraheader" "AUTHORIZATION: bearer $INPUT_TOKEN"
 fi
-# What a job of an earlier run has compiled of the same source by the same compiler: a
+# What this machine has compiled of the same source, from which packages are made: a
 # machine of GitHub's has not, and nobody would wait for it here.
 case $GITHUB_JOB in
-build | vouch) dist=dist ;;
-earlier) dist=dist/.earlier ;;
+build | vouch) dist=dist version=$SPIRE_VERSION ;;
+earlier) dist=dist/.earlier version='*' ;;
 *) exit 0 ;;
 esac
-compiler=$(musl-gcc --version)
-kept=$KEPT/$(echo "$compiler" | cat - srpm/*/source.yaml srpm/*/patches/* | sha256sum | cut -c 1-16)-${dist##*/}.tar
-if [ -e "$kept" ]; then
-	tar --extract --file="$kept"
-else
-	printf 'kept=%s\ndist=%s\n' "$kept" "$dist" >>"$GITHUB_STATE"
-fi
+mkdir -p $dist
+to=$PWD/$dist
+cd "$STANDIN/$dist"
+shopt -s nullglob
+cp --archive --parents .work/$version/{source,source.json,source-archives.json,upstream.tar} \
+	.work/$version/*/{bin,binaries.json,compressed} $version/*.orig*.tar.xz "$to"
