@@ -47,7 +47,8 @@ func List(version, arch, source *string) error {
 // Vouch builds, and prints the digests of all that was made, for sign on another machine.
 //
 // Flags as for build. In a workflow the output of its step that is named after
-// the architecture has them on one line, for SPIRE_REBUILT of the job that signs.
+// the architecture has them on one line, for SPIRE_REBUILT of the job that signs, which
+// takes a job's outputs as JSON, too.
 func Vouch(ctx context.Context, version, arch, source *string) error {
 	return vouch(ctx, options(version, arch, source, nil))
 }

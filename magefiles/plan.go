@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/gotool"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
@@ -96,7 +97,7 @@ func upstreamAt(source pkgdef.Source, server string) (string, error) {
 }
 
 // allArches are the architectures that a release has.
-var allArches = []string{"amd64", "arm64"}
+var allArches = architecture.Names(architecture.Released())
 
 // rules are those for a source. The floor is the main one's.
 func (p planned) rules(source pkgdef.Source) (rules upstream.Rules, err error) {

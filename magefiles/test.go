@@ -6,9 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/magefile/mage/mg"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/stepfile"
 )
 
@@ -39,14 +41,19 @@ func (Test) Distros(ctx context.Context, version, arch, source, row, scenario *s
 
 // Matrix prints the places of tests/distros.yaml, as a workflow's matrix.
 //
-// In a workflow it is also the output `matrix` of its step.
+// In a workflow it is also the output `matrix` of its step; `machines` is the matrix of
+// the architectures that a release has, and `arches` their list for SPIRE_ARCH.
 func (Test) Matrix() error {
 	matrix, err := tests().Matrix()
 	if err != nil {
 		return err
 	}
+	machines, err := architecture.Matrix()
+	if err != nil {
+		return err
+	}
 	fmt.Println(matrix)
-	return stepfile.SetOutputs("matrix=" + matrix + "\n")
+	return stepfile.SetOutputs("matrix=" + matrix + "\nmachines=" + machines + "\narches=" + strings.Join(allArches, ",") + "\n")
 }
 
 // Pins writes into tests/distros.yaml which images the references of its rows have now.

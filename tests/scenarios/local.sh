@@ -12,8 +12,7 @@ MACROS=/etc/rpm/macros.strict
 # architecture. zypper takes answers from a terminal alone.
 line() {
     found=$(grep "^$1 .*\./dist/" "$TOP/pastes/README.md") || fail "README, expected a line that begins with $1, got none"
-    case $ARCH in arm64) found=$(printf '%s\n' "$found" | sed 's/_amd64/_arm64/; s/x86_64/aarch64/') ;; esac
-    printf '%s\n' "$found" | sed "s|dist/[0-9.]*/|dist/${VERSION%-*}/|; s|^zypper |zypper --non-interactive |"
+    printf '%s\n' "$found" | sed "s/_amd64/_$PKGARCH/; s/x86_64/$PKGARCH/; s|dist/[0-9.]*/|dist/${VERSION%-*}/|; s|^zypper |zypper --non-interactive |"
 }
 
 # by_readme WORDS: installs by that line, and all three are there.
@@ -34,10 +33,9 @@ refused() {
 pkg_prepare
 install -d "$CHECKOUT/dist/${VERSION%-*}"
 for name in $NAMES; do
-    file=$(case $FORMAT-$ARCH in
-        deb-*) echo "${name}_${VERSION}_$ARCH.deb" ;;
-        rpm-amd64) echo "$name-$VERSION.x86_64.rpm" ;;
-        rpm-*) echo "$name-$VERSION.aarch64.rpm" ;;
+    file=$(case $FORMAT in
+        deb) echo "${name}_${VERSION}_$PKGARCH.deb" ;;
+        rpm) echo "$name-$VERSION.$PKGARCH.rpm" ;;
     esac)
     curl --silent --show-error --fail --output "$CHECKOUT/dist/${VERSION%-*}/$file" "$URL/built/$file"
 done

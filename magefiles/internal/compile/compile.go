@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/gotool"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
@@ -70,13 +71,23 @@ func Reported(tree artifact.Tree) string {
 // Env are the variables that decide what the compilers make, for one
 // architecture and C compiler.
 func Env(arch, cc string) []string {
-	return []string{
-		"GOOS=linux", "GOARCH=" + arch, "GOAMD64=v1", "GOARM64=v8.0", "GOFIPS140=off",
-		"CGO_ENABLED=1", "CC=" + cc,
+	return slices.Concat([]string{"GOOS=linux", "GOARCH=" + arch}, levels(arch), []string{
+		"GOFIPS140=off", "CGO_ENABLED=1", "CC=" + cc,
 		// Go's own default, less the debugging information that is stripped and the
 		// compiler's name, which is another one where a cross compiler does the same.
 		"CGO_CFLAGS=-O2 -fno-ident", "CGO_CPPFLAGS=", "CGO_LDFLAGS=-O2",
+	})
+}
+
+// levels are the settings for the oldest processors: of the released architectures
+// all, so that their records have the same ones.
+func levels(arch string) (levels []string) {
+	for _, one := range architecture.All() {
+		if one.Runner != "" || one.Go == arch {
+			levels = append(levels, one.Level)
+		}
 	}
+	return levels
 }
 
 // Compiler compiles.
@@ -175,7 +186,7 @@ func (c Compiler) Check(ctx context.Context, arch string) (unpinned string, err 
 }
 
 func (c Compiler) find(ctx context.Context, arch string) (found cc, err error) {
-	if err := tool.CheckArch(arch); err != nil {
+	if _, err := architecture.Find(arch); err != nil {
 		return cc{}, err
 	}
 	if found.root, err = c.Tools.Find(ctx, c.Source.Tools, arch); err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/gotool/gotooltest"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
@@ -88,7 +89,7 @@ func TestCheckStatic(t *testing.T) {
 	needMusl(t)
 	dir := t.TempDir()
 	program := write(t, filepath.Join(dir, "main.c"), "#include <stdio.h>\nint main(void) { return puts(\"x\"); }\n")
-	machine := machines[runtime.GOARCH]
+	machine := architecture.Own().ELF
 	other := elf.EM_S390
 	for name, test := range map[string]struct {
 		flags   []string

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
@@ -37,11 +38,8 @@ func (c Compiler) inspect(ctx context.Context, info Info, commands []string, dir
 	return binaries, nil
 }
 
-// machines are ELF's names for the architectures.
-var machines = map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}
-
 func (c Compiler) check(ctx context.Context, binary artifact.Binary, version string) error {
-	if err := CheckStatic(binary.Path, machines[binary.Arch]); err != nil {
+	if err := CheckStatic(binary.Path, architecture.Of(binary.Arch).ELF); err != nil {
 		return err
 	}
 	emulator, ok := tool.Emulator(binary.Arch)

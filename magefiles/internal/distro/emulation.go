@@ -6,13 +6,12 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
 )
 
 // binfmt is where the kernel lists who runs foreign programs.
 const binfmt = "/proc/sys/fs/binfmt_misc"
-
-// emulators are the kernel's names for QEMU, by Go's name of the architecture.
-var emulators = map[string]string{"amd64": "qemu-x86_64", "arm64": "qemu-aarch64"}
 
 // emulated says why programs of the architecture do not run in containers
 // here, if so. The emulator is this machine's and not in the container: the
@@ -21,12 +20,12 @@ func emulated(binfmt, arch string) error {
 	if arch == runtime.GOARCH {
 		return nil
 	}
-	entry, err := os.ReadFile(filepath.Join(binfmt, emulators[arch]))
+	entry, err := os.ReadFile(filepath.Join(binfmt, architecture.Of(arch).QEMU))
 	switch {
 	case err != nil:
 		return fmt.Errorf("%w: the kernel has no emulator for %s (`setup:test -arch=%s` adds it)", ErrSkip, arch, arch)
 	case !strings.HasPrefix(string(entry), "enabled\n"):
-		return fmt.Errorf("%w: the emulator for %s is switched off (update-binfmts --enable %s)", ErrSkip, arch, emulators[arch])
+		return fmt.Errorf("%w: the emulator for %s is switched off (update-binfmts --enable %s)", ErrSkip, arch, architecture.Of(arch).QEMU)
 	case !hasFlag(string(entry), "F"):
 		return fmt.Errorf("%w: the emulator for %s is not seen from containers: register it with flag F, as qemu-user-static does", ErrSkip, arch)
 	}

@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
 )
 
 func TestEmulated(t *testing.T) {
@@ -20,7 +22,7 @@ func TestEmulated(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			if test.entry != "" {
-				write(t, filepath.Join(dir, emulators[foreign]), test.entry)
+				write(t, filepath.Join(dir, architecture.Of(foreign).QEMU), test.entry)
 			}
 			err := emulated(dir, test.arch)
 			switch {

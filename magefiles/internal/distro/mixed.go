@@ -11,7 +11,7 @@ import (
 	"runtime"
 	"strings"
 
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
 )
 
 // mixed is a root of another architecture in which systemd is this machine's
@@ -94,7 +94,7 @@ func copyMembers(to *tar.Writer, tarball string, wanted func(name string) bool, 
 // libraries of this machine's architecture or to their loader. Debian keeps
 // each architecture's libraries in a folder of its own.
 func systemds(name string) bool {
-	libraries := "usr/lib/" + tool.Triplet(runtime.GOARCH)
+	libraries := "usr/lib/" + architecture.Own().GNU
 	for _, folder := range []string{"usr/lib/systemd", libraries, "usr/lib64"} {
 		if name == folder || strings.HasPrefix(name, folder+"/") {
 			return true

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
 )
 
 // tarOf writes a tarball of the named files, each with the given content.
@@ -51,7 +51,7 @@ func eachMember(t *testing.T, stream io.Reader, use func(header *tar.Header, con
 }
 
 func TestMix(t *testing.T) {
-	libraries := "./usr/lib/" + tool.Triplet(runtime.GOARCH) + "/libc.so.6"
+	libraries := "./usr/lib/" + architecture.Own().GNU + "/libc.so.6"
 	foreign := tarOf(t, "foreign", "./usr/bin/dpkg", "./usr/bin/systemctl", "./usr/lib/systemd/systemd", "./etc/passwd")
 	native := tarOf(t, "native", "./usr/bin/dpkg", "./usr/bin/systemctl", "./usr/bin/systemd-run", "./usr/lib/systemd/systemd",
 		"./usr/lib/systemdx", libraries, "./usr/lib64/ld-linux-x86-64.so.2", "./etc/passwd")

@@ -66,7 +66,7 @@ func script(c container, place Place, name string, phase int, more []string) run
 	}
 	vars := append([]string{
 		"FORMAT=" + string(place.Format), "CLIENT=" + place.Client(), "STANDIN=" + standIn,
-		"ARCH=" + place.Arch, fmt.Sprintf("PATIENCE=%d", place.patience()), fmt.Sprintf("PHASE=%d", phase),
+		"ARCH=" + place.Arch, "PKGARCH=" + place.Format.arch(place.Arch), fmt.Sprintf("PATIENCE=%d", place.patience()), fmt.Sprintf("PHASE=%d", phase),
 	}, more...)
 	// Both streams as one, joined inside: Docker carries them apart, and on a
 	// busy host the error can come out before what led to it.

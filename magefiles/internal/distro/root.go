@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/toolroot"
@@ -30,7 +31,7 @@ func (r root) command(mirror string) run.Command {
 	args := []string{
 		"--variant=minbase",
 		"--format=tar",
-		"--architectures=" + r.arch,
+		"--architectures=" + architecture.Of(r.arch).Debian,
 		"--include=" + strings.Join(r.image.packages(), ","),
 	}
 	if r.image.AnyAge || mirror != "" { // a snapshot's lists are old

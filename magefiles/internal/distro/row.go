@@ -22,6 +22,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 )
 
@@ -158,7 +159,7 @@ var (
 	formats       = []Format{Deb, RPM}
 	clients       = map[Format][]string{Deb: {"apt"}, RPM: {"dnf", "zypper"}}
 	tiers         = []Tier{Blocking, Informing}
-	architectures = []string{"amd64", "arm64"}
+	architectures = architecture.Names(architecture.All())
 )
 
 func (r Row) validate() error {
@@ -217,10 +218,20 @@ func (i Image) packages() []string {
 	return slices.Compact(slices.Sorted(slices.Values(packages)))
 }
 
-// suffixes is how each format's file names end, by Go's architecture name.
-var suffixes = map[Format]map[string]string{
-	Deb: {"amd64": "_amd64.deb", "arm64": "_arm64.deb"},
-	RPM: {"amd64": ".x86_64.rpm", "arm64": ".aarch64.rpm"},
+// arch is what the format calls an architecture.
+func (f Format) arch(name string) string {
+	if f == Deb {
+		return architecture.Of(name).Debian
+	}
+	return architecture.Of(name).RPM
+}
+
+// suffix is how the names of the format's files for an architecture end.
+func (f Format) suffix(name string) string {
+	if f == Deb {
+		return "_" + f.arch(name) + ".deb"
+	}
+	return "." + f.arch(name) + ".rpm"
 }
 
 // Place is a row on one architecture.
@@ -232,7 +243,7 @@ type Place struct {
 // Name is what reports call the place: the row's, with the architecture where
 // that is not the usual one.
 func (p Place) Name() string {
-	if p.Arch == "amd64" {
+	if p.Arch == architecture.Usual().Go {
 		return p.Row.Name
 	}
 	return p.Row.Name + "-" + p.Arch
@@ -257,10 +268,10 @@ func (r Row) Client() string {
 // Select picks from package files those that a row of this format installs on
 // the given architecture.
 func (r Row) Select(files []string, arch string) []string {
-	suffix, known := suffixes[r.Format][arch]
+	suffix := r.Format.suffix(arch)
 	var picked []string
 	for _, file := range files {
-		if known && strings.HasSuffix(file, suffix) {
+		if strings.HasSuffix(file, suffix) {
 			picked = append(picked, file)
 		}
 	}
@@ -321,12 +332,8 @@ func Newest(rows []Row, arch string) []Place {
 	return places
 }
 
-// runners are the hosted machines of each architecture, on which nothing is
-// emulated.
-var runners = map[string]string{"amd64": "ubuntu-24.04", "arm64": "ubuntu-24.04-arm"}
-
-// Matrix is the places of the rows as JSON for a workflow's strategy.matrix. A
-// row there is what -row= takes.
+// Matrix is the places of the rows that there are hosted machines for, as JSON for a
+// workflow's strategy.matrix. A row there is what -row= takes.
 func Matrix(rows []Row) ([]byte, error) {
 	type job struct {
 		Row    string `json:"row"`
@@ -339,7 +346,9 @@ func Matrix(rows []Row) ([]byte, error) {
 	}
 	for _, row := range rows {
 		for _, arch := range row.Architectures {
-			matrix.Include = append(matrix.Include, job{Place{row, arch}.Name(), arch, runners[arch], row.Tier})
+			if runner := architecture.Of(arch).Runner; runner != "" {
+				matrix.Include = append(matrix.Include, job{Place{row, arch}.Name(), arch, runner, row.Tier})
+			}
 		}
 	}
 	return json.Marshal(matrix)

@@ -10,13 +10,11 @@ import (
 	"github.com/cavaliergopher/cpio"
 	"github.com/goreleaser/nfpm/v2"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef/scriptlets"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/rpmfile"
 )
-
-// rpmISA are rpm's names for the architectures in name(isa) provides.
-var rpmISA = map[string]string{"amd64": "x86-64", "arm64": "aarch-64"}
 
 // buildHost stands in for the name of the machine, which is no business of the
 // package's.
@@ -58,7 +56,7 @@ func bundled(module string) string {
 func foundRPM(info *nfpm.Info, item Item) {
 	full := version(item)
 	info.Provides = append(info.Provides, info.Name+" = "+full)
-	if isa, ok := rpmISA[item.Binary.Arch]; ok {
+	if isa := architecture.Of(item.Binary.Arch).ISA; isa != "" {
 		info.Provides = append(info.Provides, fmt.Sprintf("%s(%s) = %s", info.Name, isa, full))
 	}
 	if hasConfig(item.Payload) {

@@ -90,7 +90,7 @@ func (s Site) checkKeyring() error {
 	}{
 		{certificates, func(f File) bool { return f.Kind == AsKey && f.Path == certificates }},
 		{"the deb " + debKeyring, func(f File) bool { return f.Kind == AsDeb && f.Package == debKeyring }},
-		{"the rpm " + rpmKeyring + " in rpm/x86_64", isRelease},
+		{"the rpm " + rpmKeyring + " in " + rpmFolder, isRelease},
 	} {
 		if _, ok := first(s.Keyring, want.found); !ok {
 			errs = append(errs, fmt.Errorf("%s is not among the keyring's files", want.what))

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/net/html"
 	"golang.org/x/net/html/atom"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 )
@@ -24,6 +25,9 @@ const (
 	rpmKeyring   = "spire-release"
 	installed    = "/usr/share/keyrings/spire-archive-keyring.gpg" // where the deb has them
 )
+
+// rpmFolder is that of the rpms for the usual architecture.
+var rpmFolder = "rpm/" + architecture.Usual().RPM
 
 // The lines are shell scripts with the site's values in them. Each block is a
 // single command for the shell: it is read to its end before any of it runs, so
@@ -81,7 +85,7 @@ func (s Site) values() values {
 // isRelease finds the rpm that holds the keys, which is of no architecture and
 // for that reason in the folders of all. Its address needs to name one.
 func isRelease(f File) bool {
-	return f.Kind == AsRPM && f.Package == rpmKeyring && strings.HasPrefix(f.Path, "rpm/x86_64/")
+	return f.Kind == AsRPM && f.Package == rpmKeyring && strings.HasPrefix(f.Path, rpmFolder+"/")
 }
 
 // sums is the place of a version's checksums.

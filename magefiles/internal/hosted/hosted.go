@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 )
 
@@ -158,8 +159,11 @@ func (m Machine) arguments(w Workflow) ([]string, error) {
 		return nil, err
 	}
 	args = append(args, w.Event, "--workflows=.github/workflows/"+w.File, "--json", "--rm",
-		"--platform=ubuntu-24.04="+m.Image, "--platform=ubuntu-24.04-arm="+m.Image, "--pull=false",
+		"--pull=false",
 		"--network=host", "--no-skip-checkout", "--no-cache-server", "--container-options="+m.options())
+	for _, one := range architecture.Released() {
+		args = append(args, "--platform="+one.Runner+"="+m.Image)
+	}
 	if w.Job != "" {
 		args = append(args, "--job="+w.Job)
 	}

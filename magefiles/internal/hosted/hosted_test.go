@@ -39,7 +39,7 @@ func TestArguments(t *testing.T) {
 	}
 	for _, want := range []string{
 		"schedule", "--workflows=.github/workflows/a.yml", "--job=plan", "--secret=KEY", "--var=FLOOR=1.0.0", "--input=first=true", "--matrix=arch:amd64",
-		"--env=GITHUB_RUN_ID=7", "--env=GITHUB_WORKFLOW_REF=o/r/.github/workflows/a.yml@refs/heads/main", "--platform=ubuntu-24.04=runner:1",
+		"--env=GITHUB_RUN_ID=7", "--env=GITHUB_WORKFLOW_REF=o/r/.github/workflows/a.yml@refs/heads/main", "--platform=ubuntu-24.04=runner:1", "--platform=ubuntu-24.04-arm=runner:1",
 		"--local-repository=actions/checkout@" + commit + "=" + filepath.Join(m.Place, "scripts", "actions", "checkout"),
 	} {
 		if !slices.Contains(args, want) {

@@ -2,11 +2,14 @@ package pipeline
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
@@ -168,7 +171,10 @@ func (b *build) asRebuilt(files []artifact.File, by Builder) error {
 // parseRebuilt reads digests and names in turn, apart by blanks or lines. What
 // several machines say of a file must be the same.
 func parseRebuilt(text string) (map[string]string, error) {
-	words := strings.Fields(text)
+	words, err := rebuiltWords(text)
+	if err != nil {
+		return nil, err
+	}
 	if len(words)%2 != 0 {
 		return nil, fmt.Errorf("SPIRE_REBUILT has %d words, and each digest has one name", len(words))
 	}
@@ -184,6 +190,19 @@ func parseRebuilt(text string) (map[string]string, error) {
 		rebuilt[name] = sum
 	}
 	return rebuilt, nil
+}
+
+// rebuiltWords are the digests and names. A workflow has the outputs of a job, one for
+// each architecture, as a JSON object.
+func rebuiltWords(text string) ([]string, error) {
+	if !strings.HasPrefix(strings.TrimSpace(text), "{") {
+		return strings.Fields(text), nil
+	}
+	var outputs map[string]string
+	if err := json.Unmarshal([]byte(text), &outputs); err != nil {
+		return nil, fmt.Errorf("SPIRE_REBUILT is no JSON object of texts: %w", err)
+	}
+	return strings.Fields(strings.Join(slices.Collect(maps.Values(outputs)), " ")), nil
 }
 
 // Vouch builds, and gives the digests of all that was made, for the Rebuilt of a

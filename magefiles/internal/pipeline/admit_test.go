@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -159,6 +160,21 @@ func forge(change func(*info)) func(*testing.T, string) {
 	}
 }
 
+// outputs are digests as a workflow has them of two machines, and of one that there
+// is not.
+func outputs(t *testing.T, digests string) string {
+	t.Helper()
+	lines := strings.Split(strings.TrimSpace(digests), "\n")
+	half := len(lines) / 2
+	text, err := json.MarshalIndent(map[string]string{
+		"amd64": strings.Join(lines[:half], " "), "arm64": strings.Join(lines[half:], " "), "riscv64": "",
+	}, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
 // What one machine alone says is not signed where it could be another's.
 func TestUnvouched(t *testing.T) {
 	p, o := machines(t, "1.13.3")
@@ -171,6 +187,8 @@ func TestUnvouched(t *testing.T) {
 		"two machines":     {vouched + strings.Repeat("0", 64) + " spire_1.13.3-2.dsc", "two digests of spire_1.13.3-2.dsc"},
 		"one architecture": {strings.Split(vouched, "\n")[0], "was not made by the build on another machine"},
 		"on one line":      {strings.ReplaceAll(vouched, "\n", " "), errTouched.Error()},
+		"a job's outputs":  {outputs(t, vouched), errTouched.Error()},
+		"other JSON":       {`{"amd64": 1}`, "SPIRE_REBUILT is no JSON object of texts"},
 	} {
 		o.Rebuilt = c.rebuilt
 		if _, err := p.Sign(t.Context(), o, untouched, Builder{}, ""); err == nil || !strings.Contains(err.Error(), c.want) {

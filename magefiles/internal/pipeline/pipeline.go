@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/compile"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format"
@@ -174,7 +175,7 @@ func (b *build) defaults() error {
 		return errors.New("a source package is one of all packages: leave -packages out")
 	}
 	for _, arch := range o.Arches {
-		if err := tool.CheckArch(arch); err != nil {
+		if _, err := architecture.Find(arch); err != nil {
 			return err
 		}
 	}

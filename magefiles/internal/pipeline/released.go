@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo"
@@ -57,7 +58,7 @@ func (p Pipeline) Released(ctx context.Context, from *hub.Repository, arch strin
 		}
 		for _, asset := range whole.Assets {
 			file := p.Dist.Work("released", release.Tag, asset.Name)
-			if !fileName.MatchString(asset.Name) || !looked.add(file, "_"+arch+".deb") {
+			if !fileName.MatchString(asset.Name) || !looked.add(file, "_"+architecture.Of(arch).Debian+".deb") {
 				continue
 			}
 			fmt.Fprintf(p.Log, "download %s\n", asset.Name)

@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/frontpage"
@@ -234,9 +236,8 @@ func (a Archive) page(ledger repo.Ledger, sources []pkgdef.Source, entry string)
 		site.Keys = append(site.Keys, frontpage.Key{Fingerprint: certificate.Fingerprint(), Ends: certificate.Ends()})
 	}
 	for _, file := range ledger.Files {
-		// What fits every machine is in both folders, to be shown once.
 		ofSource := slices.ContainsFunc(sources, func(s pkgdef.Source) bool { return s.Name == file.Source })
-		if !ofSource && !strings.HasPrefix(file.Path, "rpm/aarch64/") {
+		if !ofSource && !again(file.Path) {
 			site.Keyring = append(site.Keyring, shown(file))
 		}
 	}
@@ -250,6 +251,13 @@ func (a Archive) page(ledger repo.Ledger, sources []pkgdef.Source, entry string)
 	var page bytes.Buffer
 	err := frontpage.Write(&page, site)
 	return page.Bytes(), err
+}
+
+// again says whether a path is in the folder of rpms for another architecture than
+// the usual one: what fits every machine is in the folders of all, to be shown once.
+func again(file string) bool {
+	folder := path.Base(path.Dir(file))
+	return folder != architecture.Usual().RPM && slices.Contains(architecture.RPM(architecture.Released()), folder)
 }
 
 func (a Archive) keyFile(name string, content []byte) frontpage.File {

@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/provenance"
@@ -239,7 +239,8 @@ func (s signing) one(ctx context.Context, dir string, file artifact.File) (prove
 func (s signing) records(dir string, infos []info) ([]provenance.Subject, error) {
 	var subjects []provenance.Subject
 	for _, info := range infos {
-		debs, err := filepath.Glob(filepath.Join(dir, "*_"+info.Arch+".deb"))
+		arch := architecture.Of(info.Arch).Debian
+		debs, err := filepath.Glob(filepath.Join(dir, "*_"+arch+".deb"))
 		if err != nil {
 			return nil, err
 		}
@@ -248,7 +249,7 @@ func (s signing) records(dir string, infos []info) ([]provenance.Subject, error)
 		}
 		record := provenance.DebBuild{
 			Source: s.source.Name, Version: fmt.Sprintf("%s-%d", s.tree.Label(), s.source.Release),
-			Arch: info.Arch, Builder: runtime.GOARCH, Origin: s.source.Vendor,
+			Arch: arch, Builder: architecture.Own().Debian, Origin: s.source.Vendor,
 			Files: debs, Installed: info.Installed,
 			Env: append(slices.Clone(info.Env), "GOTOOLCHAIN="+info.Toolchain, fmt.Sprintf("SOURCE_DATE_EPOCH=%d", s.tree.Time.Unix())),
 		}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 )
@@ -109,12 +110,12 @@ func SQLite(tree string) (library Carried, ok bool, err error) {
 
 // arch is the format's own name for the package's architecture.
 func (p Package) arch() string {
-	names := map[string]map[string]string{
-		pkgdef.Deb: {"": "all"},
-		pkgdef.RPM: {"": "noarch", "amd64": "x86_64", "arm64": "aarch64"},
+	every, own := "all", architecture.Of(p.Arch).Debian
+	if p.Format == pkgdef.RPM {
+		every, own = "noarch", architecture.Of(p.Arch).RPM
 	}
-	if name, ok := names[p.Format][p.Arch]; ok {
-		return name
+	if p.Arch == "" {
+		return every
 	}
-	return p.Arch // Debian's names are Go's
+	return own
 }

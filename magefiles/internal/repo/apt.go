@@ -24,10 +24,6 @@ const (
 	component = "main"
 )
 
-// debArchs are the architectures of the apt repository. Packages of all
-// architectures are in the index of each.
-var debArchs = []string{"amd64", "arm64"}
-
 // aptIndexes are the apt indexes by their paths below dists: Packages, Sources
 // and Contents, each plain, gzipped and as xz.
 func (r Repository) aptIndexes(l Ledger) (map[string][]byte, error) {

@@ -65,17 +65,23 @@ type form struct {
 // forms are all names that are published. In a form, N is a package's name, V
 // its version and R the packaging's release.
 var forms = []form{
-	{Deb, inPool, names(`N_V-R_(?P<arch>amd64|arm64|all)\.deb`)},
+	{Deb, inPool, names(`N_V-R_` + oneOf(debArchs, "all") + `\.deb`)},
 	{Source, inPool, names(`N_V-R\.dsc`)},
 	{Source, inPool, names(`N_V-R\.debian\.tar\.xz`)},
 	{Source, inPool, names(`N_V\.orig(-[a-z0-9-]+)?\.tar\.xz`)},
-	{RPM, inRPM, names(`N-V-R\.(?P<arch>x86_64|aarch64|noarch)\.rpm`)},
+	{RPM, inRPM, names(`N-V-R\.` + oneOf(rpmArchs, "noarch") + `\.rpm`)},
 	{Source, inRPM, names(`N-V-R\.(?P<arch>src)\.rpm`)},
 	{Record, inFiles, names(`N_V-R_source\.changes`)},
-	{Record, inFiles, names(`N_V-R_(?P<arch>amd64|arm64|all)\.(build\.json|buildinfo)`)},
+	{Record, inFiles, names(`N_V-R_` + oneOf(goArchs, "all") + `\.build\.json`)},
+	{Record, inFiles, names(`N_V-R_` + oneOf(debArchs, "all") + `\.buildinfo`)},
 	{Provenance, inFiles, names(`N_V-R\.intoto\.json`)},
 	{Sums, inFiles, names(regexp.QuoteMeta(artifact.SumsName))},
 	{Signature, inFiles, names(regexp.QuoteMeta(sumsSignature))},
+}
+
+// oneOf is a form of the architectures' names, and of the one for every machine.
+func oneOf(archs []string, every string) string {
+	return "(?P<arch>" + strings.Join(archs, "|") + "|" + every + ")"
 }
 
 func names(form string) *regexp.Regexp {
@@ -128,7 +134,13 @@ func (r Repository) folders(n name, source, version string, release int) []strin
 	case n.place == inPool:
 		return []string{path.Join(string(inPool), source[:1], source)}
 	case n.arch == "noarch" && n.place == inRPM:
-		return []string{path.Join(string(inRPM), "aarch64"), path.Join(string(inRPM), "x86_64")}
+		var folders []string
+		for _, folder := range RPMFolders {
+			if folder != ForSource {
+				folders = append(folders, path.Join(string(inRPM), folder))
+			}
+		}
+		return folders
 	case n.arch == "src" && n.place == inRPM:
 		return []string{path.Join(string(inRPM), "source")}
 	case n.place == inRPM:

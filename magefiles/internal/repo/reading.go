@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
 )
 
 // reading is a client that has begun.
@@ -50,7 +52,7 @@ var listLine = regexp.MustCompile(`(?m)^ ([0-9a-f]{64}) +([0-9]+) (\S+)$`)
 
 // apt reads the index of apt, and its lists under both of their names.
 func (r reading) apt(ctx context.Context) (Index, error) {
-	index := Index{Path: inRelease, For: append(slices.Clone(debArchs), ForSource)}
+	index := Index{Path: inRelease, For: append(slices.Clone(goArchs), ForSource)}
 	var err error
 	if index.Signature, err = r.File(ctx, inRelease); err != nil {
 		return index, err
@@ -93,7 +95,7 @@ func dated(signed []byte, name string, to *time.Time) error {
 // aptOffers are what the lists offer, by their contents.
 func aptOffers(arches []string, contents map[string][]byte) (offers []Offer, err error) {
 	for _, arch := range arches {
-		name := path.Join(dists, component, "binary-"+arch, "Packages.gz")
+		name := path.Join(dists, component, "binary-"+architecture.Of(arch).Debian, "Packages.gz")
 		if arch == ForSource {
 			name = path.Join(dists, component, "source", "Sources.gz")
 		}
@@ -124,15 +126,20 @@ func stanzaOffers(stanza, arch string) (offers []Offer) {
 	return offers
 }
 
-// rpmArchs are the architectures that the RPMFolders are for.
-var rpmArchs = map[string]string{"aarch64": "arm64", ForSource: ForSource, "x86_64": "amd64"}
+// madeFor is the architecture that a folder of rpms is for, or ForSource.
+func madeFor(folder string) string {
+	if i := slices.Index(rpmArchs, path.Base(folder)); i >= 0 {
+		return goArchs[i]
+	}
+	return ForSource
+}
 
 // revision is the second, since 1970, of which rpm-md's metadata are.
 var revision = regexp.MustCompile(`<revision>([0-9]{1,12})</revision>`)
 
 // rpm reads the index of a folder of rpms.
 func (r reading) rpm(ctx context.Context, folder string) (Index, error) {
-	index := Index{Path: path.Join(folder, repodata, repomd), For: []string{rpmArchs[path.Base(folder)]}}
+	index := Index{Path: path.Join(folder, repodata, repomd), For: []string{madeFor(folder)}}
 	content, err := r.repomd(ctx, &index)
 	if err != nil {
 		return index, err
@@ -209,7 +216,7 @@ func rpmOffers(folder string, primary []byte) (offers []Offer, err error) {
 	for _, one := range list.Packages {
 		offers = append(offers, Offer{
 			Path: path.Join(folder, one.Location.Href), Size: one.Size.Package,
-			Package: one.Name, Version: one.Version.Version + "-" + one.Version.Release, For: rpmArchs[path.Base(folder)],
+			Package: one.Name, Version: one.Version.Version + "-" + one.Version.Release, For: madeFor(folder),
 		})
 	}
 	return offers, nil

@@ -14,13 +14,21 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 )
 
 // RPMFolders are the repositories below rpm/: $basearch, and the source rpms. Each
 // has its metadata, and is to have the keys that the Hints name.
-var RPMFolders = []string{"aarch64", "source", "x86_64"}
+var RPMFolders = slices.Sorted(slices.Values(append(rpmArchs, ForSource)))
+
+// The architectures of what is published, by the names that each has for them.
+var (
+	goArchs  = architecture.Names(architecture.Released())
+	debArchs = architecture.Debian(architecture.Released())
+	rpmArchs = architecture.RPM(architecture.Released())
+)
 
 const (
 	repodata = "repodata"

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/mod/modfile"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 )
@@ -31,6 +32,8 @@ type data struct {
 	Provenance       string   // a sentence for people
 	Musl             bool     // a program has C in it
 	Eponym           *Package // the package with the source's name; nil if there is none
+	// What is built, by Debian's and by rpm's names.
+	DebianArchs, RPMArchs string
 }
 
 func (s Source) data() (data, error) {
@@ -39,6 +42,8 @@ func (s Source) data() (data, error) {
 		Source: s, Version: s.upstream(), Release: strconv.Itoa(s.Source.Release),
 		Orig: s.orig(), Vendor: s.vendor(), Packaging: s.packaging(), Go: least, DebianGo: debianGo(least),
 	}
+	d.DebianArchs = strings.Join(architecture.Debian(architecture.Released()), " ")
+	d.RPMArchs = strings.Join(architecture.RPM(architecture.Released()), " ")
 	for _, patch := range s.Source.Patches {
 		d.Patches = append(d.Patches, filepath.Base(patch))
 	}

@@ -182,12 +182,17 @@ func (s *steps) context(j job) {
 		for output, value := range one.Outputs {
 			s.values["needs."+name+".outputs."+output] = value
 		}
+		s.values["toJSON(needs."+name+".outputs)"] = asJSON(one.Outputs)
 	}
-	content, err := json.Marshal(own)
+	s.values["toJSON(needs)"] = asJSON(own)
+}
+
+func asJSON(value any) string {
+	content, err := json.Marshal(value)
 	if err != nil {
 		panic(err) // strings always can be
 	}
-	s.values["toJSON(needs)"] = string(content)
+	return string(content)
 }
 
 var expression = regexp.MustCompile(`\$\{\{\s*(.*?)\s*\}\}`)

@@ -573,7 +573,7 @@ func (b built) places(tally *Tally, only selection) ([]distro.Place, error) {
 				places = append(places, place)
 				missing = slices.DeleteFunc(missing, func(name string) bool { return name == place.Name() })
 			default:
-				tally.Count(place.Name(), Skip{"no packages for " + arch + " were built (-arch=amd64,arm64 builds them)"}, 0)
+				tally.Count(place.Name(), Skip{"no packages for " + arch + " were built (-arch=" + strings.Join(append(slices.Clone(b.options.Arches), arch), ",") + " builds them)"}, 0)
 			}
 		}
 	}

@@ -103,7 +103,7 @@ func (r *rehearsal) run(ctx context.Context, tally *Tally, places []distro.Place
 			return r.lintKeyring(ctx, "apt/pool/main/s/*-keyring/*.deb", r.lintianOn)
 		}},
 		{"rpmlint", func(ctx context.Context) error {
-			return r.lintKeyring(ctx, "rpm/x86_64/*.noarch.rpm", r.rpmlintOn)
+			return r.lintKeyring(ctx, ownRPMs+"/*.noarch.rpm", r.rpmlintOn)
 		}},
 	} {
 		start := time.Now()

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
@@ -63,7 +64,7 @@ var cases = []breakage{
 	{"repomd-foreign", func(ctx context.Context, r *rehearsal, dir string) error {
 		return signMetadata(ctx, r.foreign, dir)
 	}},
-	{"payload-tampered", matching("rpm/x86_64/"+smallest+"-*.rpm", flipped)},
+	{"payload-tampered", matching(ownRPMs+"/"+smallest+"-*.rpm", flipped)},
 	{"rpm-unsigned", otherRPM(func(ctx context.Context, r *rehearsal, from, to string) error {
 		return r.command(ctx, "cp", "--remove-destination", from, to)
 	})},
@@ -75,9 +76,12 @@ var cases = []breakage{
 // smallest is the package that is installed, or not, because it is the fastest.
 const smallest = "spiffe-oidc-discovery-provider"
 
-// repodata is the metadata that the clients read. They are told that they run
-// on this architecture.
-const repodata = "rpm/x86_64/repodata"
+// ownRPMs is the folder of the rpms that the clients read, which run on this machine,
+// and repodata its metadata.
+var (
+	ownRPMs  = "rpm/" + architecture.Own().RPM
+	repodata = ownRPMs + "/repodata"
+)
 
 func dists(dir, name string) string { return filepath.Join(dir, "apt/dists/stable", name) }
 
@@ -155,7 +159,7 @@ func otherRPM(put func(ctx context.Context, r *rehearsal, from, to string) error
 			if !strings.HasPrefix(filepath.Base(file), smallest) {
 				continue
 			}
-			if err := put(ctx, r, file, filepath.Join(dir, "rpm/x86_64", filepath.Base(file))); err != nil {
+			if err := put(ctx, r, file, filepath.Join(dir, ownRPMs, filepath.Base(file))); err != nil {
 				return err
 			}
 		}
@@ -165,7 +169,7 @@ func otherRPM(put func(ctx context.Context, r *rehearsal, from, to string) error
 
 // reindex makes the metadata of a repository's rpms anew, and signs them.
 func (b built) reindex(ctx context.Context, key *testKey, dir string) error {
-	return b.reindexAt(ctx, key, filepath.Join(dir, "rpm/x86_64"))
+	return b.reindexAt(ctx, key, filepath.Join(dir, ownRPMs))
 }
 
 func signMetadata(ctx context.Context, key *testKey, dir string) error {

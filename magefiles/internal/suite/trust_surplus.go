@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 )
 
@@ -26,7 +27,8 @@ func surplus(ctx context.Context, r *rehearsal, dir string) error {
 // surplusDebs puts debs into the pool, and an index of them and of ours in the
 // place of the one that is there.
 func (r *rehearsal) surplusDebs(ctx context.Context, scratch, dir string) error {
-	index, err := os.ReadFile(dists(dir, "main/binary-amd64/Packages"))
+	list := "main/binary-" + architecture.Own().Debian + "/Packages"
+	index, err := os.ReadFile(dists(dir, list))
 	if err != nil {
 		return err
 	}
@@ -49,13 +51,13 @@ func (r *rehearsal) surplusDebs(ctx context.Context, scratch, dir string) error 
 		}
 		index = fmt.Appendf(index, "\n%sFilename: %s\nSize: %d\nSHA256: %s\n", control, deb, size, sum)
 	}
-	if err := artifact.WriteBytes(dists(dir, "main/binary-amd64/Packages"), 0o644, index); err != nil {
+	if err := artifact.WriteBytes(dists(dir, list), 0o644, index); err != nil {
 		return err
 	}
 	return resigned(func(ctx context.Context, r *rehearsal, text []byte) ([]byte, error) {
 		// Nothing but the plain one, by its name, is what it was.
-		text = regexp.MustCompile(`(?m)^ .* main/binary-amd64/Packages(\..*)?\n|^Acquire-By-Hash: .*\n`).ReplaceAll(text, nil)
-		line := fmt.Sprintf("SHA256:\n %s %d main/binary-amd64/Packages\n", artifact.DigestBytes(index), len(index))
+		text = regexp.MustCompile(`(?m)^ .* `+list+`(\..*)?\n|^Acquire-By-Hash: .*\n`).ReplaceAll(text, nil)
+		line := fmt.Sprintf("SHA256:\n %s %d %s\n", artifact.DigestBytes(index), len(index), list)
 		return r.ours.signer.Clear(ctx, bytes.Replace(text, []byte("SHA256:\n"), []byte(line), 1))
 	})(ctx, r, dir)
 }
@@ -68,7 +70,7 @@ func (r *rehearsal) surplusRPM(ctx context.Context, scratch, dir string) error {
 		return err
 	}
 	const name = "sudo-99-1.noarch.rpm"
-	if err := r.ours.signer.RPM(ctx, filepath.Join(scratch, "RPMS/noarch", name), filepath.Join(dir, "rpm/x86_64", name)); err != nil {
+	if err := r.ours.signer.RPM(ctx, filepath.Join(scratch, "RPMS/noarch", name), filepath.Join(dir, ownRPMs, name)); err != nil {
 		return err
 	}
 	return r.reindex(ctx, r.ours, dir)

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
 )
 
 var (
@@ -96,7 +98,7 @@ func jobFaults(job *yaml.Node, strangers bool) (faults []string) {
 	inherited := child(job, "secrets")
 	fault(inherited != nil && (inherited.Value != "inherit" || !localCall.MatchString(valueOf(job, "uses"))), "secrets go to another's workflow, or are this workflow's own")
 	fault(nothingFor.MatchString(keys(child(job, "env"))), "setup is told an architecture: SPIRE_ARCH")
-	fault(strings.Contains(written(child(job, "strategy")), "needs.places.") && valueOf(job, "continue-on-error") != "${{ matrix.tier == 'informing' }}",
+	fault(strings.Contains(written(child(job, "strategy")), "needs.places.outputs.matrix") && valueOf(job, "continue-on-error") != "${{ matrix.tier == 'informing' }}",
 		"a row that only informs stops the release, or one that blocks does not")
 	asked := false
 	for i := 0; steps != nil && i < len(steps.Content); i++ {
@@ -230,6 +232,27 @@ func TestWorkflows(t *testing.T) {
 		}
 		for _, fault := range workflowFaults(content) {
 			t.Errorf("%s: %s", file, fault)
+		}
+	}
+}
+
+// The digests that a machine vouches for are an output of the job by the name of its
+// architecture. Nothing but such names can be declared, and all those of a release
+// have to be.
+func TestVouchedOutputs(t *testing.T) {
+	w, err := loadWorkflow(workflowFile("version.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	outputs := w.Jobs["vouch"].Outputs
+	for _, arch := range architecture.Names(architecture.Released()) {
+		if outputs[arch] == "" {
+			t.Errorf("version.yml, job vouch: no output has the digests that a machine of %s finds", arch)
+		}
+	}
+	for name, value := range outputs {
+		if want := "${{ steps.vouch.outputs." + name + " }}"; value != want {
+			t.Errorf("version.yml, job vouch: the output %s is %q, not %q", name, value, want)
 		}
 	}
 }

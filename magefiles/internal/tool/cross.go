@@ -6,33 +6,9 @@ import (
 	"runtime"
 	"strings"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 )
-
-// architecture is what is known of a target: GNU's name for it, and the
-// programs for machines of another kind.
-type architecture struct {
-	gnu       string   // the compiler's prefix
-	emulators []string // programs that run its binaries
-}
-
-// architectures are those that packages can be built for, by Go's names.
-var architectures = map[string]architecture{
-	"amd64": {"x86_64-linux-gnu", []string{"qemu-x86_64-static", "qemu-x86_64"}},
-	"arm64": {"aarch64-linux-gnu", []string{"qemu-aarch64-static", "qemu-aarch64"}},
-}
-
-// CheckArch refuses an architecture that nothing is known of.
-func CheckArch(arch string) error {
-	if _, ok := architectures[arch]; !ok {
-		return fmt.Errorf("architecture %q is not one of amd64, arm64", arch)
-	}
-	return nil
-}
-
-// Triplet is GNU's name for a machine of an architecture, by which Debian calls
-// the folder of its libraries; empty for one that nothing is known of.
-func Triplet(arch string) string { return architectures[arch].gnu }
 
 // Compiler is a C compiler that links against a static musl.
 type Compiler struct {
@@ -48,7 +24,7 @@ type Compiler struct {
 // that architecture's own libgcc, as a compiler there does; the cross compiler's was
 // compiled by another release of gcc, and says so.
 func CrossGCC(arch string) (name, script string) {
-	gnu := architectures[arch].gnu
+	gnu := architecture.Of(arch).GNU
 	musl := strings.Replace(gnu, "-gnu", "-musl", 1)
 	return musl + "-gcc", "#!/bin/sh\nfor own in /usr/lib/gcc/" + gnu + "/*/; do exec " + gnu + "-gcc \"$@\" -specs /usr/lib/" + musl + "/musl-gcc.specs \"-B$own\"; done\n"
 }
@@ -56,7 +32,7 @@ func CrossGCC(arch string) (name, script string) {
 // MuslGCC finds the compiler for an architecture. in shows a command the place that it
 // is in: this machine, or a root. Another architecture's is in roots only.
 func MuslGCC(ctx context.Context, arch string, in func(run.Command) run.Command) (Compiler, error) {
-	if err := CheckArch(arch); err != nil {
+	if _, err := architecture.Find(arch); err != nil {
 		return Compiler{}, err
 	}
 	found := Compiler{Command: "musl-gcc"}
@@ -73,7 +49,7 @@ func MuslGCC(ctx context.Context, arch string, in func(run.Command) run.Command)
 }
 
 func muslVersion(ctx context.Context, arch string, in func(run.Command) run.Command) string {
-	version, err := in(run.New("dpkg-query", "--show", "--showformat=${Version}", "musl-dev:"+arch)).Output(ctx)
+	version, err := in(run.New("dpkg-query", "--show", "--showformat=${Version}", "musl-dev:"+architecture.Of(arch).Debian)).Output(ctx)
 	if err != nil { // no dpkg, or musl is not from a package
 		version, err = in(run.New("rpm", "-q", "--qf", "%{VERSION}-%{RELEASE}", "musl-devel")).Output(ctx)
 	}
@@ -89,7 +65,7 @@ func Emulator(arch string) (prefix []string, ok bool) {
 	if arch == runtime.GOARCH {
 		return nil, true
 	}
-	for _, program := range architectures[arch].emulators {
+	for _, program := range architecture.Of(arch).Emulators() {
 		if run.Have(program) {
 			return []string{program}, true
 		}

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 )
 
@@ -86,7 +87,7 @@ type Installer struct {
 func (i Installer) Install(ctx context.Context, use Use, arches []string) error {
 	arches = slices.DeleteFunc(slices.Clone(arches), func(arch string) bool { return arch == runtime.GOARCH })
 	for _, arch := range arches {
-		if err := CheckArch(arch); err != nil {
+		if _, err := architecture.Find(arch); err != nil {
 			return err
 		}
 	}
@@ -110,7 +111,7 @@ func (i Installer) Install(ctx context.Context, use Use, arches []string) error 
 // containers. Without it the tests there are skipped, with the reason.
 func (i Installer) emulate(ctx context.Context, arch string) {
 	const place = "/proc/sys/fs/binfmt_misc"
-	name := strings.TrimSuffix(architectures[arch].emulators[0], "-static")
+	name := architecture.Of(arch).QEMU
 	if _, err := os.Stat(filepath.Join(place, name)); err == nil || !i.have("update-binfmts") {
 		return
 	}
@@ -205,7 +206,7 @@ var emulation = map[string]string{
 func crossWants(system manager, arches []string) (wants []want) {
 	for _, arch := range arches {
 		if _, ok := Emulator(arch); !ok {
-			wants = append(wants, newWant(architectures[arch].emulators[0], "runs programs for "+arch, emulation[system.name], "they are built, and not run"))
+			wants = append(wants, newWant(architecture.Of(arch).Emulators()[0], "runs programs for "+arch, emulation[system.name], "they are built, and not run"))
 		}
 	}
 	return wants

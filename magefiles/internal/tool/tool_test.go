@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 )
 
@@ -155,19 +156,6 @@ func TestNeedsAreWhole(t *testing.T) {
 	}
 	if !slices.IsSorted(All()) || len(All()) != len(needs)-1 { // the keyring is no program
 		t.Errorf("All() is %q", All())
-	}
-}
-
-func TestCheckArch(t *testing.T) {
-	for arch, want := range map[string]string{
-		"amd64": "", "arm64": "",
-		"":       `architecture "" is not one of amd64, arm64`,
-		"x86_64": `architecture "x86_64" is not one of amd64, arm64`,
-		"../x":   `architecture "../x" is not one of amd64, arm64`,
-	} {
-		if err := CheckArch(arch); text(err) != want {
-			t.Errorf("%q: %v", arch, err)
-		}
 	}
 }
 
@@ -467,7 +455,7 @@ func TestInstallErrors(t *testing.T) {
 
 func TestCrossWants(t *testing.T) {
 	asRootOnly(t)
-	known := architectures[other()]
+	known := architecture.Of(other()).Emulators()
 	for name, test := range map[string]struct {
 		have  []string
 		lacks string
@@ -475,8 +463,8 @@ func TestCrossWants(t *testing.T) {
 	}{
 		"nothing":           {nil, "", []string{"qemu-user-static", "arch-test", "binfmt-support"}},
 		"after debian-13":   {nil, "qemu-user-static", []string{"qemu-user", "qemu-user-binfmt", "arch-test", "binfmt-support"}},
-		"emulator":          {[]string{known.emulators[0]}, "", nil},
-		"the other of both": {[]string{known.emulators[1]}, "", nil},
+		"emulator":          {[]string{known[0]}, "", nil},
+		"the other of both": {[]string{known[1]}, "", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := newMachine(t, test.have...)
@@ -496,7 +484,7 @@ func TestCrossWants(t *testing.T) {
 }
 
 func TestEmulator(t *testing.T) {
-	known := architectures[other()]
+	known := architecture.Of(other()).Emulators()
 	newMachine(t)
 	if prefix, ok := Emulator(runtime.GOARCH); !ok || prefix != nil {
 		t.Errorf("this machine's own: %q, %v", prefix, ok)
@@ -504,7 +492,7 @@ func TestEmulator(t *testing.T) {
 	if prefix, ok := Emulator(other()); ok {
 		t.Errorf("nothing is here, but %q", prefix)
 	}
-	for _, program := range slices.Backward(known.emulators) { // the first is preferred
+	for _, program := range slices.Backward(known) { // the first is preferred
 		m := machine{t, os.Getenv("PATH")}
 		m.add(program, "")
 		if prefix, ok := Emulator(other()); !ok || !slices.Equal(prefix, []string{program}) {
@@ -531,7 +519,7 @@ func TestMuslGCCMissing(t *testing.T) {
 
 func TestMuslGCC(t *testing.T) {
 	gcc, script := CrossGCC(other())
-	gnu := architectures[other()].gnu
+	gnu := architecture.Of(other()).GNU
 	if want := "for own in /usr/lib/gcc/" + gnu + "/*/; do exec " + gnu + "-gcc \"$@\" -specs /usr/lib/" + gcc[:len(gcc)-len("-gcc")] + "/musl-gcc.specs \"-B$own\"; done\n"; !strings.HasSuffix(script, want) {
 		t.Errorf("got %s, want %s", script, want)
 	}

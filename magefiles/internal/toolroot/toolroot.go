@@ -19,6 +19,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
@@ -198,7 +199,7 @@ func versions(said string) map[string]string {
 			continue
 		}
 		name := field[1]
-		if field[2] != runtime.GOARCH && field[2] != "all" {
+		if field[2] != architecture.Own().Debian && field[2] != "all" {
 			name += ":" + field[2]
 		}
 		found[name] = field[3]
@@ -304,10 +305,9 @@ func (t tools) packages() []string {
 	return append(slices.Sorted(maps.Keys(t.versions)), "fakeroot")
 }
 
-// architectures are the machine's own and those of the packages, by Debian's names,
-// which are Go's, too, for those that we know.
+// architectures are the machine's own and those of the packages, by Debian's names.
 func architectures(versions map[string]string) []string {
-	all := []string{runtime.GOARCH}
+	all := []string{architecture.Own().Debian}
 	for name := range versions {
 		if _, arch, ok := strings.Cut(name, ":"); ok && !slices.Contains(all, arch) {
 			all = append(all, arch)

@@ -7,10 +7,9 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
-)
 
-// runners are GitHub's own machines for each architecture.
-var runners = map[string]string{"amd64": "ubuntu-24.04", "arm64": "ubuntu-24.04-arm"}
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
+)
 
 // Plans are those of several sources.
 type Plans []Plan
@@ -50,8 +49,8 @@ func (p Plans) Matrix() (Matrix, error) {
 	for _, plan := range p {
 		for _, version := range plan.Versions() {
 			for _, arch := range plan.arches {
-				runner, ok := runners[arch]
-				if !ok {
+				runner := architecture.Of(arch).Runner
+				if runner == "" {
 					return Matrix{}, fmt.Errorf("no runner is known for the architecture %q", arch)
 				}
 				matrix.Include = append(matrix.Include, Job{Due{plan.Source.Name, version}, arch, runner})

@@ -9,6 +9,7 @@
 #   CLIENT    apt, dnf or zypper
 #   STANDIN   not empty: the container is not really of that family
 #   ARCH      amd64, arm64
+#   PKGARCH   what the format calls it, such as x86_64
 #   PATIENCE  how many times longer than usual things may take
 #   PHASE     1, and one more after each reboot that the scenario asked for
 #   URL       where the signed repository is; the files as they were built are
