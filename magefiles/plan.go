@@ -21,6 +21,9 @@ import (
 
 // Plan says which of upstream's versions are to be built and released, and why.
 //
+// It also says which minor versions upstream supports, by its tags, and where
+// srpm/spire/source.yaml says otherwise.
+//
 // Flags: -json, as one line with a workflow's matrix; -minors=2, how many of the
 // newest minor versions are kept up; -floor=1.14.0, the oldest version that is ever
 // due; -version=1.13.3, to plan this one alone, even if it is released; -arch;
@@ -54,7 +57,7 @@ func Plan(ctx context.Context, json *bool, minors *int, floor, version, arch, re
 var allArches = []string{"amd64", "arm64"}
 
 func planRules(source pkgdef.Source, minors *int, floor, arch string) (rules upstream.Rules, err error) {
-	rules = upstream.Rules{Minors: 2, Release: source.Release, Arches: allArches}
+	rules = upstream.Rules{Minors: upstream.SupportedMinors, Release: source.Release, Arches: allArches, Supported: source.Supported}
 	if minors != nil {
 		rules.Minors = *minors
 	}

@@ -225,7 +225,8 @@ func (p Pipeline) Build(ctx context.Context, o Options) (Result, error) {
 	if err := b.fetch(ctx, b.warm); err != nil {
 		return Result{}, err
 	}
-	result := Result{Tree: b.tree, Dir: b.Dist.Version(b.tree.Label()), Unpinned: b.unpinned, Part: b.options.Packages}
+	result := b.result()
+	result.Unpinned, result.Part = b.unpinned, b.options.Packages
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	sources := b.startSources(ctx, fail)
@@ -242,6 +243,11 @@ func (p Pipeline) Build(ctx context.Context, o Options) (Result, error) {
 
 // files makes the packages of every architecture and the source packages. The
 // latter are mostly the work of one processor at a time, so they are put together
+// result is what is known of a build's result before anything is made.
+func (b *build) result() Result {
+	return Result{Tree: b.tree, Dir: b.Dist.Version(b.tree.Label()), Unsupported: b.source.Unsupported(b.tree.Version)}
+}
+
 // beside the packing.
 func (b *build) files(ctx context.Context, sources *sources) ([]artifact.File, error) {
 	machines, err := b.machines(ctx, sources)

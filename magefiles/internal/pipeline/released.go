@@ -12,10 +12,6 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/upstream"
 )
 
-// minorsLooked are how many minor versions are looked at again after their release:
-// those that upstream supports.
-const minorsLooked = 2
-
 // Looked are files by which one learns what is in the packages: debs, and the bills
 // of materials of those and of all others. A deb's has its name, and lies beside it.
 type Looked struct{ Debs, Bills []string }
@@ -97,7 +93,7 @@ func newestOfMinors(all []hub.Release) []hub.Release {
 	}
 	sorted := slices.SortedFunc(maps.Values(newest), func(a, b known) int { return b.version.Compare(a.version) })
 	var releases []hub.Release
-	for _, one := range sorted[:min(len(sorted), minorsLooked)] {
+	for _, one := range sorted[:min(len(sorted), upstream.SupportedMinors)] {
 		releases = append(releases, one.Release)
 	}
 	return releases

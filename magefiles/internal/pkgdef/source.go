@@ -35,6 +35,8 @@ type Source struct {
 	VersionVariable string `yaml:"versionVariable"`
 	CommitVariable  string `yaml:"commitVariable"`
 	// Releases are what is already known of single versions.
+	// Supported is no part of what decides what is built, and so of no key either.
+	Supported Supported `json:"-"`
 	Releases map[string]Pin
 	// Patches are the files in srpm/<name>/patches, in the order they apply.
 	Patches []string `yaml:"-"`
@@ -158,7 +160,7 @@ func (s Source) check() error {
 	if s.Release < 1 {
 		errs = append(errs, fmt.Errorf("release is %d, not 1 or more", s.Release))
 	}
-	errs = append(errs, s.Toolchain.check(), s.Tools.check())
+	errs = append(errs, s.Toolchain.check(), s.Tools.check(), s.Supported.check())
 	errs = append(errs, CheckVersion(s.Version))
 	for version, pin := range s.Releases {
 		errs = append(errs, CheckVersion(version))

@@ -14,6 +14,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/golden"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub/hubtest"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 )
 
 const (
@@ -348,10 +349,11 @@ func TestJSON(t *testing.T) {
 		t.Fatalf("%s %v", content, err)
 	}
 	var got struct {
-		Build    Matrix
-		Versions []string
-		Alarms   []string
-		Verdicts []Verdict
+		Build     Matrix
+		Versions  []string
+		Supported []Line
+		Alarms    []string
+		Verdicts  []Verdict
 	}
 	if err := json.Unmarshal(content, &got); err != nil {
 		t.Fatal(err)
@@ -363,8 +365,33 @@ func TestJSON(t *testing.T) {
 	if diff := cmp.Diff(want, got.Build.Include); diff != "" {
 		t.Error(diff)
 	}
+	if diff := cmp.Diff([]Line{{"1.15", "1.15.1"}, {"1.14", "1.14.7"}}, got.Supported); diff != "" {
+		t.Error(diff)
+	}
 	if got.Alarms == nil || len(got.Versions) != 2 || len(got.Verdicts) < 100 || got.Verdicts[0].Commit == "" {
 		t.Errorf("%s", content)
+	}
+}
+
+// What the checkout says of upstream's support is compared with its tags.
+func TestSupported(t *testing.T) {
+	for day, want := range map[string]string{
+		"2026-05-28": "",
+		"2025-12-31": "note: srpm/spire/source.yaml says, since 2026-05-20, that upstream supports 1.14 and 1.15; by its tags it is ",
+	} {
+		rules := scene{}.rules(t)
+		rules.Supported = pkgdef.Supported{Minors: []string{"1.14", "1.15"}, Day: "2026-05-20"}
+		plan, err := Make(Facts{Tags: realTags(t, day)}, rules)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var text bytes.Buffer
+		if err := plan.Print(&text); err != nil {
+			t.Fatal(err)
+		}
+		if got := text.String(); (want == "") == strings.Contains(got, "note: ") || !strings.Contains(got, want) {
+			t.Errorf("%s: %q is not in\n%s", day, want, got)
+		}
 	}
 }
 

@@ -40,19 +40,20 @@ func (p Plan) Matrix() (Matrix, error) {
 }
 
 // JSON is the plan in one line: build is a matrix, versions the list of those
-// that are due, and the rest says why.
+// that are due, supported the minor versions that upstream supports, and the rest says why.
 func (p Plan) JSON() ([]byte, error) {
 	matrix, err := p.Matrix()
 	if err != nil {
 		return nil, err
 	}
 	return json.Marshal(struct {
-		Build    Matrix    `json:"build"`
-		Versions []string  `json:"versions"`
-		Alarms   []string  `json:"alarms"`
-		Notes    []string  `json:"notes"`
-		Verdicts []Verdict `json:"verdicts"`
-	}{matrix, p.Versions(), some(p.Alarms), some(p.Notes), p.Verdicts})
+		Build     Matrix    `json:"build"`
+		Versions  []string  `json:"versions"`
+		Supported []Line    `json:"supported"`
+		Alarms    []string  `json:"alarms"`
+		Notes     []string  `json:"notes"`
+		Verdicts  []Verdict `json:"verdicts"`
+	}{matrix, p.Versions(), p.Supported, some(p.Alarms), some(p.Notes), p.Verdicts})
 }
 
 // some makes an empty list of none, which in JSON is not null.
@@ -98,6 +99,7 @@ func (p Plan) Print(w io.Writer) error {
 	if err := table.Flush(); err != nil {
 		return fmt.Errorf("printing the plan: %w", err)
 	}
+	fmt.Fprintf(w, "upstream supports %s\n", p.supported())
 	for _, note := range p.Notes {
 		fmt.Fprintf(w, "note: %s\n", note)
 	}
@@ -106,6 +108,15 @@ func (p Plan) Print(w io.Writer) error {
 	}
 	fmt.Fprintln(w, p.closing())
 	return nil
+}
+
+// supported names the minor versions that upstream supports, with their newest patches.
+func (p Plan) supported() string {
+	var lines []string
+	for _, line := range p.Supported {
+		lines = append(lines, fmt.Sprintf("%s (newest %s)", line.Minor, line.Newest))
+	}
+	return strings.Join(lines, " and ")
 }
 
 func yesOrNo(yes bool) string {
