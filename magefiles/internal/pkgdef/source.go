@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -34,14 +35,16 @@ type Source struct {
 	// linker sets: the first in a release, the second in any other build.
 	VersionVariable string `yaml:"versionVariable"`
 	CommitVariable  string `yaml:"commitVariable"`
-	// Releases are what is already known of single versions.
 	// Supported is no part of what decides what is built, and so of no key either.
 	Supported Supported `json:"-"`
+	// Releases are what is already known of single versions.
 	Releases map[string]Pin
 	// Patches are the files in srpm/<name>/patches, in the order they apply.
 	Patches []string `yaml:"-"`
-	// Allow are decisions about licences that no program can make.
-	Allow []Allowance
+	// Allow are decisions about licences that no program can make. Undecided are those
+	// whose reason nobody has written yet.
+	Allow     []Allowance
+	Undecided []Allowance `yaml:"-" json:"-"`
 
 	dir string
 }
@@ -85,6 +88,9 @@ type Allowance struct {
 	Text    string // for a module without a file
 	Reason  string
 }
+
+// File is the file that the source is read from.
+func (s Source) File() string { return filepath.Join(s.dir, "source.yaml") }
 
 // LicenceFile is the text of a library's licence.
 func (s Source) LicenceFile(library string) string {
@@ -130,11 +136,23 @@ func CheckVersion(version string) error {
 	return nil
 }
 
-// LoadSource reads srpm/<name> below root.
+// LoadSource reads srpm/<name> below root. While a decision is open in it, it is an error.
 func LoadSource(root, name string) (Source, error) {
+	source, err := LoadUndecided(root, name)
+	if err != nil {
+		return Source{}, err
+	}
+	if len(source.Undecided) > 0 {
+		return Source{}, fmt.Errorf("%s: %w", source.File(), source.undecided())
+	}
+	return source, nil
+}
+
+// LoadUndecided reads it where decisions may be open, which are set aside as Undecided.
+func LoadUndecided(root, name string) (Source, error) {
 	dir := filepath.Join(root, "srpm", name)
 	source := Source{Name: name, dir: dir}
-	if err := Decode(filepath.Join(dir, "source.yaml"), &source); err != nil {
+	if err := Decode(source.File(), &source); err != nil {
 		return Source{}, err
 	}
 	var err error
@@ -142,8 +160,9 @@ func LoadSource(root, name string) (Source, error) {
 		return Source{}, err
 	}
 	if err := source.check(); err != nil {
-		return Source{}, fmt.Errorf("%s: %w", filepath.Join(dir, "source.yaml"), err)
+		return Source{}, fmt.Errorf("%s: %w", source.File(), err)
 	}
+	source.setAside()
 	return source, nil
 }
 
@@ -162,6 +181,11 @@ func (s Source) check() error {
 	}
 	errs = append(errs, s.Toolchain.check(), s.Tools.check(), s.Supported.check())
 	errs = append(errs, CheckVersion(s.Version))
+	for _, allowance := range s.Allow {
+		if allowance.Module == "" {
+			errs = append(errs, errors.New("allow: an entry names no module"))
+		}
+	}
 	for version, pin := range s.Releases {
 		errs = append(errs, CheckVersion(version))
 		if !commitForm.MatchString(pin.Commit) {
@@ -170,6 +194,28 @@ func (s Source) check() error {
 		if pin.Sum == "" || pin.Time.IsZero() {
 			errs = append(errs, fmt.Errorf("releases: %s: sum and time are needed", version))
 		}
+	}
+	return errors.Join(errs...)
+}
+
+// setAside moves what nobody has decided out of what is allowed.
+func (s *Source) setAside() {
+	var decided []Allowance
+	for _, allowance := range s.Allow {
+		if strings.TrimSpace(allowance.Reason) == "" {
+			s.Undecided = append(s.Undecided, allowance)
+		} else {
+			decided = append(decided, allowance)
+		}
+	}
+	s.Allow = decided
+}
+
+// undecided names each decision that is open.
+func (s Source) undecided() error {
+	var errs []error
+	for _, open := range s.Undecided {
+		errs = append(errs, fmt.Errorf("allow: %s: the reason is empty: read the licence, and write why it may be shipped", strings.TrimSpace(open.Module+" "+open.File)))
 	}
 	return errors.Join(errs...)
 }
