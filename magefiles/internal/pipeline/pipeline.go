@@ -53,6 +53,8 @@ type Pipeline struct {
 	Dist     artifact.Dist
 	Log      io.Writer // progress
 	Terminal bool      // Log is a screen
+	// Databases are checksum databases that vouch beside Go's own: see source.Fetcher.
+	Databases []string
 	// Rehearsal lets a key sign that is none of KeysDir. Nothing is released then.
 	Rehearsal bool
 }
@@ -241,13 +243,13 @@ func (p Pipeline) Build(ctx context.Context, o Options) (Result, error) {
 	return result, nil
 }
 
-// files makes the packages of every architecture and the source packages. The
-// latter are mostly the work of one processor at a time, so they are put together
 // result is what is known of a build's result before anything is made.
 func (b *build) result() Result {
 	return Result{Tree: b.tree, Dir: b.Dist.Version(b.tree.Label()), Unsupported: b.source.Unsupported(b.tree.Version)}
 }
 
+// files makes the packages of every architecture and the source packages. The
+// latter are mostly the work of one processor at a time, so they are put together
 // beside the packing.
 func (b *build) files(ctx context.Context, sources *sources) ([]artifact.File, error) {
 	machines, err := b.machines(ctx, sources)
@@ -349,7 +351,7 @@ func (b *build) fetch(ctx context.Context, meanwhile func(context.Context)) (err
 			return err
 		}
 	}
-	fetcher := source.Fetcher{Source: b.source, Dist: b.Dist, Log: b.Log, Meanwhile: meanwhile}
+	fetcher := source.Fetcher{Source: b.source, Dist: b.Dist, Log: b.Log, Databases: b.Databases, Meanwhile: meanwhile}
 	b.tree, err = fetcher.Fetch(ctx, source.Request{Version: b.options.Version, Dir: b.options.Dir, AllowUnchecked: b.options.Unchecked, Part: len(b.options.Packages) > 0})
 	return err
 }
