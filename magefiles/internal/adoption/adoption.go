@@ -5,6 +5,7 @@ package adoption
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/markdown"
@@ -53,7 +54,7 @@ func (f Findings) title() string { return "Adopt SPIRE " + f.Version }
 // Bounds, in characters: together far below what GitHub takes (hub.IssueLimit).
 const (
 	nameLimit = 300
-	textLimit = 8_000
+	textLimit = 20_000
 	allLimit  = hub.IssueLimit * 3 / 4 // of all texts
 )
 
@@ -69,7 +70,7 @@ func (f Findings) Markdown() string {
 	if !f.Waits() {
 		text += "\nNothing of it waits for a person: every licence is known, and every patch applies.\n"
 	}
-	return text + f.tried()
+	return strings.TrimRight(text, "\n") + "\n" + f.tried()
 }
 
 func (f Findings) found() string {

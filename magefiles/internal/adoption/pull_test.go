@@ -48,10 +48,10 @@ func (n *night) open(did, url string) {
 }
 
 // pushes is what a person does to the branch.
-func (n *night) pushes(message, content string, parents ...string) string {
+func (n *night) pushes(message, content string, parents ...string) {
 	files := maps.Clone(n.server.Branch(ours, branch).Files)
 	files[definition] = content
-	return n.server.AddCommit(ours, branch, hubtest.Commit{Message: message, Files: files, Parents: parents})
+	n.server.AddCommit(ours, branch, hubtest.Commit{Message: message, Files: files, Parents: parents})
 }
 
 // unchanged does it again, and wants nothing to be written.

@@ -38,6 +38,7 @@ func (p Pipeline) Adopt(ctx context.Context, theirs *hub.Repository, version str
 	if err != nil {
 		return Adopted{}, err
 	}
+	defer os.RemoveAll(trial.Tree.Dir)
 	b.tree = trial.Tree
 	tagged, err := b.tagged(ctx, theirs)
 	if err != nil {
