@@ -79,11 +79,7 @@ func TestPulls(t *testing.T) {
 }
 
 func TestPullRefusals(t *testing.T) {
-	for name, c := range map[string]struct {
-		change func(*hubtest.Server, *Settings)
-		call   func(*Repository) error
-		want   []string
-	}{
+	checkRefusals(t, map[string]refusal{
 		"may not push": {
 			func(_ *hubtest.Server, o *Settings) { o.Token = hubtest.ReadToken },
 			func(r *Repository) error { return r.SetBranch(t.Context(), "x", "", "y") },
@@ -104,19 +100,5 @@ func TestPullRefusals(t *testing.T) {
 			func(r *Repository) error { _, err := r.CreatePull(t.Context(), "t", "b", "x", "main"); return err },
 			[]string{"answered 422 (Validation Failed; PullRequest head invalid"},
 		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := hubtest.New(t)
-			r, _ := open(t, s, func(o *Settings) { c.change(s, o) })
-			err := c.call(r)
-			for _, want := range c.want {
-				if err == nil || !strings.Contains(err.Error(), want) {
-					t.Errorf("the error lacks %q: %v", want, err)
-				}
-			}
-			if calls := len(s.Calls()); calls != 1 {
-				t.Errorf("%d calls", calls)
-			}
-		})
-	}
+	})
 }
