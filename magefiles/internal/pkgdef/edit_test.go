@@ -37,13 +37,13 @@ releases:
 allow:
   - module: example.org/a
     licence: MIT
+    reason: >-
+      because of
+      this
     text: |
       one
 
       # not a comment
-    reason: >-
-      because of
-      this
 
 # The end.
 `
@@ -77,7 +77,7 @@ const adoptedPin = `    sum: h1:new
 // All that was there stays: comments, blank lines, order, other people's style.
 func TestAdopt(t *testing.T) {
 	supported := strings.NewReplacer(`["1.13", "1.14"]`, `["1.14", "1.15"]`, "day: 2026-01-01", "day: 2026-05-20").Replace(definitionText)
-	opened := "      this\n" + `  # To be judged: not a known licence: "x # y ?"
+	opened := "      # not a comment\n" + `  # To be judged: not a known licence: "x # y ?"
   - module: example.org/b
     file: 'LICENSE: x'
     licence: MIT
@@ -103,7 +103,7 @@ func TestAdopt(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			want := strings.Replace(supported, c.old, c.new, 1)
 			if len(c.a.Open) > 0 {
-				want = strings.Replace(want, "      this\n", opened, 1)
+				want = strings.Replace(want, "      # not a comment\n", opened, 1)
 			}
 			if diff := cmp.Diff(want, adopt(t, c.a, definitionText)); diff != "" {
 				t.Error(diff)
