@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/adoption"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/gotool"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
@@ -21,8 +22,8 @@ import (
 
 // Plan says which of upstream's versions are to be built and released, and why.
 //
-// It also says which minor versions upstream supports, by its tags, and where
-// srpm/spire/source.yaml says otherwise.
+// It also says which minor versions upstream supports, by its tags, where
+// srpm/spire/source.yaml says otherwise, and which versions wait for a person.
 //
 // Flags: -json, as one line with a workflow's matrix; -minors=2, how many of the
 // newest minor versions are kept up; -floor=1.14.0, the oldest version that is ever
@@ -120,7 +121,10 @@ func makePlan(ctx context.Context, source pkgdef.Source, repository string, rule
 		return upstream.Plan{}, err
 	}
 	facts.Known = append(facts.Known, known...)
-	return upstream.Make(facts, rules)
+	if plan, err = upstream.Make(facts, rules); err == nil {
+		plan.Notes = append(plan.Notes, adoption.Waiting(ctx, ours, plan.Versions())...)
+	}
+	return plan, err
 }
 
 // printPlan prints; in a workflow, it also sets the outputs of its step.

@@ -23,6 +23,22 @@ type Pull struct {
 	Log      io.Writer
 }
 
+// Waiting says of versions, each in a line, where a pull request is open: they wait for
+// a person, unless that one has just decided. That it could not be found out is such a
+// line, too.
+func Waiting(ctx context.Context, at *hub.Repository, versions []string) (lines []string) {
+	for _, version := range versions {
+		pulls, err := at.Pulls(ctx, Findings{Version: version}.Branch())
+		switch {
+		case err != nil:
+			lines = append(lines, fmt.Sprintf("%s: whether it waits for a person is not known: %v", version, err))
+		case len(pulls) > 0 && pulls[0].Open:
+			lines = append(lines, fmt.Sprintf("%s waits for a person: %s", version, pulls[0].URL))
+		}
+	}
+	return lines
+}
+
 // Report is what became of it.
 type Report struct {
 	Did string

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub/hubtest"
 )
@@ -79,6 +81,20 @@ func TestOpen(t *testing.T) {
 	n.unchanged("as it was", "/o/r/pull/1")
 	if main := n.server.Branch(ours, "main"); main.SHA != n.pull.Base {
 		t.Errorf("main has %+v", main)
+	}
+}
+
+func TestWaiting(t *testing.T) {
+	n := newNight(t)
+	n.open("opened", "/o/r/pull/1")
+	n.server.AddIssue(ours, hubtest.Issue{PullRequest: true, Head: "adopt-1.14.7", Base: "main", Closed: true})
+	want := []string{"1.15.3 waits for a person: " + n.server.URL() + "/o/r/pull/1"}
+	if diff := cmp.Diff(want, Waiting(t.Context(), n.pull.Hub, []string{"1.15.3", "1.14.7", "1.13.3"})); diff != "" {
+		t.Error(diff)
+	}
+	n.server.Fail(hubtest.Fault{Times: -1, Do: hubtest.Status(403)})
+	if got := Waiting(t.Context(), n.pull.Hub, []string{"1.15.3"}); len(got) != 1 || !strings.Contains(got[0], "is not known: ") || !strings.Contains(got[0], "pull-requests: read") {
+		t.Errorf("%q", got)
 	}
 }
 
