@@ -93,6 +93,28 @@ func TestAdoptRefused(t *testing.T) {
 	}
 }
 
+// Who has judged some of it, and not all, can ask what is left.
+func TestAdoptAgain(t *testing.T) {
+	root := t.TempDir()
+	for _, folder := range []string{"packages", "units", "srpm"} {
+		if err := os.CopyFS(filepath.Join(root, folder), os.DirFS(filepath.Join("..", folder))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Chdir(root)
+	file, err := os.OpenFile("srpm/spire/source.yaml", os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := file.WriteString("  - module: example.org/x\n    reason: \"\"\n"); err != nil {
+		t.Fatal(err)
+	}
+	version := "x"
+	if err := (Source{}).Adopt(t.Context(), &version, nil, nil); err == nil || !strings.Contains(err.Error(), `adopting x: version "x"`) {
+		t.Errorf("it does not come as far as the version: %v", err)
+	}
+}
+
 // No version that fails keeps another one from going on; and that it failed is said.
 func TestAdoptFails(t *testing.T) {
 	s := hubtest.New(t)

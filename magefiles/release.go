@@ -68,9 +68,9 @@ func signedRelease(ctx context.Context, r release.Release, o pipeline.Options) e
 	return err
 }
 
-// upstreamHub is where upstream's tags are.
+// upstreamHub is where upstream's tags are, whatever is still open in the definition.
 func upstreamHub() (*hub.Repository, error) {
-	source, err := pkgdef.LoadSource(checkout().Root, pipeline.SourceName)
+	source, err := pkgdef.LoadUndecided(checkout().Root, pipeline.SourceName)
 	if err != nil {
 		return nil, err
 	}
