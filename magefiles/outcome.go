@@ -16,7 +16,8 @@ import (
 // Outcome opens, brings up to date or closes the issue that says why a workflow's runs fail.
 //
 // It is the last job of the workflow, and reads what a runner sets, and SPIRE_JOBS,
-// GitHub's needs context as JSON, and SPIRE_ALARMS, a JSON list of the plan's alarms.
+// GitHub's needs context as JSON, and SPIRE_ALARMS and SPIRE_WAITING, JSON lists of the
+// plan's alarms and of the versions that wait for a person, which it names.
 // It also keeps the workflow's schedule, which GitHub ends after 60 quiet days. The
 // token in GITHUB_TOKEN or GH_TOKEN needs issues: write and actions: write. It fails
 // where one of these could not be done, and not because the run has failed.

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/adoption"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/gotool"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub"
@@ -22,6 +23,9 @@ import (
 )
 
 // Plan says which of upstream's versions are to be built and released, and why.
+//
+// It also says which minor versions upstream supports, by its tags, where a source.yaml
+// says otherwise, and which versions wait for a person.
 //
 // Flags: -source=spire, one source only (SPIRE_SOURCE); -json, as one line with a
 // workflow's matrix; -minors=2, how many of the newest minor versions are kept up;
@@ -101,7 +105,7 @@ var allArches = architecture.Names(architecture.Released())
 
 // rules are those for a source. The floor is the main one's.
 func (p planned) rules(source pkgdef.Source) (rules upstream.Rules, err error) {
-	rules = upstream.Rules{Minors: 2, Source: source, Arches: allArches}
+	rules = upstream.Rules{Minors: upstream.SupportedMinors, Source: source, Arches: allArches}
 	if p.minors != nil {
 		rules.Minors = *p.minors
 	}
@@ -167,7 +171,10 @@ func makePlan(ctx context.Context, source pkgdef.Source, repository string, rule
 		return upstream.Plan{}, err
 	}
 	facts.Known = append(facts.Known, known...)
-	return upstream.Make(facts, rules)
+	if plan, err = upstream.Make(facts, rules); err == nil {
+		plan.Notes = append(plan.Notes, adoption.Waiting(ctx, ours, source, plan.Versions())...)
+	}
+	return plan, err
 }
 
 // printPlan prints; in a workflow, it also sets the outputs of its step.

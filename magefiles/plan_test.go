@@ -6,6 +6,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -57,6 +58,34 @@ func TestPlan(t *testing.T) {
 				t.Errorf("the step's outputs are %s (%v), not %s", got, err, c.want)
 			}
 		})
+	}
+}
+
+// A version that waits for a person is due all the same: what it waits for may be done.
+func TestPlanWaits(t *testing.T) {
+	plannable(t, "191c76b489656502ff946afb486b47b83a376e81")
+	source, err := pkgdef.LoadSource(checkout().Root, "spire")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules, err := planned{arches: []string{"amd64"}}.rules(source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	waits := hubtest.New(t)
+	waits.AddIssue("o/r", hubtest.Issue{Title: "x", PullRequest: true, Head: "adopt-1.13.3", Base: "main"})
+	for _, tag := range []string{"v1.13.3", "v1.12.9"} {
+		waits.SetTag("spiffe/spire", tag, "191c76b489656502ff946afb486b47b83a376e81")
+	}
+	source.Repository = waits.URL() + "/spiffe/spire"
+	for _, line := range waits.Environ() {
+		name, value, _ := strings.Cut(line, "=")
+		t.Setenv(name, value)
+	}
+	plan, err := makePlan(t.Context(), source, "o/r", rules)
+	want := "1.13.3 waits for a person: " + waits.URL() + "/o/r/pull/1"
+	if err != nil || !slices.Contains(plan.Notes, want) || len(plan.Versions()) != 2 {
+		t.Errorf("%v: due are %v, and the notes %q lack %q", err, plan.Versions(), plan.Notes, want)
 	}
 }
 

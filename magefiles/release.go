@@ -66,9 +66,9 @@ func signedRelease(ctx context.Context, r release.Release, o pipeline.Options) e
 	return err
 }
 
-// upstreamHub is where upstream's tags are.
+// upstreamHub is where upstream's tags are, whatever is still open in the definition.
 func upstreamHub(name string) (*hub.Repository, error) {
-	source, err := checkout().Source(name)
+	source, err := checkout().Undecided(name)
 	if err != nil {
 		return nil, err
 	}

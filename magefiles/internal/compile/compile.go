@@ -262,10 +262,7 @@ func (c Compiler) build(ctx context.Context, tree artifact.Tree, commands []stri
 	if err != nil {
 		return err
 	}
-	packages := make([]string, 0, len(commands))
-	for _, command := range commands {
-		packages = append(packages, "./"+command)
-	}
+	packages := inTree(commands)
 	env := Env(arch, cc.Command)
 	dir, done, err := c.samePath(ctx, tree)
 	if err != nil {
@@ -273,13 +270,40 @@ func (c Compiler) build(ctx context.Context, tree artifact.Tree, commands []stri
 	}
 	defer done()
 	env = append(env, "PWD="+dir) // or the go command sees through the link
-	list := slices.Concat([]string{"list", "-deps", "-mod=vendor"}, common, packages)
-	progress := c.progress(ctx, arch, goTool.Command(list...).In(dir).WithEnv(env...))
+	progress := c.progress(ctx, arch, goTool.Command(list(packages)...).In(dir).WithEnv(env...))
 	defer progress.stop()
 	build := append([]string{"build", "-v", "-o", out + "/"}, Flags(c.Source, tree)...)
 	command := goTool.Command(append(build, packages...)...).In(dir).WithEnv(append(env, gotool.Roomy()...)...)
 	command.Stderr = progress
 	return cc.root.Command(command, append(goTool.Folders(), os.TempDir(), filepath.Dir(dir), tree.Dir, out)...).Run(ctx)
+}
+
+// inTree are the commands as the go command names packages.
+func inTree(commands []string) []string {
+	packages := make([]string, 0, len(commands))
+	for _, command := range commands {
+		packages = append(packages, "./"+command)
+	}
+	return packages
+}
+
+// list are the arguments by which the go command lists all that packages link.
+func list(packages []string, more ...string) []string {
+	return slices.Concat([]string{"list", "-deps", "-mod=vendor"}, common, more, packages)
+}
+
+// Linked are the paths of the modules that the commands link, each once, as the go
+// command knows them without a compiler.
+func (c Compiler) Linked(ctx context.Context, tree artifact.Tree, commands []string, arch string) ([]string, error) {
+	goTool, err := gotool.Verified(ctx, c.Source.Toolchain)
+	if err != nil {
+		return nil, err
+	}
+	out, err := goTool.Command(list(inTree(commands), "-f={{with .Module}}{{.Path}}{{end}}")...).In(tree.Dir).WithEnv(Env(arch, "cc")...).Output(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("listing what %s %s links for %s: %w", c.Source.Name, tree.Version, arch, err)
+	}
+	return slices.Compact(slices.Sorted(slices.Values(strings.Fields(out)))), nil
 }
 
 // samePath shows the tree under an absolute path that is the same in every checkout,

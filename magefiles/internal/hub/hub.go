@@ -1,5 +1,6 @@
 // Package hub is the client to GitHub, or an Enterprise server of it: tags,
-// releases with their assets, issues, and the jobs of a run. It waits and asks
+// releases with their assets, issues, branches with their pull requests, and the jobs of
+// a run. It waits and asks
 // again where that helps, within bounds and aloud; what it gives up on, it explains.
 package hub
 

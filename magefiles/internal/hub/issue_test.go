@@ -117,13 +117,35 @@ func TestIssueFaults(t *testing.T) {
 	}
 }
 
+// refusal is a call that is refused, and what the error has to say.
+type refusal struct {
+	change func(*hubtest.Server, *Settings)
+	call   func(*Repository) error
+	want   []string
+}
+
+func checkRefusals(t *testing.T, refusals map[string]refusal) {
+	t.Helper()
+	for name, c := range refusals {
+		t.Run(name, func(t *testing.T) {
+			s := hubtest.New(t)
+			r, _ := open(t, s, func(o *Settings) { c.change(s, o) })
+			err := c.call(r)
+			for _, want := range c.want {
+				if err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("the error lacks %q: %v", want, err)
+				}
+			}
+			if calls := len(s.Calls()); calls != 1 {
+				t.Errorf("%d calls", calls)
+			}
+		})
+	}
+}
+
 // What is refused says what to do, which is not what a release needs.
 func TestIssueRefusals(t *testing.T) {
-	for name, c := range map[string]struct {
-		change func(*hubtest.Server, *Settings)
-		call   func(*Repository) error
-		want   []string
-	}{
+	checkRefusals(t, map[string]refusal{
 		"may not write": {
 			func(_ *hubtest.Server, o *Settings) { o.Token = hubtest.ReadToken },
 			func(r *Repository) error { _, err := r.CreateIssue(t.Context(), "x", ""); return err },
@@ -157,21 +179,7 @@ func TestIssueRefusals(t *testing.T) {
 			},
 			[]string{"answered 422 (Validation Failed; Issue body custom body is too long (maximum is 65536 characters))"},
 		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := hubtest.New(t)
-			r, _ := open(t, s, func(o *Settings) { c.change(s, o) })
-			err := c.call(r)
-			for _, want := range c.want {
-				if err == nil || !strings.Contains(err.Error(), want) {
-					t.Errorf("the error lacks %q: %v", want, err)
-				}
-			}
-			if calls := len(s.Calls()); calls != 1 {
-				t.Errorf("%d calls", calls)
-			}
-		})
-	}
+	})
 	s := hubtest.New(t)
 	r, _ := open(t, s, nil)
 	if _, err := r.CreateIssue(t.Context(), "x", strings.Repeat("ü", IssueLimit)); err != nil {

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/google/go-github/v60/github"
@@ -279,7 +280,7 @@ func sleep(ctx context.Context, d time.Duration) {
 }
 
 func (r *Repository) path(below string) string {
-	return fmt.Sprintf("repos/%s/%s/%s", r.owner, r.name, below)
+	return strings.TrimSuffix(fmt.Sprintf("repos/%s/%s/%s", r.owner, r.name, below), "/")
 }
 
 // do makes one call; its answer goes where into points.

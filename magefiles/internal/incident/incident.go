@@ -5,10 +5,8 @@ package incident
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"time"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub"
@@ -25,19 +23,21 @@ type Incident struct {
 type Report struct {
 	Did string
 	URL string // of the issue's page; empty if there is none
+	// Waiting are versions that wait for a person.
+	Waiting []string
 }
 
-// Print writes the line that a run ends with.
+// Print writes the lines that a run ends with.
 func (r Report) Print(w io.Writer) {
+	for _, one := range r.Waiting {
+		fmt.Fprintln(w, one)
+	}
 	if r.URL == "" {
 		fmt.Fprintln(w, r.Did)
 		return
 	}
 	fmt.Fprintf(w, "%s: %s\n", r.Did, r.URL)
 }
-
-// rounds are how often things are looked at, when an answer was lost.
-const rounds = 4
 
 // Settle makes the issue say what the run's outcome is. It may be called again
 // for the same run, which then counts once. The token needs issues: write and
@@ -48,27 +48,16 @@ func (i Incident) Settle(ctx context.Context) (Report, error) {
 
 // settle does everything, and does it again when an answer was lost: each round
 // begins by looking at what is there, so that nothing is opened or said twice.
-func (i Incident) settle(ctx context.Context, now time.Time, pause time.Duration) (Report, error) {
-	for n := 1; ; n++ {
-		report, err := i.round(ctx, now)
-		switch {
-		case err == nil:
-			return report, nil
-		case n == rounds || ctx.Err() != nil || !lost(err):
-			return Report{}, fmt.Errorf("settling what became of %s: %w", i.runURL(), err)
-		}
-		fmt.Fprintf(i.Log, "look again in %s, because: %v\n", pause, err)
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-		}
+func (i Incident) settle(ctx context.Context, now time.Time, pause time.Duration) (report Report, err error) {
+	err = hub.Persist(ctx, i.Log, pause, func(ctx context.Context) (err error) {
+		report, err = i.round(ctx, now)
+		return err
+	})
+	if err != nil {
+		return Report{}, fmt.Errorf("settling what became of %s: %w", i.runURL(), err)
 	}
-}
-
-// lost says whether a call may have done what it was to do, or may do so later.
-func lost(err error) bool {
-	var known *hub.Error
-	return errors.As(err, &known) && (known.Status == 0 || known.Status >= http.StatusInternalServerError)
+	report.Waiting = i.Run.Waiting
+	return report, nil
 }
 
 func (i Incident) round(ctx context.Context, now time.Time) (Report, error) {
@@ -116,7 +105,7 @@ func (i Incident) begin(ctx context.Context, now time.Time) (Report, error) {
 	f := i.failure(ctx)
 	title := fmt.Sprintf("The %s run fails", i.Run.Workflow)
 	made, err := i.Hub.CreateIssue(ctx, title, i.body(f, state{First: now}.after(i.Run, f), now), i.Run.Workflow)
-	return Report{"opened the issue", made.URL}, err
+	return Report{Did: "opened the issue", URL: made.URL}, err
 }
 
 // goOn writes the issue anew. It comments, which people get by mail, only when
@@ -125,7 +114,7 @@ func (i Incident) begin(ctx context.Context, now time.Time) (Report, error) {
 func (i Incident) goOn(ctx context.Context, open hub.Issue, now time.Time) (Report, error) {
 	f, old := i.failure(ctx), stateOf(open)
 	current := old.after(i.Run, f)
-	report := Report{"brought the issue up to date", open.URL}
+	report := Report{Did: "brought the issue up to date", URL: open.URL}
 	if old.Run != 0 && (current.Results != old.Results || current.Jobs != old.Jobs) {
 		report.Did += ", with a comment, since something else fails now"
 		if err := i.say(ctx, open, i.change(f)); err != nil {
@@ -138,7 +127,7 @@ func (i Incident) goOn(ctx context.Context, open hub.Issue, now time.Time) (Repo
 // end closes the issue.
 func (i Incident) end(ctx context.Context, open hub.Issue) (Report, error) {
 	err := i.close(ctx, open, "Recovered in "+i.link()+".", "completed")
-	return Report{"nothing failed: closed the issue", open.URL}, err
+	return Report{Did: "nothing failed: closed the issue", URL: open.URL}, err
 }
 
 // close says why, and closes. In this order, so that one that is closed says so.

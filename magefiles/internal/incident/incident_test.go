@@ -92,6 +92,29 @@ func (s *scene) counts(issues, open, comments int) {
 	}
 }
 
+// A version that waits for a person is no failure; where there is one, both are named.
+func TestWaiting(t *testing.T) {
+	const line = "1.15.3 waits for a person: https://github.example/o/r/pull/1"
+	s := newScene(t)
+	quiet := green(1)
+	quiet.Waiting = []string{line}
+	report, err := s.settle(quiet)
+	var said strings.Builder
+	report.Print(&said)
+	if want := line + "\nnothing failed, and no issue is open\n"; said.String() != want || err != nil {
+		t.Errorf("%q (%v), not %q", said.String(), err, want)
+	}
+	s.counts(0, 0, 0)
+	bad := red(2)
+	bad.Waiting = []string{line}
+	if body := s.night(bad, broke("build", "Run"))[0].Body; !strings.Contains(body, "\n\nBeside that, and no failure:\n\n- `"+line+"`\n") {
+		t.Errorf("the issue says\n%s", body)
+	}
+	bad.ID, bad.Waiting = 3, nil
+	s.night(bad, broke("build", "Run"))
+	s.counts(1, 1, 0) // that nobody waits any more is no other failure
+}
+
 // The whole story: it fails, again, otherwise, recovers, and fails anew.
 func TestStory(t *testing.T) {
 	s := newScene(t)

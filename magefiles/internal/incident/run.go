@@ -23,11 +23,14 @@ type Run struct {
 	Results map[string]string
 	// Alarms are the plan's. Each is a failure, whatever became of its job.
 	Alarms []string
+	// Waiting are versions that wait for a person, and where. That is no failure.
+	Waiting []string
 }
 
 // FromEnvironment is the run that a job of it finds in its environment:
 // GITHUB_WORKFLOW, GITHUB_RUN_ID and GITHUB_RUN_ATTEMPT are the runner's own,
-// SPIRE_JOBS is GitHub's needs context as JSON, SPIRE_ALARMS a JSON list of strings, or empty.
+// SPIRE_JOBS is GitHub's needs context as JSON, SPIRE_ALARMS and SPIRE_WAITING are each a
+// JSON list of strings, or empty.
 func FromEnvironment() (Run, error) {
 	workflow := os.Getenv("GITHUB_WORKFLOW")
 	var err error
@@ -37,8 +40,9 @@ func FromEnvironment() (Run, error) {
 	id, err1 := positive("GITHUB_RUN_ID")
 	attempt, err2 := positive("GITHUB_RUN_ATTEMPT")
 	results, err3 := parseResults(os.Getenv("SPIRE_JOBS"))
-	alarms, err4 := parseAlarms(os.Getenv("SPIRE_ALARMS"))
-	return Run{workflow, id, int(attempt), results, alarms}, errors.Join(err, err1, err2, err3, err4)
+	alarms, err4 := parseList("SPIRE_ALARMS", "the plan's alarms")
+	waiting, err5 := parseList("SPIRE_WAITING", "the versions that wait for a person")
+	return Run{workflow, id, int(attempt), results, alarms, waiting}, errors.Join(err, err1, err2, err3, err4, err5)
 }
 
 // workflowForm is what a marker can hold.
@@ -77,14 +81,15 @@ func parseResults(text string) (map[string]string, error) {
 	return results, nil
 }
 
-func parseAlarms(text string) (alarms []string, err error) {
+func parseList(variable, what string) (list []string, err error) {
+	text := os.Getenv(variable)
 	if text == "" {
 		return nil, nil
 	}
-	if err = json.Unmarshal([]byte(text), &alarms); err != nil {
-		err = fmt.Errorf("SPIRE_ALARMS is not a list of strings as JSON (%w): set it to the plan's alarms, or to nothing", err)
+	if err = json.Unmarshal([]byte(text), &list); err != nil {
+		err = fmt.Errorf("%s is not a list of strings as JSON (%w): set it to %s, or to nothing", variable, err, what)
 	}
-	return alarms, err
+	return list, err
 }
 
 // failed says whether anything did.

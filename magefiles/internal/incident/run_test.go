@@ -9,7 +9,7 @@ import (
 
 func environment(t *testing.T, jobs, alarms string) {
 	t.Helper()
-	for name, value := range map[string]string{"GITHUB_WORKFLOW": "nightly", "GITHUB_RUN_ID": "16500000001", "GITHUB_RUN_ATTEMPT": "2", "SPIRE_JOBS": jobs, "SPIRE_ALARMS": alarms} {
+	for name, value := range map[string]string{"GITHUB_WORKFLOW": "nightly", "GITHUB_RUN_ID": "16500000001", "GITHUB_RUN_ATTEMPT": "2", "SPIRE_JOBS": jobs, "SPIRE_ALARMS": alarms, "SPIRE_WAITING": ""} {
 		t.Setenv(name, value)
 	}
 }
@@ -36,6 +36,18 @@ func TestFromEnvironment(t *testing.T) {
 		if diff := cmp.Diff(run, got); diff != "" || err != nil {
 			t.Errorf("alarms %q (-want +got):\n%s%v", alarms, diff, err)
 		}
+	}
+}
+
+func TestWaitingFromEnvironment(t *testing.T) {
+	environment(t, needs, "")
+	t.Setenv("SPIRE_WAITING", `["1.15.3 waits"]`)
+	if got, err := FromEnvironment(); err != nil || len(got.Waiting) != 1 || got.Waiting[0] != "1.15.3 waits" {
+		t.Errorf("%+v %v", got, err)
+	}
+	t.Setenv("SPIRE_WAITING", "1.15.3")
+	if _, err := FromEnvironment(); err == nil || !strings.Contains(err.Error(), "SPIRE_WAITING is not a list of strings") {
+		t.Errorf("the error is %v", err)
 	}
 }
 

@@ -5,16 +5,18 @@ import (
 	"regexp"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/markdown"
 )
 
 // Bounds, in characters: together far below what GitHub takes (hub.IssueLimit).
 const (
-	nameLimit   = 200 // of a job or step
-	alarmLimit  = 1_000
-	jobsLimit   = 35_000 // of a list
-	alarmsLimit = 20_000
+	nameLimit    = 200 // of a job or step
+	alarmLimit   = 1_000
+	jobsLimit    = 35_000 // of a list
+	alarmsLimit  = 20_000
+	waitingLimit = 5_000
 )
 
 // body is the text of the issue, as Markdown.
@@ -33,9 +35,9 @@ func (i Incident) change(f what) string {
 func (i Incident) says(f what) string {
 	var parts []string
 	if f.unlisted != nil {
-		parts = append(parts, "The jobs of the run could not be listed: "+span(f.unlisted.Error(), alarmLimit))
+		parts = append(parts, "The jobs of the run could not be listed: "+markdown.Span(f.unlisted.Error(), alarmLimit))
 	}
-	var jobs, alarms []string
+	var jobs, alarms, waiting []string
 	for _, one := range f.jobs {
 		jobs = append(jobs, i.line(one))
 	}
@@ -45,7 +47,10 @@ func (i Incident) says(f what) string {
 		}
 	}
 	for _, alarm := range f.alarms {
-		alarms = append(alarms, span(alarm, alarmLimit))
+		alarms = append(alarms, markdown.Span(alarm, alarmLimit))
+	}
+	for _, one := range i.Run.Waiting {
+		waiting = append(waiting, markdown.Span(one, alarmLimit))
 	}
 	if len(jobs) > 0 {
 		parts = append(parts, "What failed:", list(jobs, jobsLimit))
@@ -53,14 +58,17 @@ func (i Incident) says(f what) string {
 	if len(alarms) > 0 {
 		parts = append(parts, "Alarms of the plan:", list(alarms, alarmsLimit))
 	}
+	if len(waiting) > 0 {
+		parts = append(parts, "Beside that, and no failure:", list(waiting, waitingLimit))
+	}
 	return strings.Join(parts, "\n\n")
 }
 
 // line is a job that failed, in a line.
 func (i Incident) line(b broken) string {
-	text := span(b.Name, nameLimit) + " " + ended(b.Conclusion)
+	text := markdown.Span(b.Name, nameLimit) + " " + ended(b.Conclusion)
 	if b.Step != "" {
-		text += " in the step " + span(b.Step, nameLimit)
+		text += " in the step " + markdown.Span(b.Step, nameLimit)
 	}
 	if address.MatchString(b.url) && strings.HasPrefix(b.url, i.Hub.URL()+"/") {
 		text += fmt.Sprintf(" ([log](%s))", b.url)
@@ -78,7 +86,7 @@ func ended(conclusion string) string {
 	case "timed_out":
 		return "took too long"
 	}
-	return "ended as " + span(conclusion, nameLimit)
+	return "ended as " + markdown.Span(conclusion, nameLimit)
 }
 
 // list is a list, without the lines that are beyond most characters.
@@ -96,32 +104,6 @@ func list(lines []string, most int) string {
 
 // address is one that nothing in Markdown ends early.
 var address = regexp.MustCompile(`^https?://[A-Za-z0-9.:/_-]{1,300}$`)
-
-// span is somebody else's text as code in a line: nothing in it is Markdown, ends
-// the line, hides anything or mentions anybody.
-func span(text string, most int) string {
-	runes := []rune(strings.Join(strings.Fields(strings.Map(shown, text)), " "))
-	if len(runes) > most {
-		runes = append(runes[:most-1], '…')
-	}
-	if len(runes) == 0 {
-		return "(no name)"
-	}
-	return "`" + string(runes) + "`"
-}
-
-// shown replaces what would end the code, and what cannot be seen.
-func shown(r rune) rune {
-	switch {
-	case unicode.IsSpace(r):
-		return ' '
-	case r == '`':
-		return '\''
-	case r == utf8.RuneError || !unicode.IsPrint(r):
-		return '?'
-	}
-	return r
-}
 
 func moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
 

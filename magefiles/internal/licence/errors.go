@@ -17,6 +17,9 @@ type Error struct {
 	Module, Version string
 	File            string // relative to the module; empty when it has none
 	Err             error  // wraps ErrNone, ErrUnknown or ErrRefused
+	// Text is the file's, and Guess what was recognised in it, as an SPDX expression:
+	// for the person who decides.
+	Text, Guess string
 }
 
 // Error names the module, the version and the file.
@@ -33,6 +36,34 @@ func (e *Error) Error() string {
 
 // Unwrap gives the reason.
 func (e *Error) Unwrap() error { return e.Err }
+
+// Undecided are the components and files that the errors of scans name, each once;
+// other is what else they say.
+func Undecided(errs ...error) (found []*Error, other error) {
+	seen := map[[2]string]bool{}
+	var walk func(error)
+	walk = func(err error) {
+		var several interface{ Unwrap() []error }
+		var one *Error
+		switch {
+		case errors.As(err, &several):
+			for _, part := range several.Unwrap() {
+				walk(part)
+			}
+		case errors.As(err, &one):
+			if key := [2]string{one.Module, one.File}; !seen[key] {
+				seen[key] = true
+				found = append(found, one)
+			}
+		default:
+			other = errors.Join(other, err)
+		}
+	}
+	for _, err := range errs {
+		walk(err)
+	}
+	return found, other
+}
 
 // allowances are found by module and file.
 type allowances map[[2]string]Allowance

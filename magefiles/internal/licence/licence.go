@@ -239,7 +239,8 @@ func (e *Entry) add(f File, p place, r reading, allow allowances) error {
 	}
 	r, err := r.explain(f.Name, p.carried)
 	if err != nil {
-		return &Error{p.name, p.version, path.Join(p.inside, f.Name), err}
+		guess := join(sorted(r.terms))
+		return &Error{Module: p.name, Version: p.version, File: path.Join(p.inside, f.Name), Err: err, Guess: guess, Text: f.Text}
 	}
 	if notice(f.Name) {
 		r = r.asNotice()

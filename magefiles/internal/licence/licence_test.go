@@ -3,6 +3,7 @@ package licence
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"runtime/debug"
 	"slices"
@@ -364,5 +365,32 @@ func TestNames(t *testing.T) {
 		if got := isText(name); got != want {
 			t.Errorf("isText(%q) = %t", name, got)
 		}
+	}
+}
+
+// All that a person has to decide is named at once, with its text and a guess, and
+// once where two scans name it; what is something else stays an error.
+func TestUndecided(t *testing.T) {
+	const own = "You may redistribute this with my permission, on the days of the week that I like, and on no other one.\n"
+	req := with(with(tree(t), "example.org/a", "LICENSE", mitWith("")+"\n"+own), "example.org/b", "COPYING", own)
+	req.Extra = append(req.Extra, Component{Name: "example.org/c", Version: "v9"})
+	_, links := Scan(req)
+	req.Carried = true
+	_, carries := Scan(req)
+	full := errors.New("the disk is full")
+	found, other := Undecided(fmt.Errorf("scanning: %w", links), carries, full, nil)
+	var got []string
+	for _, one := range found {
+		got = append(got, fmt.Sprintf("%s %s guess=%q text=%d", one.Module, one.File, one.Guess, len(one.Text)))
+	}
+	want := []string{
+		fmt.Sprintf(`example.org/a LICENSE guess="MIT" text=%d`, len(mitWith(""))+1+len(own)),
+		fmt.Sprintf(`example.org/b COPYING guess="" text=%d`, len(own)), `example.org/c  guess="" text=0`,
+	}
+	if diff := cmp.Diff(want, got); diff != "" || !errors.Is(other, full) {
+		t.Errorf("%v (-want +got):\n%s", other, diff)
+	}
+	if found, other := Undecided(nil); found != nil || other != nil {
+		t.Errorf("of nothing: %v %v", found, other)
 	}
 }

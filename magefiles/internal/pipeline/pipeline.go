@@ -55,6 +55,8 @@ type Pipeline struct {
 	Dist     artifact.Dist
 	Log      io.Writer // progress
 	Terminal bool      // Log is a screen
+	// Databases are checksum databases that vouch beside Go's own: see source.Fetcher.
+	Databases []string
 	// Rehearsal lets a key sign that is none of KeysDir. Nothing is released then.
 	Rehearsal bool
 }
@@ -65,6 +67,20 @@ func (p Pipeline) Source(name string) (pkgdef.Source, error) {
 	if err != nil {
 		return pkgdef.Source{}, err
 	}
+	return named(sources, name)
+}
+
+// Undecided is Source where decisions may be open.
+func (p Pipeline) Undecided(name string) (pkgdef.Source, error) {
+	sources, err := pkgdef.UndecidedSources(p.Root)
+	if err != nil {
+		return pkgdef.Source{}, err
+	}
+	return named(sources, name)
+}
+
+// named is one of sources by its name, or the main one.
+func named(sources []pkgdef.Source, name string) (pkgdef.Source, error) {
 	var names []string
 	for _, source := range sources {
 		if source.Name == name || name == "" && source.Main {
@@ -229,7 +245,8 @@ func (p Pipeline) Build(ctx context.Context, o Options) (Result, error) {
 	if err := b.fetch(ctx, b.warm); err != nil {
 		return Result{}, err
 	}
-	result := Result{Tree: b.tree, Dir: b.Dist.Version(b.tree.Label()), Unpinned: b.unpinned, Part: b.options.Packages}
+	result := b.result()
+	result.Unpinned, result.Part = b.unpinned, b.options.Packages
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	sources := b.startSources(ctx, fail)
@@ -242,6 +259,11 @@ func (p Pipeline) Build(ctx context.Context, o Options) (Result, error) {
 	}
 	result.Took = time.Since(b.start)
 	return result, nil
+}
+
+// result is what is known of a build's result before anything is made.
+func (b *build) result() Result {
+	return Result{Tree: b.tree, Dir: b.Dist.Version(b.tree.Label()), Unsupported: b.source.Unsupported(b.tree.Version)}
 }
 
 // files makes the packages of every architecture and the source packages. The
@@ -347,7 +369,7 @@ func (b *build) fetch(ctx context.Context, meanwhile func(context.Context)) (err
 			return err
 		}
 	}
-	fetcher := source.Fetcher{Source: b.source, Dist: b.Dist, Log: b.Log, Meanwhile: meanwhile}
+	fetcher := source.Fetcher{Source: b.source, Dist: b.Dist, Log: b.Log, Databases: b.Databases, Meanwhile: meanwhile}
 	b.tree, err = fetcher.Fetch(ctx, source.Request{Version: b.options.Version, Dir: b.options.Dir, AllowUnchecked: b.options.Unchecked, Part: len(b.options.Packages) > 0})
 	return err
 }

@@ -235,6 +235,7 @@ func TestPrint(t *testing.T) {
 	var b strings.Builder
 	result.Print(&b)
 	result.Tree.Verified, result.Files, result.Dir = false, result.Files[:1], "dist/1.13.3~unverified"
+	result.Unsupported = "upstream gives no more patches to 1.13"
 	result.Print(&b)
 	golden.Check(t, "print.golden", b.String())
 }

@@ -33,7 +33,8 @@ func (p Pipeline) gather(ctx context.Context, o Options) (Result, error) {
 	if err != nil {
 		return Result{}, fmt.Errorf("taking what was built in %s: %w", o.Prebuilt, err)
 	}
-	result := Result{Tree: tree, Dir: b.Dist.Version(tree.Label())}
+	b.tree = tree
+	result := b.result()
 	err = artifact.MakeDir(result.Dir, func(dir string) error {
 		for _, file := range files {
 			if err := copyFile(file.Path, filepath.Join(dir, file.Name())); err != nil {

@@ -12,11 +12,8 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/upstream"
 )
-
-// minorsLooked are how many minor versions are looked at again after their release:
-// those that upstream supports.
-const minorsLooked = 2
 
 // Looked are files by which one learns what is in the packages: debs, and the bills
 // of materials of those and of all others. A deb's has its name, and lies beside it.
@@ -104,7 +101,7 @@ func newestOfMinors(all []ofSource) []ofSource {
 	var newest []ofSource
 	for _, release := range all {
 		minor := release.Version[:strings.LastIndex(release.Version, ".")]
-		if seen := minors[release.Source]; len(seen) < minorsLooked && !slices.Contains(seen, minor) {
+		if seen := minors[release.Source]; len(seen) < upstream.SupportedMinors && !slices.Contains(seen, minor) {
 			newest, minors[release.Source] = append(newest, release), append(seen, minor)
 		}
 	}

@@ -19,6 +19,8 @@ type Result struct {
 	// Unpinned says why the C compiler is not the one that the source names; empty
 	// where it is.
 	Unpinned string
+	// Unsupported says why users should take another version; empty where they need not.
+	Unsupported string
 	// Part are the packages that were asked for; empty where it is all.
 	Part []string
 	// Signed is the fingerprint of the key that signed the files; empty where
@@ -45,6 +47,9 @@ func (r Result) Print(w io.Writer) {
 	}
 	if r.Unpinned != "" {
 		fmt.Fprintf(w, "NOT REPRODUCIBLE: made with another C compiler than the one that the source names, and never to be signed: %s.\n", r.Unpinned)
+	}
+	if r.Unsupported != "" {
+		fmt.Fprintf(w, "NOT SUPPORTED: %s.\n", r.Unsupported)
 	}
 	switch {
 	case r.Signed != "":

@@ -120,7 +120,8 @@ func (s signing) make(ctx context.Context) (Result, error) {
 		return Result{}, err
 	}
 	key := artifact.Key(self, s.files, s.signer.Fingerprint(), s.signer.Time(), s.by, packaging)
-	result := Result{Tree: s.tree, Dir: filepath.Join(s.signed, s.tree.Label()), Signed: s.signer.Fingerprint()}
+	result := s.result()
+	result.Dir, result.Signed = filepath.Join(s.signed, s.tree.Label()), s.signer.Fingerprint()
 	place := filepath.Join(s.signed, "."+s.tree.Label()+".json")
 	earlier, ok, err := artifact.Load[signedRecord](place)
 	if err != nil {

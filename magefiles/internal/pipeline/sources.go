@@ -97,7 +97,7 @@ func (s *sources) licences() error {
 	if err != nil {
 		return err
 	}
-	libraries := s.inSource()
+	libraries := s.libraries(inTree)
 	key := artifact.Key(self, s.tree, s.build.source, libraries)
 	place := s.Dist.Work(s.tree.Label(), "source-licence.json")
 	found, ok, err := artifact.Load[sourceLicence](place)
@@ -133,12 +133,15 @@ func (s *sources) scanAll(found *sourceLicence, libraries []pkgdef.Library) erro
 	return err
 }
 
-// inSource are the packages' libraries whose source is in the tree.
-func (s *sources) inSource() []pkgdef.Library {
+// inTree says whether a library's source is in the tree.
+func inTree(library pkgdef.Library) bool { return library.Place != "" }
+
+// libraries are those of the packages that are wanted, each once.
+func (b *build) libraries(wanted func(pkgdef.Library) bool) []pkgdef.Library {
 	var libraries []pkgdef.Library
-	for _, p := range s.packages {
+	for _, p := range b.packages {
 		for _, library := range p.Libraries {
-			if library.Place != "" && !slices.Contains(libraries, library) {
+			if wanted(library) && !slices.Contains(libraries, library) {
 				libraries = append(libraries, library)
 			}
 		}

@@ -370,6 +370,29 @@ func TestSmallSource(t *testing.T) {
 	}
 }
 
+// A number with a zero at its end, which YAML would cut off, stays as it is.
+func TestUnsupported(t *testing.T) {
+	r := smallRepo()
+	swap("srpm/up/source.yaml", "release: 2", "release: 2\nsupported: {minors: [1.9, 1.10], day: 2026-11-29}")(t, r)
+	source, err := LoadSource(r.write(t), "up")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const why = "upstream gives no more patches to %s, but to 1.9 and 1.10, by srpm/up/source.yaml of 2026-11-29"
+	for version, minor := range map[string]string{"1.9.7": "", "1.10.0": "", "1.11.0": "", "2.0.0": "", "1.8.12": "1.8", "1.1.0": "1.1", "0.12.3": "0.12"} {
+		want := ""
+		if minor != "" {
+			want = fmt.Sprintf(why, minor)
+		}
+		if got := source.Unsupported(version); got != want {
+			t.Errorf("%s: %q, not %q", version, got, want)
+		}
+	}
+	if got := (Source{}).Unsupported("1.0.0"); got != "" {
+		t.Errorf("where nothing is known: %q", got)
+	}
+}
+
 // What may be left out of a repository.
 func TestOptionalParts(t *testing.T) {
 	for _, file := range []string{"packages/demo/examples/one/README", "units/demo/sysusers.conf", "units/demo/tmpfiles.conf", "units/demo/drop-ins/more.conf"} {
@@ -519,6 +542,9 @@ func TestBadSources(t *testing.T) {
 		"patch of another kind":  {set("srpm/up/patches/0003-a.diff", ""), "0003-a.diff"},
 		"editor's copy":          {set("srpm/up/patches/0001-first.patch~", ""), "0001-first.patch~"},
 		"patch that is a link":   {set("srpm/up/patches/0003-a.patch", "-> /etc/passwd"), "0003-a.patch"},
+		"supported by a patch":   {swap(yaml, "release: 2", "release: 2\nsupported: {minors: [1.14.7], day: 2026-11-29}"), `supported: minors: "1.14.7"`},
+		"supported out of order": {swap(yaml, "release: 2", "release: 2\nsupported: {minors: [1.10, 1.9], day: 2026-11-29}"), "supported: minors: 1.10, 1.9 are not in order"},
+		"supported since ever":   {swap(yaml, "release: 2", "release: 2\nsupported: {minors: [1.14, 1.15]}"), `supported: day ""`},
 		"no source.yaml":         {drop(yaml), "source.yaml"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -47,12 +47,16 @@ type Source struct {
 	// linker sets: the first in a release, the second in any other build.
 	VersionVariable string `yaml:"versionVariable"`
 	CommitVariable  string `yaml:"commitVariable"`
+	// Supported is no part of what decides what is built, and so of no key either.
+	Supported Supported `json:"-"`
 	// Releases are what is already known of single versions.
 	Releases map[string]Pin
 	// Patches are the files in srpm/<name>/patches, in the order they apply.
 	Patches []string `yaml:"-"`
-	// Allow are decisions about licences that no program can make.
-	Allow []Allowance
+	// Allow are decisions about licences that no program can make. Undecided are those
+	// whose reason nobody has written yet.
+	Allow     []Allowance
+	Undecided []Allowance `yaml:"-" json:"-"`
 
 	dir string
 }
@@ -134,6 +138,9 @@ type Allowance struct {
 	Reason  string
 }
 
+// File is the file that the source is read from.
+func (s Source) File() string { return filepath.Join(s.dir, "source.yaml") }
+
 // LicenceFile is the text of a library's licence.
 func (s Source) LicenceFile(library string) string {
 	own := filepath.Join(s.dir, "licences", library)
@@ -191,7 +198,12 @@ func CheckVersion(version string) error {
 }
 
 // Sources are all of srpm/ below root: the main one first, the others in order of name.
-func Sources(root string) ([]Source, error) {
+func Sources(root string) ([]Source, error) { return sourcesBy(root, LoadSource) }
+
+// UndecidedSources are Sources, where decisions may be open.
+func UndecidedSources(root string) ([]Source, error) { return sourcesBy(root, LoadUndecided) }
+
+func sourcesBy(root string, load func(root, name string) (Source, error)) ([]Source, error) {
 	entries, err := os.ReadDir(filepath.Join(root, "srpm"))
 	if err != nil {
 		return nil, fmt.Errorf("reading the sources: %w", err)
@@ -205,7 +217,7 @@ func Sources(root string) ([]Source, error) {
 		if !entry.IsDir() || !nameForm.MatchString(entry.Name()) {
 			return nil, fmt.Errorf("srpm/%s is not the folder of a source: its name is lower-case letters, digits and hyphens", entry.Name())
 		}
-		source, err := LoadSource(root, entry.Name())
+		source, err := load(root, entry.Name())
 		if err != nil {
 			return nil, err
 		}
@@ -262,11 +274,23 @@ func (s Source) ParseTag(tag string) (version string, release int, ok bool) {
 	return match[1], release, err == nil
 }
 
-// LoadSource reads srpm/<name> below root.
+// LoadSource reads srpm/<name> below root. While a decision is open in it, it is an error.
 func LoadSource(root, name string) (Source, error) {
+	source, err := LoadUndecided(root, name)
+	if err != nil {
+		return Source{}, err
+	}
+	if len(source.Undecided) > 0 {
+		return Source{}, fmt.Errorf("%s: %w", source.File(), source.undecided())
+	}
+	return source, nil
+}
+
+// LoadUndecided reads it where decisions may be open, which are set aside as Undecided.
+func LoadUndecided(root, name string) (Source, error) {
 	dir := filepath.Join(root, "srpm", name)
 	source := Source{Name: name, dir: dir}
-	if err := Decode(filepath.Join(dir, "source.yaml"), &source); err != nil {
+	if err := Decode(source.File(), &source); err != nil {
 		return Source{}, err
 	}
 	err := source.loadTools()
@@ -277,8 +301,9 @@ func LoadSource(root, name string) (Source, error) {
 		return Source{}, err
 	}
 	if err := source.check(); err != nil {
-		return Source{}, fmt.Errorf("%s: %w", filepath.Join(dir, "source.yaml"), err)
+		return Source{}, fmt.Errorf("%s: %w", source.File(), err)
 	}
+	source.setAside()
 	return source, nil
 }
 
@@ -325,7 +350,12 @@ func (s Source) check() error {
 	if s.Release < 1 {
 		errs = append(errs, fmt.Errorf("release is %d, not 1 or more", s.Release))
 	}
-	errs = append(errs, CheckVersion(s.Version), s.Steps.check())
+	errs = append(errs, CheckVersion(s.Version), s.Steps.check(), s.Supported.check())
+	for _, allowance := range s.Allow {
+		if allowance.Module == "" {
+			errs = append(errs, errors.New("allow: an entry names no module"))
+		}
+	}
 	for version, pin := range s.Releases {
 		errs = append(errs, CheckVersion(version))
 		if !commitForm.MatchString(pin.Commit) {
@@ -334,6 +364,28 @@ func (s Source) check() error {
 		if pin.Sum == "" || pin.Time.IsZero() {
 			errs = append(errs, fmt.Errorf("releases: %s: sum and time are needed", version))
 		}
+	}
+	return errors.Join(errs...)
+}
+
+// setAside moves what nobody has decided out of what is allowed.
+func (s *Source) setAside() {
+	var decided []Allowance
+	for _, allowance := range s.Allow {
+		if strings.TrimSpace(allowance.Reason) == "" {
+			s.Undecided = append(s.Undecided, allowance)
+		} else {
+			decided = append(decided, allowance)
+		}
+	}
+	s.Allow = decided
+}
+
+// undecided names each decision that is open.
+func (s Source) undecided() error {
+	var errs []error
+	for _, open := range s.Undecided {
+		errs = append(errs, fmt.Errorf("allow: %s: the reason is empty: read the licence, and write why it may be shipped", strings.TrimSpace(open.Module+" "+open.File)))
 	}
 	return errors.Join(errs...)
 }

@@ -61,7 +61,7 @@ func replaced(t *testing.T, dir, by string) {
 func TestForkOfADependency(t *testing.T) {
 	w := newWorld(t)
 	dir := w.local()
-	_, lines := w.publish("example.org/fork", "v1.2.3", map[string]string{
+	_, lines := w.Publish(t, "example.org/fork", "v1.2.3", map[string]string{
 		"go.mod":  "module " + dependencyPath + "\n\ngo 1.21\n",
 		"said.go": "package dependency\n\n// Said is what it says.\nconst Said = \"forked\"\n",
 	})

@@ -362,19 +362,29 @@ func (f Fetcher) copy(dir string, from origin) error {
 
 func (f Fetcher) patch(ctx context.Context, dir string) error {
 	for _, path := range f.Source.Patches {
-		patch, err := os.Open(path)
-		if err != nil {
-			return fmt.Errorf("opening a patch: %w", err)
-		}
-		defer patch.Close()
-		fmt.Fprintf(f.Log, "source: applying %s\n", filepath.Base(path))
-		command := run.New("patch", "--strip=1", "--fuzz=0", "--batch", "--forward", "--no-backup-if-mismatch", "--reject-file=-", "--read-only=ignore").In(dir)
-		command.Stdin = patch
-		if out, err := command.Combined(ctx); err != nil {
-			return fmt.Errorf("patch %s does not apply: refresh it for this version: %w\n%s", path, err, strings.TrimSpace(out))
+		if _, err := f.apply(ctx, dir, path, "-"); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// apply applies one patch. What of it does not apply goes to the file rejects, or
+// nowhere if that is "-"; said is what patch says.
+func (f Fetcher) apply(ctx context.Context, dir, path, rejects string) (said string, err error) {
+	patch, err := os.Open(path)
+	if err != nil {
+		return "", fmt.Errorf("opening a patch: %w", err)
+	}
+	defer patch.Close()
+	fmt.Fprintf(f.Log, "source: applying %s\n", filepath.Base(path))
+	command := run.New("patch", "--strip=1", "--fuzz=0", "--batch", "--forward", "--no-backup-if-mismatch", "--reject-file="+rejects, "--read-only=ignore").In(dir)
+	command.Stdin = patch
+	said, err = command.Combined(ctx)
+	if err != nil {
+		err = fmt.Errorf("patch %s does not apply: refresh it for this version: %w\n%s", path, err, strings.TrimSpace(said))
+	}
+	return said, err
 }
 
 // fetchedAtOnce is how many dependencies are fetched at once, where they are not
@@ -419,9 +429,9 @@ func goSum(dir string) (string, error) {
 // copies them out of its cache unseen: by the hash that is known, or else by
 // hashing every one of the cache's zips and folders against go.sum.
 func (f Fetcher) checkVendor(ctx context.Context, goTool gotool.Go, dir string, from origin) error {
-	hash, err := artifact.HashTree(filepath.Join(dir, "vendor"), "vendor")
+	hash, err := vendorHash(dir)
 	if err != nil {
-		return fmt.Errorf("hashing the dependencies: %w", err)
+		return err
 	}
 	switch known := f.Source.Releases[from.tree.Version].Vendor; {
 	case known == hash && from.zip != "":
@@ -435,6 +445,15 @@ func (f Fetcher) checkVendor(ctx context.Context, goTool gotool.Go, dir string, 
 		return fmt.Errorf("verifying the dependencies: %w", err)
 	}
 	return nil
+}
+
+// vendorHash is the hash of the dependencies' content.
+func vendorHash(dir string) (string, error) {
+	hash, err := artifact.HashTree(filepath.Join(dir, "vendor"), "vendor")
+	if err != nil {
+		return "", fmt.Errorf("hashing the dependencies: %w", err)
+	}
+	return hash, nil
 }
 
 func digests(paths []string) ([]artifact.Patch, error) {

@@ -204,8 +204,8 @@ func TestTampered(t *testing.T) {
 	}{
 		"the proxy has another zip": {func(t *testing.T, w *world) {
 			replace(t, w)
-			gotooltest.Writable(t, w.cache)
-			if err := os.RemoveAll(filepath.Join(w.cache, "cache")); err != nil {
+			gotooltest.Writable(t, w.Cache)
+			if err := os.RemoveAll(filepath.Join(w.Cache, "cache")); err != nil {
 				t.Fatal(err)
 			}
 		}, []string{"could not download it", "checksum mismatch"}},
@@ -214,20 +214,20 @@ func TestTampered(t *testing.T) {
 		}, []string{"v" + version + ".zip", "the module cache is damaged", "go clean -modcache"}},
 		"another zip in the cache": {func(t *testing.T, w *world) {
 			replace(t, w)
-			write(t, w.cached("v"+version+".zip"), read(t, w.proxy, modulePath, "@v", "v"+version+".zip"))
+			write(t, w.cached("v"+version+".zip"), read(t, w.Proxy, modulePath, "@v", "v"+version+".zip"))
 		}, []string{"v" + version + ".zip", "the checksum database says", "go clean -modcache"}},
 		"another zip and its hash in the cache": {func(t *testing.T, w *world) {
 			sum := replace(t, w)
-			write(t, w.cached("v"+version+".zip"), read(t, w.proxy, modulePath, "@v", "v"+version+".zip"))
+			write(t, w.cached("v"+version+".zip"), read(t, w.Proxy, modulePath, "@v", "v"+version+".zip"))
 			write(t, w.cached("v"+version+".ziphash"), sum)
 		}, []string{"could not download it", "checksum mismatch"}},
 		"the database does not know it": {func(t *testing.T, w *world) {
 			w.upstream("1.13.4")
-			delete(w.sums, modulePath+"@v1.13.4")
+			delete(w.Sums, modulePath+"@v1.13.4")
 		}, []string{"could not download it", "v1.13.4"}},
 		"a dependency in the cache": {func(t *testing.T, w *world) {
-			gotooltest.Writable(t, w.cache)
-			file := filepath.Join(w.cache, dependencyPath+"@v1.0.0", "said.go")
+			gotooltest.Writable(t, w.Cache)
+			file := filepath.Join(w.Cache, dependencyPath+"@v1.0.0", "said.go")
 			if err := os.Chmod(file, 0o644); err != nil {
 				t.Fatal(err)
 			}
@@ -252,11 +252,11 @@ func TestTampered(t *testing.T) {
 // database knows nothing.
 func replace(t *testing.T, w *world) (sum string) {
 	t.Helper()
-	vouched := w.sums[modulePath+"@v"+version]
-	files := upstreamFiles(version, w.sums[dependencyPath+"@v1.0.0"])
+	vouched := w.Sums[modulePath+"@v"+version]
+	files := upstreamFiles(version, w.Sums[dependencyPath+"@v1.0.0"])
 	files["main.go"] += "\n// harm\n"
-	sum, _ = w.publish(modulePath, "v"+version, files)
-	w.sums[modulePath+"@v"+version] = vouched
+	sum, _ = w.Publish(t, modulePath, "v"+version, files)
+	w.Sums[modulePath+"@v"+version] = vouched
 	return sum
 }
 
@@ -264,8 +264,8 @@ func TestCacheDoesNotMatter(t *testing.T) {
 	w := newWorld(t)
 	w.upstream(version)
 	want := fetch(t, w.fetcher(), Request{Version: version})
-	gotooltest.Writable(t, w.cache)
-	unpacked := filepath.Join(w.cache, modulePath+"@v"+version, "main.go")
+	gotooltest.Writable(t, w.Cache)
+	unpacked := filepath.Join(w.Cache, modulePath+"@v"+version, "main.go")
 	if err := os.MkdirAll(filepath.Dir(unpacked), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -297,7 +297,7 @@ func TestDatabaseSwitchedOff(t *testing.T) {
 			}
 			words := test.setting + "=" + test.value + " (in the environment)"
 			refused(t, w.fetcher(), Request{Version: version}, "the checksum database cannot vouch for "+test.module+": "+words, "-unchecked", "SPIRE_UNCHECKED=1")
-			if _, err := os.Stat(filepath.Join(w.cache, "cache")); err == nil {
+			if _, err := os.Stat(filepath.Join(w.Cache, "cache")); err == nil {
 				t.Error("something was downloaded")
 			}
 			if strings.HasPrefix(test.value, "sum.example") {
@@ -410,10 +410,10 @@ func TestGoSum(t *testing.T) {
 	w := newWorld(t)
 	w.upstream(version)
 	files := upstreamFiles("1.13.4", "")
-	w.publish(modulePath, "v1.13.4", files)
+	w.Publish(t, modulePath, "v1.13.4", files)
 	refused(t, w.fetcher(), Request{Version: "1.13.4"}, "dependenc")
 	delete(files, "go.sum")
-	w.publish(modulePath, "v1.13.5", files)
+	w.Publish(t, modulePath, "v1.13.5", files)
 	refused(t, w.fetcher(), Request{Version: "1.13.5"}, "reading the dependencies' checksums")
 }
 
@@ -422,7 +422,7 @@ func (w *world) local() (dir string) {
 	w.t.Helper()
 	w.upstream(version)
 	dir = w.t.TempDir()
-	for name, content := range upstreamFiles(version, w.sums[dependencyPath+"@v1.0.0"]) {
+	for name, content := range upstreamFiles(version, w.Sums[dependencyPath+"@v1.0.0"]) {
 		write(w.t, filepath.Join(dir, filepath.FromSlash(name)), content)
 	}
 	return dir
@@ -556,7 +556,7 @@ func TestCancelled(t *testing.T) {
 func TestPart(t *testing.T) {
 	w := newWorld(t)
 	w.upstream(version)
-	if err := os.Remove(filepath.Join(w.proxy, filepath.FromSlash(dependencyPath), "@v", "v1.0.0.zip")); err != nil {
+	if err := os.Remove(filepath.Join(w.Proxy, filepath.FromSlash(dependencyPath), "@v", "v1.0.0.zip")); err != nil {
 		t.Fatal(err)
 	}
 	f := w.fetcher()

@@ -2,21 +2,13 @@ package source
 
 import (
 	"archive/zip"
-	"crypto/rand"
-	"fmt"
-	"io/fs"
-	"net/http/httptest"
 	"os"
 	"path"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"golang.org/x/mod/sumdb"
-	"golang.org/x/mod/sumdb/note"
-
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/gotool"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/gotool/gotooltest"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 )
@@ -30,16 +22,10 @@ const (
 
 var commitTime = gotooltest.Time
 
-// world is a module proxy in a folder and a checksum database on this machine,
-// with caches of their own: to the go command nothing else exists.
+// world is a module proxy and a checksum database, with what the tests know of them.
 type world struct {
-	t     *testing.T
-	proxy string
-	cache string            // module cache
-	sums  map[string]string // the database's records, by path@version
-
-	toolchain pkgdef.Toolchain
-	vouches   string // the database, as GOSUMDB has it
+	*gotooltest.World
+	t *testing.T
 }
 
 func newWorld(t *testing.T) *world {
@@ -47,55 +33,18 @@ func newWorld(t *testing.T) *world {
 	if testing.Short() {
 		t.Skip("runs the go command many times")
 	}
-	w := &world{t: t, proxy: t.TempDir(), cache: gotooltest.Cache(t), sums: map[string]string{}}
-	toolchain, lines := gotooltest.Toolchain(t, w.proxy)
-	w.toolchain = toolchain
-	w.sums[gotool.ModuleOf(w.toolchain)] = lines
-	w.vouches = w.database()
-	for name, value := range map[string]string{
-		"GOENV": "off", "GOFLAGS": "", "GOPRIVATE": "", "GONOPROXY": "", "GONOSUMDB": "", "GOINSECURE": "", "GOWORK": "off",
-		"GOPROXY": "file://" + w.proxy, "GOMODCACHE": w.cache, "GOPATH": t.TempDir(), "GOSUMDB": w.vouches,
-	} {
-		t.Setenv(name, value)
-	}
-	return w
-}
-
-// database starts the checksum database: golang.org/x/mod's own server, with
-// a key of its own. It gives the value of GOSUMDB.
-func (w *world) database() string {
-	w.t.Helper()
-	private, public, err := note.GenerateKey(rand.Reader, "sums.example.org")
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	server := httptest.NewServer(sumdb.NewServer(sumdb.NewTestServer(private, func(path, version string) ([]byte, error) {
-		if lines, ok := w.sums[path+"@"+version]; ok {
-			return []byte(lines), nil
-		}
-		return nil, fmt.Errorf("%s@%s: %w", path, version, fs.ErrNotExist)
-	})))
-	w.t.Cleanup(server.Close)
-	return public + " " + server.URL
-}
-
-// publish puts a module into the proxy and its sums into the database.
-func (w *world) publish(path, version string, files map[string]string) (sum string, lines string) {
-	w.t.Helper()
-	sum, lines = gotooltest.Publish(w.t, w.proxy, path, version, files)
-	w.sums[path+"@"+version] = lines
-	return sum, lines
+	return &world{gotooltest.NewWorld(t), t}
 }
 
 // upstream publishes the module in a version, with its dependency, and gives
 // its sum.
 func (w *world) upstream(version string) (sum string) {
 	w.t.Helper()
-	_, lines := w.publish(dependencyPath, "v1.0.0", map[string]string{
+	_, lines := w.Publish(w.t, dependencyPath, "v1.0.0", map[string]string{
 		"go.mod":  "module " + dependencyPath + "\n\ngo 1.21\n",
 		"said.go": "package dependency\n\n// Said is what it says.\nconst Said = \"hello\"\n",
 	})
-	sum, _ = w.publish(modulePath, "v"+version, upstreamFiles(version, lines))
+	sum, _ = w.Publish(w.t, modulePath, "v"+version, upstreamFiles(version, lines))
 	return sum
 }
 
@@ -114,11 +63,11 @@ func upstreamFiles(version, goSum string) map[string]string {
 func (w *world) fetcher(patches ...string) Fetcher {
 	return Fetcher{
 		Source: pkgdef.Source{
-			Name: "upstream", Module: modulePath, Toolchain: w.toolchain, Patches: patches,
+			Name: "upstream", Module: modulePath, Toolchain: w.Toolchain, Patches: patches,
 			VersionVariable: modulePath + "/pkg/version.gittag", CommitVariable: modulePath + "/pkg/version.githash",
 		},
 		Dist: artifact.Dist(filepath.Join(w.t.TempDir(), "dist")),
-		Log:  new(strings.Builder), Databases: []string{w.vouches},
+		Log:  new(strings.Builder), Databases: []string{w.Database},
 	}
 }
 
@@ -131,7 +80,7 @@ func (w *world) patchTo(name, from, to string) (file string) {
 
 // cached is a file of the module in the go command's cache.
 func (w *world) cached(suffix string) string {
-	return filepath.Join(w.cache, "cache", "download", filepath.FromSlash(modulePath), "@v", suffix)
+	return filepath.Join(w.Cache, "cache", "download", filepath.FromSlash(modulePath), "@v", suffix)
 }
 
 func log(f Fetcher) string { return f.Log.(*strings.Builder).String() }

@@ -236,7 +236,7 @@ func (h *hosting) night(ctx context.Context) error {
 		return err
 	}
 	w := hosted.Workflow{File: "nightly.yml", Event: "schedule"}
-	err := h.all(ctx, "night", w, append(servingJobs, "plan", "build", "earlier", "places", "test", "rebuild", "vouch", "release", "visit", "vulnerabilities", "outcome")...)
+	err := h.all(ctx, "night", w, append(servingJobs, "plan", "adopt", "build", "earlier", "places", "test", "rebuild", "vouch", "release", "visit", "vulnerabilities", "outcome")...)
 	if err != nil {
 		return err
 	}

@@ -33,9 +33,9 @@ import (
 // is upgraded from.
 type stage struct {
 	built
-	place    string // folder with everything
-	key      *testKey
-	now      time.Time
+	place string // folder with everything
+	key   *testKey
+	now   time.Time
 	// versions are the main source's, with the packaging's release, the one under test
 	// last; none where another source alone is tested.
 	versions []string

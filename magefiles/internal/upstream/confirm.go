@@ -12,23 +12,43 @@ import (
 // The checksum database vouches for the files of a version, and not for its commit,
 // which the module proxy names: nothing is released on its word alone.
 func Confirm(ctx context.Context, theirs *hub.Repository, known Known) error {
+	_, err := compare(ctx, theirs, known.Version, known)
+	return err
+}
+
+// Tagged is what upstream's tags say.
+type Tagged struct {
+	Commit    string // of the version
+	Supported []Line // the minor versions that upstream supports, newest first
+}
+
+// Compare is Confirm for a version of which the commit may not be known.
+func Compare(ctx context.Context, theirs *hub.Repository, known Known) (Tagged, error) {
+	if known.Commit == "" {
+		return compare(ctx, theirs, known.Version)
+	}
+	return compare(ctx, theirs, known.Version, known)
+}
+
+func compare(ctx context.Context, theirs *hub.Repository, wanted string, known ...Known) (Tagged, error) {
+	version, err := ParseVersion(wanted)
+	if err != nil {
+		return Tagged{}, err
+	}
 	tags, err := theirs.Tags(ctx)
 	if err != nil {
-		return fmt.Errorf("asking upstream for the commit of %s: %w", known.Version, err)
+		return Tagged{}, fmt.Errorf("asking upstream for the commit of %s: %w", version, err)
 	}
-	version, err := ParseVersion(known.Version)
-	if err != nil {
-		return err
-	}
-	m := &maker{known: []Known{known}, states: map[string]*state{}}
+	m := &maker{known: known, states: map[string]*state{}}
 	m.tags(tags)
-	s := m.states[known.Version]
+	m.minors()
+	s := m.states[version.String()]
 	if s == nil {
-		return fmt.Errorf("upstream has no tag v%s: nothing is released of what nobody has tagged", version)
+		return Tagged{}, fmt.Errorf("upstream has no tag v%s: nothing is released of what nobody has tagged", version)
 	}
 	var errs []error
 	for _, alarm := range m.moved(s) {
 		errs = append(errs, errors.New(alarm))
 	}
-	return errors.Join(errs...)
+	return Tagged{s.commit, m.plan.Supported}, errors.Join(errs...)
 }

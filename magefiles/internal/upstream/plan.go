@@ -31,13 +31,18 @@ type Rules struct {
 	Expected func(version string, release int) []string
 }
 
+// SupportedMinors is how many of the newest minor versions upstream gives patches to.
+const SupportedMinors = 2
+
 // Plan is what is to be done.
 type Plan struct {
 	Source   pkgdef.Source
 	Verdicts []Verdict // newest first
-	Alarms   []string  // what a person has to look at; never a build
-	Notes    []string  // what was ignored and should not be there
-	arches   []string
+	// Supported are the minor versions that upstream gives patches to, newest first.
+	Supported []Line
+	Alarms    []string // what a person has to look at; never a build
+	Notes     []string // what was ignored and should not be there
+	arches    []string
 }
 
 // Verdict says of a version whether it is due, and why.
@@ -46,6 +51,12 @@ type Verdict struct {
 	Commit  string `json:"commit"`
 	Due     bool   `json:"due"`
 	Why     string `json:"why"`
+}
+
+// Line is a minor version, with its newest patch.
+type Line struct {
+	Minor  string `json:"minor"`
+	Newest string `json:"newest"`
 }
 
 // Versions are those that are due, newest first.
@@ -140,7 +151,24 @@ func (m *maker) minors() {
 		s.newest = !seen[minor]
 		seen[minor] = true
 		s.kept = len(seen) <= m.rules.Minors
+		if s.newest && len(seen) <= SupportedMinors {
+			m.plan.Supported = append(m.plan.Supported, Line{minor, s.version.String()})
+		}
 	}
+	known := m.rules.Source.Supported
+	if seen := Minors(m.plan.Supported); len(known.Minors) > 0 && !slices.Equal(seen, known.Minors) {
+		m.note("srpm/%s/source.yaml says, since %s, that upstream supports %s; by its tags it is %s: change supported there",
+			m.rules.Source.Name, known.Day, strings.Join(known.Minors, " and "), strings.Join(seen, " and "))
+	}
+}
+
+// Minors are the minor versions alone, the oldest first.
+func Minors(lines []Line) []string {
+	minors := make([]string, 0, len(lines))
+	for _, line := range slices.Backward(lines) {
+		minors = append(minors, line.Minor)
+	}
+	return minors
 }
 
 // releases takes in ours.

@@ -353,10 +353,11 @@ func TestJSON(t *testing.T) {
 		t.Fatalf("%s %v", content, err)
 	}
 	var got struct {
-		Build    Matrix
-		Versions []Due
-		Alarms   []string
-		Verdicts map[string][]Verdict
+		Build     Matrix
+		Versions  []Due
+		Supported map[string][]Line
+		Alarms    []string
+		Verdicts  map[string][]Verdict
 	}
 	if err := json.Unmarshal(content, &got); err != nil {
 		t.Fatal(err)
@@ -366,6 +367,9 @@ func TestJSON(t *testing.T) {
 		{Due{"spire", "1.14.7"}, "amd64", "ubuntu-24.04"}, {Due{"spire", "1.14.7"}, "arm64", "ubuntu-24.04-arm"},
 	}
 	if diff := cmp.Diff(want, got.Build.Include); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]Line{{"1.15", "1.15.1"}, {"1.14", "1.14.7"}}, got.Supported["spire"]); diff != "" {
 		t.Error(diff)
 	}
 	if got.Alarms == nil || len(got.Versions) != 2 || len(got.Verdicts["spire"]) < 100 || got.Verdicts["spire"][0].Commit == "" {
@@ -400,6 +404,28 @@ func TestSeveralSources(t *testing.T) {
 	released := plan(other, Facts{Tags: []hub.Tag{{Name: "v0.11.0", Commit: a}}, Releases: []hub.Release{{Tag: "v0.11.0-1"}, {Tag: "spiffe-helper-v0.11.0-2"}}})
 	if due := released.Versions(); len(due) != 0 || !strings.Contains(released.Verdicts[0].Why, "packaging 2") {
 		t.Errorf("due are %v, %+v", due, released.Verdicts)
+	}
+}
+
+// What the checkout says of upstream's support is compared with its tags.
+func TestSupported(t *testing.T) {
+	for day, want := range map[string]string{
+		"2026-05-28": "",
+		"2025-12-31": "note: srpm/spire/source.yaml says, since 2026-05-20, that upstream supports 1.14 and 1.15; by its tags it is ",
+	} {
+		rules := scene{}.rules(t)
+		rules.Source.Supported = pkgdef.Supported{Minors: []string{"1.14", "1.15"}, Day: "2026-05-20"}
+		plan, err := Make(Facts{Tags: realTags(t, day)}, rules)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var text bytes.Buffer
+		if err := plan.Print(&text); err != nil {
+			t.Fatal(err)
+		}
+		if got := text.String(); (want == "") == strings.Contains(got, "note: ") || !strings.Contains(got, want) {
+			t.Errorf("%s: %q is not in\n%s", day, want, got)
+		}
 	}
 }
 

@@ -61,23 +61,26 @@ func (p Plans) Matrix() (Matrix, error) {
 }
 
 // JSON is the plans in one line: build is a matrix, versions the list of those
-// that are due, and the rest says why, by source.
+// that are due, supported the minor versions that upstream supports, and the rest says
+// why, by source.
 func (p Plans) JSON() ([]byte, error) {
 	matrix, err := p.Matrix()
 	if err != nil {
 		return nil, err
 	}
-	verdicts, notes := map[string][]Verdict{}, map[string][]string{}
+	verdicts, notes, supported := map[string][]Verdict{}, map[string][]string{}, map[string][]Line{}
 	for _, plan := range p {
-		verdicts[plan.Source.Name], notes[plan.Source.Name] = plan.Verdicts, some(plan.Notes)
+		name := plan.Source.Name
+		verdicts[name], notes[name], supported[name] = plan.Verdicts, some(plan.Notes), plan.Supported
 	}
 	return json.Marshal(struct {
-		Build    Matrix               `json:"build"`
-		Versions []Due                `json:"versions"`
-		Alarms   []string             `json:"alarms"`
-		Notes    map[string][]string  `json:"notes"`
-		Verdicts map[string][]Verdict `json:"verdicts"`
-	}{matrix, p.due(), p.alarms(), notes, verdicts})
+		Build     Matrix               `json:"build"`
+		Versions  []Due                `json:"versions"`
+		Supported map[string][]Line    `json:"supported"`
+		Alarms    []string             `json:"alarms"`
+		Notes     map[string][]string  `json:"notes"`
+		Verdicts  map[string][]Verdict `json:"verdicts"`
+	}{matrix, p.due(), supported, p.alarms(), notes, verdicts})
 }
 
 // some makes an empty list of none, which in JSON is not null.
@@ -150,6 +153,7 @@ func (p Plan) Print(w io.Writer) error {
 	if err := table.Flush(); err != nil {
 		return fmt.Errorf("printing the plan: %w", err)
 	}
+	fmt.Fprintf(w, "upstream supports %s\n", p.supported())
 	for _, note := range p.Notes {
 		fmt.Fprintf(w, "note: %s\n", note)
 	}
@@ -158,6 +162,15 @@ func (p Plan) Print(w io.Writer) error {
 	}
 	fmt.Fprintln(w, p.closing())
 	return nil
+}
+
+// supported names the minor versions that upstream supports, with their newest patches.
+func (p Plan) supported() string {
+	var lines []string
+	for _, line := range p.Supported {
+		lines = append(lines, fmt.Sprintf("%s (newest %s)", line.Minor, line.Newest))
+	}
+	return strings.Join(lines, " and ")
 }
 
 func yesOrNo(yes bool) string {

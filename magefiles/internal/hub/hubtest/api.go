@@ -75,6 +75,17 @@ func (s *Server) routes() http.Handler {
 		"GET /api/v3/repos/{owner}/{repo}/issues/{number}/comments":   call.listComments,
 		"POST /api/v3/repos/{owner}/{repo}/issues/{number}/comments":  call.createComment,
 
+		"GET /api/v3/repos/{owner}/{repo}/git/ref/heads/{branch...}":    call.branchRef,
+		"POST /api/v3/repos/{owner}/{repo}/git/refs":                    call.createRef,
+		"PATCH /api/v3/repos/{owner}/{repo}/git/refs/heads/{branch...}": call.editRef,
+		"GET /api/v3/repos/{owner}/{repo}/git/commits/{sha}":            call.getCommit,
+		"POST /api/v3/repos/{owner}/{repo}/git/commits":                 call.createCommit,
+		"POST /api/v3/repos/{owner}/{repo}/git/trees":                   call.createTree,
+		"GET /api/v3/repos/{owner}/{repo}/contents/{path...}":           call.getContents,
+		"GET /api/v3/repos/{owner}/{repo}/pulls":                        call.listPulls,
+		"POST /api/v3/repos/{owner}/{repo}/pulls":                       call.createPull,
+		"PATCH /api/v3/repos/{owner}/{repo}/pulls/{number}":             call.editPull,
+
 		"PUT /api/v3/repos/{owner}/{repo}/actions/workflows/{file}/enable": func(c call) { c.w.WriteHeader(http.StatusNoContent) },
 
 		"GET /api/v3/repos/{owner}/{repo}/actions/runs/{run}/attempts/{attempt}/jobs": call.listJobs,
@@ -161,6 +172,13 @@ func (c call) answer(code int, value any) {
 	header.Set("Content-Length", strconv.Itoa(len(content)))
 	c.w.WriteHeader(code)
 	_, _ = c.w.Write(content)
+}
+
+// later answers when the lock is free, which the caller holds and answer takes.
+func (c call) later(code int, value any) {
+	c.mu.Unlock()
+	defer c.mu.Lock()
+	c.answer(code, value)
 }
 
 func (c call) refund() {

@@ -1,5 +1,5 @@
 // Package hubtest is a GitHub for tests: an HTTP server with repositories,
-// tags, releases with assets, issues and the jobs of workflows, that answers as
+// tags, releases with assets, issues, branches, pull requests and the jobs of workflows, that answers as
 // GitHub does, also when it limps. Only tests import it, and what plays the workflows.
 package hubtest
 

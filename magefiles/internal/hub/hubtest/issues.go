@@ -15,6 +15,8 @@ type Issue struct {
 	Title, Body string
 	Labels      []string
 	PullRequest bool
+	Head, Base  string // the branches of a pull request
+	Merged      bool
 	Closed      bool
 	Reason      string // why it was closed: completed, not_planned
 	Created     time.Time

@@ -21,6 +21,10 @@ type repository struct {
 	issues    []*Issue        // each at its number less one
 	noIssues  bool            // they are switched off
 	jobs      map[string][]Job
+	commits   map[string]Commit
+	trees     map[string]map[string]string // files by path
+	branches  map[string]string            // commits by name
+	noPulls   bool                         // workflows may open no pull request
 }
 
 // Tag is a name for a commit.
@@ -70,7 +74,10 @@ func (s *Server) Repository(name string) {
 // repo is called with the lock held.
 func (s *Server) repo(name string) *repository {
 	if s.repos[name] == nil {
-		s.repos[name] = &repository{name: name, burned: map[string]bool{}, jobs: map[string][]Job{}}
+		s.repos[name] = &repository{
+			name: name, burned: map[string]bool{}, jobs: map[string][]Job{},
+			commits: map[string]Commit{}, trees: map[string]map[string]string{}, branches: map[string]string{},
+		}
 	}
 	return s.repos[name]
 }
