@@ -20,10 +20,11 @@ import (
 // -unchecked to go on without the checksum database (SPIRE_UNCHECKED=1); packages of the
 // last two are marked as unverified. -packages=spire-agent makes some packages only, also
 // where a dependency of the others cannot be had; such a part is never signed.
-func Build(ctx context.Context, version, arch, source *string, unchecked *bool, packages *string) error {
+// -formats=deb,dsc makes files of some formats only.
+func Build(ctx context.Context, version, arch, source *string, unchecked *bool, packages, formats *string) error {
 	o := options(version, arch, source, unchecked)
 	o.Packages = list(packages, "")
-	return build(ctx, o)
+	return build(ctx, o, list(formats, "")...)
 }
 
 // Compile makes the binaries only, with the flags of build.

@@ -218,7 +218,7 @@ func (h *Host) attempt(ctx context.Context, b bench, name, kept string) (said *t
 	}
 	err = h.play(ctx, c, b.place, name, said)
 	if err != nil && ctx.Err() == nil {
-		err = errors.Join(err, gather(ctx, c, b.place.Format, kept))
+		err = errors.Join(err, gather(ctx, c, b.place.evidence(), kept))
 	}
 	return said, err
 }

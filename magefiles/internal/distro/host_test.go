@@ -14,13 +14,14 @@ import (
 	"time"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 )
 
 func TestCommands(t *testing.T) {
 	c := container{name: "spire-packages-x", image: "image:1", owner: "7.9", cgroups: "/sys/fs/cgroup/unified"}
-	rpm := Place{Row{Format: RPM, Manager: "zypper", Image: Image{StandIn: true}}, runtime.GOARCH}
-	deb := Place{Row{Format: Deb}, "mips"}
+	rpm := Place{Row{Format: pkgdef.RPM, Manager: "zypper", Image: Image{StandIn: true}}, runtime.GOARCH}
+	deb := Place{Row{Format: pkgdef.Deb}, "mips"}
 	for _, test := range []struct {
 		command run.Command
 		want    string
@@ -189,7 +190,7 @@ func emptyHost(t *testing.T, log io.Writer) (*Host, Place) {
 	h := &Host{Cache: t.TempDir(), Reports: t.TempDir(), Scenarios: t.TempDir(), Log: log}
 	write(t, filepath.Join(h.Scenarios, "a.sh"), "")
 	write(t, filepath.Join(h.Scenarios, "b.sh"), "")
-	return h, Place{Row{Name: "debian-12", Format: Deb}, runtime.GOARCH}
+	return h, Place{Row{Name: "debian-12", Format: pkgdef.Deb}, runtime.GOARCH}
 }
 
 func TestRunRefuses(t *testing.T) {

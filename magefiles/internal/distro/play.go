@@ -65,8 +65,8 @@ func script(c container, place Place, name string, phase int, more []string) run
 		standIn = "yes"
 	}
 	vars := append([]string{
-		"FORMAT=" + string(place.Format), "CLIENT=" + place.Client(), "STANDIN=" + standIn,
-		"ARCH=" + place.Arch, "PKGARCH=" + place.Format.arch(place.Arch), fmt.Sprintf("PATIENCE=%d", place.patience()), fmt.Sprintf("PHASE=%d", phase),
+		"FORMAT=" + place.Format, "CLIENT=" + place.Client(), "STANDIN=" + standIn,
+		"ARCH=" + place.Arch, "PKGARCH=" + place.format().Architecture(place.Arch), fmt.Sprintf("PATIENCE=%d", place.patience()), fmt.Sprintf("PHASE=%d", phase),
 	}, more...)
 	// Both streams as one, joined inside: Docker carries them apart, and on a
 	// busy host the error can come out before what led to it.
@@ -75,29 +75,26 @@ func script(c container, place Place, name string, phase int, more []string) run
 
 // evidence is what is kept of a container in which a scenario failed: file
 // name and the command whose output it holds.
-var evidence = map[Format]map[string][]string{
-	Deb: {"packages.txt": {"tail", "--lines=+1", "/var/log/dpkg.log", "/var/log/apt/history.log", "/var/log/apt/term.log"}},
-	RPM: {"packages.txt": {"tail", "--lines=+1", "/var/log/dnf.log", "/var/log/dnf.rpm.log", "/var/log/dnf5.log", "/var/log/zypp/history"}},
-	"": { // whatever the format
-		"journal.txt": {"journalctl", "--no-pager", "--output=short-precise"},
-		"units.txt":   {"systemctl", "status", "--no-pager", "--full", "--lines=0", "spi[rf]*"},
-	},
+func (p Place) evidence() map[string][]string {
+	return map[string][]string{
+		"packages.txt": append([]string{"tail", "--lines=+1"}, p.format().Logs...),
+		"journal.txt":  {"journalctl", "--no-pager", "--output=short-precise"},
+		"units.txt":    {"systemctl", "status", "--no-pager", "--full", "--lines=0", "spi[rf]*"},
+	}
 }
 
 // gather keeps the evidence. What cannot be had (a log that was never
 // written, say) is noted in its own file: the failure itself is elsewhere.
-func gather(ctx context.Context, c container, format Format, dir string) error {
+func gather(ctx context.Context, c container, evidence map[string][]string, dir string) error {
 	ctx, cancel := context.WithTimeout(ctx, stepTime)
 	defer cancel()
 	var errs []error
-	for _, group := range []Format{"", format} {
-		for name, args := range evidence[group] {
-			text, err := c.exec(nil, args...).Combined(ctx)
-			if err != nil {
-				text += "\n(" + lastLine(err) + ")\n"
-			}
-			errs = append(errs, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644))
+	for name, args := range evidence {
+		text, err := c.exec(nil, args...).Combined(ctx)
+		if err != nil {
+			text += "\n(" + lastLine(err) + ")\n"
 		}
+		errs = append(errs, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644))
 	}
 	return errors.Join(errs...)
 }

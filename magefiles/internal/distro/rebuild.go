@@ -19,7 +19,7 @@ import (
 // package, as a row of tests/rebuild.yaml says.
 type Rebuild struct {
 	Name   string `yaml:"name"`
-	Format Format `yaml:"format"`
+	Format string `yaml:"format"`
 	Image  Image  `yaml:"image"`
 	// Toolchain is whose Go compiles: "ours", the one that the packages were
 	// built with, or "its own", that of the distribution.
@@ -31,7 +31,7 @@ type Rebuild struct {
 
 // Tolerance is an item of a package that may come out otherwise, and why.
 type Tolerance struct {
-	Format Format `yaml:"format"`
+	Format string `yaml:"format"`
 	// Item is a regular expression for a whole item as package manifest names it.
 	Item   string `yaml:"item"`
 	Reason string `yaml:"reason"`
@@ -98,7 +98,7 @@ func compileTolerances(list []Tolerance) error {
 		if t.form, err = regexp.Compile("^(?:" + t.Item + ")$"); err != nil {
 			errs = append(errs, err)
 		}
-		if t.Item == "" || t.Reason == "" || !slices.Contains(formats, t.Format) {
+		if t.Item == "" || t.Reason == "" || !slices.Contains(formats(), t.Format) {
 			errs = append(errs, fmt.Errorf("what differs: %q needs an item, a format and a reason", t.Item))
 		}
 	}
@@ -225,7 +225,7 @@ func (c container) createJob(job Job) run.Command {
 	if job.Cache != "" {
 		args = append(args, "--volume", job.Cache+":/cache")
 	}
-	return run.New("docker", append(args, c.image, "/bin/sh", "-c", `exec /bin/sh "$0" 2>&1`, "/"+inside+"/scenarios/"+string(job.Format)+".sh")...)
+	return run.New("docker", append(args, c.image, "/bin/sh", "-c", `exec /bin/sh "$0" 2>&1`, "/"+inside+"/scenarios/"+job.Format+".sh")...)
 }
 
 // tell says now and then what the build is at; what it returns ends that.

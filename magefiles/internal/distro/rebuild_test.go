@@ -98,7 +98,7 @@ func TestRebuilds(t *testing.T) {
 // read-only.
 func TestCreateJob(t *testing.T) {
 	c := container{name: "n", image: "i", owner: "1.2"}
-	ours := c.createJob(Job{Rebuild: Rebuild{Format: Deb, Toolchain: OurToolchain}, GoRoot: "/go", Env: []string{"GOGC=off"}}).String()
+	ours := c.createJob(Job{Rebuild: Rebuild{Format: pkgdef.Deb, Toolchain: OurToolchain}, GoRoot: "/go", Env: []string{"GOGC=off"}}).String()
 	for _, want := range []string{"--network none", "--volume /go:/usr/local/go:ro", "TOOLCHAIN=ours", "--env GOGC=off", "/opt/spire-packages/scenarios/deb.sh"} {
 		if !strings.Contains(ours, want) {
 			t.Errorf("%s lacks %s", ours, want)
@@ -107,7 +107,7 @@ func TestCreateJob(t *testing.T) {
 	if strings.Contains(ours, "--cap-add") || strings.Contains(ours, "/cache") {
 		t.Errorf("%s has more than it needs", ours)
 	}
-	own := c.createJob(Job{Rebuild: Rebuild{Format: RPM, Toolchain: OwnToolchain}, GoRoot: "/go", Cache: "/c"}).String()
+	own := c.createJob(Job{Rebuild: Rebuild{Format: pkgdef.RPM, Toolchain: OwnToolchain}, GoRoot: "/go", Cache: "/c"}).String()
 	if strings.Contains(own, "/usr/local/go") || !strings.Contains(own, "--volume /c:/cache") || !strings.Contains(own, "GOCACHE=/cache") {
 		t.Errorf("%s", own)
 	}

@@ -17,6 +17,8 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/registry"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 )
 
@@ -30,7 +32,7 @@ func TestSource(t *testing.T) {
 		{"127.0.0.1:5000", "registry.example/owner/name:9", "127.0.0.1:5000/registry.example/owner/name:9"},
 	} {
 		t.Setenv(registryVar, test.registry)
-		place := Place{Row{Format: RPM, Image: Image{Reference: test.reference}}, "amd64"}
+		place := Place{Row{Format: pkgdef.RPM, Image: Image{Reference: test.reference}}, "amd64"}
 		if got := place.recipe().(pulled).source(); got != test.want {
 			t.Errorf("%s of %q: %s, want %s", test.reference, test.registry, got, test.want)
 		}
@@ -88,8 +90,8 @@ func TestPulledPackages(t *testing.T) {
 	if !slices.Equal(listed, []string{"systemd", "curl"}) {
 		t.Errorf("the row now lists %v", listed)
 	}
-	for _, managers := range clients {
-		for _, client := range managers {
+	for _, f := range format.All() {
+		for _, client := range f.Clients {
 			if workshop[client] == "" || completion[client] == "" {
 				t.Errorf("nobody completes an image by %s", client)
 			}
@@ -170,7 +172,7 @@ echo "ok: $(systemctl is-system-running)"`})
 	t.Cleanup(server.Close)
 	t.Setenv(registryVar, strings.TrimPrefix(server.URL, "http://"))
 	fromRegistry := func(name, reference string) Place {
-		return Place{Row{Name: name, Format: Deb, Tier: Blocking, Image: Image{Reference: reference, Packages: []string{"tree"}}}, runtime.GOARCH}
+		return Place{Row{Name: name, Format: pkgdef.Deb, Tier: Blocking, Image: Image{Reference: reference, Packages: []string{"tree"}}}, runtime.GOARCH}
 	}
 	good := fromRegistry("pulled", "debian:12")
 	push(t, h, place, good.recipe().(pulled))

@@ -23,13 +23,14 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 )
 
 // Row is one distribution release that the packages are tested on.
 type Row struct {
 	Name   string `yaml:"name"`
-	Format Format `yaml:"format"`
+	Format string `yaml:"format"`
 	// Manager is the package manager, where a format has several: dnf (the
 	// default) or zypper.
 	Manager       string   `yaml:"client"`
@@ -62,15 +63,6 @@ type Image struct {
 	// snapshot where that can be reached. Nil where it may have any.
 	Tools *pkgdef.Tools `yaml:"-"`
 }
-
-// Format is a package format.
-type Format string
-
-// The formats that the scenarios have a vocabulary for.
-const (
-	Deb Format = "deb"
-	RPM Format = "rpm"
-)
 
 // Tier says what a failure of a row means.
 type Tier string
@@ -156,8 +148,6 @@ var (
 )
 
 var (
-	formats       = []Format{Deb, RPM}
-	clients       = map[Format][]string{Deb: {"apt"}, RPM: {"dnf", "zypper"}}
 	tiers         = []Tier{Blocking, Informing}
 	architectures = architecture.Names(architecture.All())
 )
@@ -170,8 +160,8 @@ func (r Row) validate() error {
 		}
 	}
 	add(!rowName.MatchString(r.Name), "name %q is not of the form debian-12", r.Name)
-	add(!slices.Contains(formats, r.Format), "format %q is not one of %v", r.Format, formats)
-	add(!slices.Contains(clients[r.Format], r.Client()), "client %q is not one of %v", r.Manager, clients[r.Format])
+	add(!slices.Contains(formats(), r.Format), "format %q is not one of %v", r.Format, formats())
+	add(!slices.Contains(r.format().Clients, r.Client()), "client %q is not one of %v", r.Manager, r.format().Clients)
 	if err := r.Image.validate(); err != nil {
 		errs = append(errs, fmt.Errorf("image: %w", err))
 	}
@@ -182,6 +172,22 @@ func (r Row) validate() error {
 	add(!slices.Contains(tiers, r.Tier), "tier %q is not one of %v", r.Tier, tiers)
 	add(r.EndOfLife.IsZero(), "there is no end-of-life")
 	return errors.Join(errs...)
+}
+
+// formats are those that the scenarios have a vocabulary for.
+func formats() (names []string) {
+	for _, f := range format.All() {
+		if len(f.Clients) > 0 {
+			names = append(names, f.Name)
+		}
+	}
+	return names
+}
+
+// format is what is known of the row's format; validate has made sure that it is one.
+func (r Row) format() format.Format {
+	found, _ := format.Find(r.Format)
+	return found
 }
 
 func (i Image) validate() error {
@@ -218,22 +224,6 @@ func (i Image) packages() []string {
 	return slices.Compact(slices.Sorted(slices.Values(packages)))
 }
 
-// arch is what the format calls an architecture.
-func (f Format) arch(name string) string {
-	if f == Deb {
-		return architecture.Of(name).Debian
-	}
-	return architecture.Of(name).RPM
-}
-
-// suffix is how the names of the format's files for an architecture end.
-func (f Format) suffix(name string) string {
-	if f == Deb {
-		return "_" + f.arch(name) + ".deb"
-	}
-	return "." + f.arch(name) + ".rpm"
-}
-
 // Place is a row on one architecture.
 type Place struct {
 	Row
@@ -254,24 +244,22 @@ func (p Place) emulated() bool { return p.Arch != runtime.GOARCH }
 
 func (p Place) patience() int { return patience(p.Arch) }
 
-// Client is the package manager: apt, dnf or zypper.
+// Client is the package manager: apt, dnf or zypper; empty where the format has none.
 func (r Row) Client() string {
-	switch {
-	case r.Manager != "":
+	clients := r.format().Clients
+	if r.Manager != "" || len(clients) == 0 {
 		return r.Manager
-	case r.Format == Deb:
-		return "apt"
 	}
-	return "dnf"
+	return clients[0]
 }
 
 // Select picks from package files those that a row of this format installs on
 // the given architecture.
 func (r Row) Select(files []string, arch string) []string {
-	suffix := r.Format.suffix(arch)
+	ending := r.format().Ending(arch)
 	var picked []string
 	for _, file := range files {
-		if strings.HasSuffix(file, suffix) {
+		if strings.HasSuffix(file, ending) {
 			picked = append(picked, file)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/golden"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 )
 
 const good = `
@@ -28,7 +29,7 @@ func TestParse(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := rows[0]
-	if got.Name != "debian-12" || got.Format != Deb || got.Tier != Blocking || got.Image.Suite != "bookworm" ||
+	if got.Name != "debian-12" || got.Format != pkgdef.Deb || got.Tier != Blocking || got.Image.Suite != "bookworm" ||
 		!slices.Equal(got.Image.Packages, []string{"systemd", "ca-certificates"}) ||
 		!got.EndOfLife.Equal(time.Date(2028, 6, 30, 0, 0, 0, 0, time.UTC)) {
 		t.Errorf("parsed %+v", got)
@@ -88,7 +89,7 @@ func TestRows(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, row := range rows {
-		if row.Format == RPM && row.Image.Suite != "" && !row.Image.StandIn {
+		if row.Format == pkgdef.RPM && row.Image.Suite != "" && !row.Image.StandIn {
 			t.Errorf("%s: an rpm row made from a Debian suite is a stand-in", row.Name)
 		}
 	}
@@ -201,15 +202,15 @@ func TestLoadNamesTheFile(t *testing.T) {
 func TestSelect(t *testing.T) {
 	files := []string{"d/a_1-1_amd64.deb", "d/a_1-1_arm64.deb", "d/a-1-1.x86_64.rpm", "d/a-1-1.aarch64.rpm", "d/SHA256SUMS"}
 	for _, test := range []struct {
-		format Format
+		format string
 		arch   string
 		want   []string
 	}{
-		{Deb, "amd64", files[0:1]},
-		{Deb, "arm64", files[1:2]},
-		{RPM, "amd64", files[2:3]},
-		{RPM, "arm64", files[3:4]},
-		{Deb, "riscv64", nil},
+		{pkgdef.Deb, "amd64", files[0:1]},
+		{pkgdef.Deb, "arm64", files[1:2]},
+		{pkgdef.RPM, "amd64", files[2:3]},
+		{pkgdef.RPM, "arm64", files[3:4]},
+		{pkgdef.Deb, "riscv64", nil},
 	} {
 		if got := (Row{Format: test.format}).Select(files, test.arch); !slices.Equal(got, test.want) {
 			t.Errorf("%s %s: %v, want %v", test.format, test.arch, got, test.want)

@@ -29,24 +29,24 @@ func TestAdopted(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			root := t.TempDir()
-			rpm(t, root, "--install", packaged(t, pkgdef.RPM, before(t)))
+			rpmIn(t, root, "--install", packaged(t, pkgdef.RPM, before(t)))
 			if err := os.WriteFile(filepath.Join(root, adopted), []byte(test.text), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			rpm(t, root, "--upgrade", packaged(t, pkgdef.RPM, after(t, test.adopts)))
-			if got := rpm(t, root, "--query", "--all", "--qf", "%{NAME} "); got != "demo " {
+			rpmIn(t, root, "--upgrade", packaged(t, pkgdef.RPM, after(t, test.adopts)))
+			if got := rpmIn(t, root, "--query", "--all", "--qf", "%{NAME} "); got != "demo " {
 				t.Errorf("installed is %s", got)
 			}
 			wantBesideOurs(t, root, test.want)
-			rpm(t, root, "--erase", "demo")
+			rpmIn(t, root, "--erase", "demo")
 			wantBesideOurs(t, root, test.want)
 		})
 	}
 }
 
-// rpm works on the packages in the folder root, where nothing is installed that
+// rpmIn works on the packages in the folder root, where nothing is installed that
 // ours need. Debian's looks for its database in the user's home.
-func rpm(t *testing.T, root string, args ...string) string {
+func rpmIn(t *testing.T, root string, args ...string) string {
 	t.Helper()
 	if args[0] == "--install" || args[0] == "--upgrade" {
 		args = append(args, "--nodeps", "--nosignature")

@@ -2,7 +2,6 @@ package format
 
 import (
 	"bytes"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -20,6 +19,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format/deb"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format/rpm"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/golden"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef/scriptlets"
@@ -83,11 +84,21 @@ var scriptletNames = map[string][]string{
 	pkgdef.RPM: {"pre", "post", "preun", "postun"},
 }
 
+// find is the format of a name.
+func find(t *testing.T, name string) Format {
+	t.Helper()
+	f, err := Find(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
 // written gives the bytes of the package.
 func written(t *testing.T, format string, item Item) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	if err := Write(&b, format, item, t.TempDir()); err != nil {
+	if err := find(t, format).Write(&b, item, t.TempDir()); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()
@@ -96,7 +107,7 @@ func written(t *testing.T, format string, item Item) []byte {
 // packaged writes the package under its own name.
 func packaged(t *testing.T, format string, item Item) string {
 	t.Helper()
-	name, err := FileName(format, item)
+	name, err := find(t, format).FileName(item)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -287,15 +298,27 @@ func TestFileNames(t *testing.T) {
 	} {
 		item := demo(t, t.TempDir(), c.format)
 		item.Binary.Arch = c.arch
-		if got, err := FileName(c.format, item); got != c.want || err != nil {
+		if got, err := find(t, c.format).FileName(item); got != c.want || err != nil {
 			t.Errorf("%s %s: %q, error %v", c.format, c.arch, got, err)
 		}
 	}
-	if got, err := FileName("apk", Item{}); err == nil {
-		t.Errorf("a format that is no row has the name %q", got)
+	if _, err := Find("apk"); err == nil || err.Error() != `"apk" is no package format` {
+		t.Errorf("a format that there is not: %v", err)
 	}
 	if got := Names(); !slices.Equal(got, []string{"deb", "rpm"}) {
 		t.Errorf("formats %v", got)
+	}
+}
+
+// A name says which format a file is of, and whether it is a package to install.
+func TestOf(t *testing.T) {
+	for file, want := range map[string]string{
+		"demo_1.13.3-2_amd64.deb": "deb", "a/demo_2026.11.24-1_all.deb": "deb", "demo-1.13.3-2.aarch64.rpm": "rpm", "demo-2026.11.24-1.noarch.rpm": "rpm",
+		"up-1.13.3-2.src.rpm": "", "up_1.13.3-2.dsc": "", "demo_1.13.3-2_amd64.deb.cdx.json": "", "demo.deb": "", "demo_1.13.3-2_x86_64.deb": "", "": "",
+	} {
+		if f, ok := Of(file); f.Name != want || ok != (want != "") {
+			t.Errorf("%s is of the format %q, want %q", file, f.Name, want)
+		}
 	}
 }
 
@@ -333,12 +356,12 @@ func TestUnverified(t *testing.T) {
 		})
 	}
 	item := demo(t, t.TempDir(), pkgdef.Deb)
-	if strings.Contains(description(item), "UNVERIFIED") {
+	if strings.Contains(find(t, pkgdef.Deb).Facts(item).Description, "UNVERIFIED") {
 		t.Error("a verified package calls itself unverified")
 	}
 	item.Tree.Verified = false
 	for _, want := range []string{"up (1.13.3~unverified-2) stable", "from a local directory, unverified."} {
-		if got := Changelog(item); !strings.Contains(got, want) {
+		if got := deb.Changelog(item); !strings.Contains(got, want) {
 			t.Errorf("Debian's changelog does not say %q:\n%s", want, got)
 		}
 	}
@@ -348,7 +371,7 @@ func TestChangelog(t *testing.T) {
 	item := demo(t, t.TempDir(), pkgdef.Deb)
 	item.Tree.Time = item.Tree.Time.In(time.FixedZone("somewhere", 5*3600))
 	const want = "up (1.13.3-2) stable; urgency=medium\n\n  * SPIRE 1.13.3.\n\n -- Somebody <somebody@example.org>  Thu, 23 Oct 2025 12:39:57 +0000\n"
-	if diff := cmp.Diff(want, Changelog(item)); diff != "" {
+	if diff := cmp.Diff(want, deb.Changelog(item)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -362,7 +385,7 @@ type settings struct {
 
 // Two writes that differ in all that is the machine's own give the same bytes.
 func TestReproducible(t *testing.T) {
-	for format := range formats {
+	for _, format := range Names() {
 		t.Run(format, func(t *testing.T) {
 			one := writtenUnder(t, format, settings{processors: 1, umask: 0o022, zone: "UTC", folder: "a"})
 			two := writtenUnder(t, format, settings{processors: 8, umask: 0o077, zone: "Asia/Kathmandu", folder: "another folder", age: 1000 * time.Hour})
@@ -418,7 +441,7 @@ func digest(path string) (string, error) {
 
 func keyOf(t *testing.T, format string, item Item) string {
 	t.Helper()
-	key, err := Key(format, item, digest)
+	key, err := find(t, format).Key(item, digest)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -473,7 +496,7 @@ func TestKey(t *testing.T) {
 		"no scriptlets":      {both, func(_ *testing.T, i *Item) { i.Scriptlets = nil }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for format := range formats {
+			for _, format := range Names() {
 				before := demo(t, t.TempDir(), format)
 				after := demo(t, t.TempDir(), format)
 				c.change(t, &after)
@@ -513,7 +536,7 @@ func TestSameKey(t *testing.T) {
 			}
 		},
 	} {
-		for format := range formats {
+		for _, format := range Names() {
 			before, after := demo(t, t.TempDir(), format), demo(t, t.TempDir(), format)
 			change(t, &after)
 			if !bytes.Equal(written(t, format, before), written(t, format, after)) {
@@ -530,7 +553,7 @@ func TestSameKey(t *testing.T) {
 func TestKeyKnowsTypes(t *testing.T) {
 	item := demo(t, t.TempDir(), pkgdef.RPM)
 	before := keyOf(t, pkgdef.RPM, item)
-	types := formats[pkgdef.RPM].types
+	types := rpm.Format.Packing.Types
 	old := types[pkgdef.Doc]
 	defer func() { types[pkgdef.Doc] = old }()
 	types[pkgdef.Doc] = types[pkgdef.File]
@@ -542,7 +565,7 @@ func TestKeyKnowsTypes(t *testing.T) {
 func TestKeyOfMissingFile(t *testing.T) {
 	item := demo(t, t.TempDir(), pkgdef.Deb)
 	item.Payload[1].From += "-not-there"
-	if _, err := Key(pkgdef.Deb, item, digest); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "demo") {
+	if _, err := deb.Format.Key(item, digest); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "demo") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -553,7 +576,6 @@ func TestBadItems(t *testing.T) {
 		change func(*Item)
 		want   string
 	}{
-		"unknown format":           {"apk", func(*Item) {}, "apk"},
 		"deb's scriptlet in rpm":   {pkgdef.RPM, func(i *Item) { i.Scriptlets["postinst"] = "" }, `rpm has no scriptlet "postinst"`},
 		"rpm's scriptlet in deb":   {pkgdef.Deb, func(i *Item) { i.Scriptlets["preun"] = "" }, `deb has no scriptlet "preun"`},
 		"scriptlet that climbs":    {pkgdef.Deb, func(i *Item) { i.Scriptlets["../postinst"] = "" }, `deb has no scriptlet "../postinst"`},
@@ -563,7 +585,7 @@ func TestBadItems(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			item := demo(t, t.TempDir(), c.format)
 			c.change(&item)
-			err := Write(new(bytes.Buffer), c.format, item, t.TempDir())
+			err := find(t, c.format).Write(new(bytes.Buffer), item, t.TempDir())
 			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "packaging demo") {
 				t.Errorf("the error does not say %q and of what: %v", c.want, err)
 			}
@@ -573,8 +595,8 @@ func TestBadItems(t *testing.T) {
 
 // A disk that is full, or any other writer that takes no more, is an error.
 func TestWriteFails(t *testing.T) {
-	for format := range formats {
-		err := Write(fullDisk{}, format, demo(t, t.TempDir(), format), t.TempDir())
+	for _, format := range Names() {
+		err := find(t, format).Write(fullDisk{}, demo(t, t.TempDir(), format), t.TempDir())
 		if !errors.Is(err, syscall.ENOSPC) {
 			t.Errorf("%s: error %v", format, err)
 		}
@@ -584,23 +606,3 @@ func TestWriteFails(t *testing.T) {
 type fullDisk struct{}
 
 func (fullDisk) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
-
-// rpm's relations take no equals sign but their own, and rpm decodes what is
-// behind it as a line of sysusers.d.
-func TestUserProvide(t *testing.T) {
-	for gecos := range 4 { // every length modulo 3
-		user := scriptlets.SysusersLine{Type: "u", Name: "demo", ID: "-", Gecos: strings.Repeat("x", gecos), Home: "/var/lib/demo", Shell: "/usr/sbin/nologin"}
-		encoded, ok := strings.CutPrefix(userProvide(user), "user(demo) = ")
-		if !ok || strings.ContainsAny(encoded, "= ") {
-			t.Errorf("provide %q", userProvide(user))
-		}
-		line, err := base64.StdEncoding.DecodeString(encoded)
-		want := `u demo - "` + user.Gecos + `" /var/lib/demo /usr/sbin/nologin`
-		if got := strings.TrimRight(string(line), "\x00"); got != want || err != nil {
-			t.Errorf("it says %q, want %q, error %v", got, want, err)
-		}
-		if len(line)-len(want) > 2 {
-			t.Errorf("%d NUL bytes", len(line)-len(want))
-		}
-	}
-}

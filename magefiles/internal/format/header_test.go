@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format/rpm"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/rpmfile"
 )
@@ -49,7 +50,7 @@ func TestSourceRPM(t *testing.T) {
 		if query(path) != query(before) {
 			t.Errorf("more than the name changed:\n%s", query(path))
 		}
-		if !bytes.Equal(renamed(changed, SourceRPM(item)), content) {
+		if !bytes.Equal(renamed(changed, rpm.SourceRPM(item)), content) {
 			t.Error("changed back, other bytes")
 		}
 	}

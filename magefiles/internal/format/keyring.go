@@ -8,12 +8,10 @@ import (
 	"path/filepath"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format/deb"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format/kit"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 )
-
-// everyArch is nfpm's name for the architecture of a package that is the same
-// on all of them. An rpm calls it noarch.
-const everyArch = "all"
 
 // Keyring is the item of a keyring package, to be written in the keyring's own
 // format. The maker is who packages it, url the archive's address; its files
@@ -26,7 +24,7 @@ func Keyring(k pkgdef.Keyring, maker pkgdef.Source, url string, trusted pkgdef.C
 		},
 		Package: pkgdef.Package{Name: k.Name, Summary: k.Summary, Description: k.Description, Section: k.Section},
 		Tree:    artifact.Tree{Version: k.Version, Time: k.Time(), Verified: true},
-		Binary:  artifact.Binary{Arch: everyArch},
+		Binary:  artifact.Binary{Arch: kit.Every},
 		License: k.Licence, Changes: k.Changes, Payload: k.Payload(dir),
 	}
 	texts, err := k.Texts(url, trusted)
@@ -37,7 +35,7 @@ func Keyring(k pkgdef.Keyring, maker pkgdef.Source, url string, trusted pkgdef.C
 		return Item{}, err
 	}
 	if k.Format == pkgdef.Deb {
-		if texts[k.Changelog()], err = zipped(Changelog(item)); err != nil {
+		if texts[k.Changelog()], err = zipped(deb.Changelog(item)); err != nil {
 			return Item{}, fmt.Errorf("writing the changelog of %s: %w", k.Name, err)
 		}
 	}

@@ -175,7 +175,7 @@ func TestKeyringApt(t *testing.T) {
 
 // Where and when the package is made does not show in it.
 func TestKeyringReproducible(t *testing.T) {
-	for format := range formats {
+	for _, format := range Names() {
 		before := written(t, format, keyringItem(t, ring(t, format), archiveURL, trusted))
 		processors, umask, zone := runtime.GOMAXPROCS(1), syscall.Umask(0o077), time.Local
 		time.Local = time.FixedZone("somewhere", 5*3600)
@@ -191,7 +191,7 @@ func TestKeyringReproducible(t *testing.T) {
 
 // Whatever changes the package changes its key.
 func TestKeyringKey(t *testing.T) {
-	for format := range formats {
+	for _, format := range Names() {
 		same := keyringItem(t, ring(t, format), archiveURL, trusted)
 		before, key := written(t, format, same), keyOf(t, format, same)
 		for name, item := range map[string]func() Item{

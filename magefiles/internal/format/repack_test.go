@@ -53,7 +53,7 @@ func program() string {
 // The program's blocks are the same bytes in every format, and the formats' own
 // programs find in them what was compressed.
 func TestPacked(t *testing.T) {
-	for format := range formats {
+	for _, format := range Names() {
 		item, blocks := withProgram(t, demo(t, t.TempDir(), format), program())
 		content := written(t, format, item)
 		if !bytes.Contains(content, blocks) {
@@ -79,7 +79,7 @@ func TestPacked(t *testing.T) {
 
 // A package with the program of another build would be worse than none.
 func TestPackedIsAnother(t *testing.T) {
-	for format := range formats {
+	for _, format := range Names() {
 		for name, c := range map[string]struct {
 			change func(t *testing.T, i *Item)
 			want   string
@@ -96,7 +96,7 @@ func TestPackedIsAnother(t *testing.T) {
 		} {
 			item, _ := withProgram(t, demo(t, t.TempDir(), format), program())
 			c.change(t, &item)
-			err := Write(new(bytes.Buffer), format, item, t.TempDir())
+			err := find(t, format).Write(new(bytes.Buffer), item, t.TempDir())
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%s, %s: error %v, want %q", format, name, err, c.want)
 			}
@@ -105,7 +105,7 @@ func TestPackedIsAnother(t *testing.T) {
 }
 
 func TestKeyKnowsPacked(t *testing.T) {
-	for format := range formats {
+	for _, format := range Names() {
 		item := demo(t, t.TempDir(), format)
 		before := keyOf(t, format, item)
 		item, _ = withProgram(t, item, "#!/bin/sh\necho demo\n")
@@ -113,7 +113,7 @@ func TestKeyKnowsPacked(t *testing.T) {
 			t.Errorf("%s: the program is compressed otherwise, and the key is the same", format)
 		}
 		item.Packed += "-not-there"
-		if _, err := Key(format, item, digest); err == nil || !strings.Contains(err.Error(), "demo") {
+		if _, err := find(t, format).Key(item, digest); err == nil || !strings.Contains(err.Error(), "demo") {
 			t.Errorf("%s: error %v", format, err)
 		}
 	}

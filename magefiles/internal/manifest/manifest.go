@@ -4,10 +4,8 @@
 package manifest
 
 import (
-	"context"
 	"fmt"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -15,23 +13,6 @@ import (
 // Manifest is a package's items: what it is about, such as "file /etc/x",
 // "scriptlet postinst" or "requires /bin/sh", and what the package has there.
 type Manifest map[string]string
-
-// Read reads a deb or an rpm.
-func Read(ctx context.Context, path string) (Manifest, error) {
-	read := readDeb
-	switch filepath.Ext(path) {
-	case ".deb":
-	case ".rpm":
-		read = readRPM
-	default:
-		return nil, fmt.Errorf("reading %s: it is neither a deb nor an rpm", path)
-	}
-	m, err := read(ctx, path)
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", path, err)
-	}
-	return m, nil
-}
 
 // Difference is an item that two packages do not have alike.
 type Difference struct {

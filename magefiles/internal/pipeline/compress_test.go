@@ -116,7 +116,7 @@ func TestCompressOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.want("what is kept is damaged", step("what is kept is damaged", "one"))
-	if items[0].item.Packed != items[1].item.Packed || items[0].format != pkgdef.Deb || items[1].format != pkgdef.RPM {
+	if items[0].item.Packed != items[1].item.Packed || items[0].format.Name != pkgdef.Deb || items[1].format.Name != pkgdef.RPM {
 		t.Errorf("two formats have two: %s and %s", items[0].item.Packed, items[1].item.Packed)
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format/deb"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/licence"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/manual"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
@@ -90,7 +91,7 @@ func (b *build) write(ctx context.Context, item *format.Item, set licence.Set, d
 	if err != nil {
 		return err
 	}
-	zipped := map[string][]byte{pkgdef.DocManual: page, pkgdef.DocPackaging: []byte(format.Changelog(*item))}
+	zipped := map[string][]byte{pkgdef.DocManual: page, pkgdef.DocPackaging: []byte(deb.Changelog(*item))}
 	if b.source.Changelog != "" {
 		if zipped[pkgdef.DocChanges], err = b.upstreamText(b.source.Changelog); err != nil {
 			return err

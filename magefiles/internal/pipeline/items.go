@@ -18,7 +18,7 @@ import (
 
 // wanted is one package file to be.
 type wanted struct {
-	format string
+	format format.Format
 	item   format.Item
 	parts  []provenance.Licence // see docs
 }
@@ -69,12 +69,15 @@ func (b *build) itemsOf(ctx context.Context, p pkgdef.Package, info compile.Info
 		return nil, fmt.Errorf("writing the texts of %s: %w", p.Name, err)
 	}
 	var items []wanted
-	for _, name := range format.Names() {
-		item.Payload = p.Payload(name, item.Binary.Path, docs.Docs)
-		if item.Scriptlets, err = scriptlets.Render(name, p.Scriptlets(b.source, b.tree.Version)); err != nil {
-			return nil, fmt.Errorf("writing the scriptlets of %s: %w", p.Name, err)
+	for _, f := range format.All() {
+		if f.Extra && !slices.Contains(b.options.Formats, f.Name) {
+			continue // the others are told of in the source packages, too
 		}
-		items = append(items, wanted{name, item, docs.parts})
+		item.Payload = p.Payload(f.Layout, item.Binary.Path, docs.Docs)
+		if item.Scriptlets, err = scriptlets.Render(f.Scripts, p.Scriptlets(b.source, b.tree.Version)); err != nil {
+			return nil, fmt.Errorf("writing the %s scriptlets of %s: %w", f.Name, p.Name, err)
+		}
+		items = append(items, wanted{f, item, docs.parts})
 	}
 	return items, nil
 }

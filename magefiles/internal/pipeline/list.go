@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"text/tabwriter"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
@@ -39,12 +38,12 @@ func (b *build) expected() []string {
 	var files []string
 	for _, arch := range b.options.Arches {
 		for _, p := range b.packages {
-			for _, name := range format.Names() {
-				if !slices.Contains(b.options.Formats, name) {
+			for _, f := range format.All() {
+				if !slices.Contains(b.options.Formats, f.Name) {
 					continue
 				}
 				item := format.Item{Source: b.source, Package: p, Tree: tree, Binary: artifact.Binary{Arch: arch}}
-				file, err := format.FileName(name, item)
+				file, err := f.FileName(item)
 				if err == nil {
 					files = append(files, filepath.Join(b.Dist.Version(tree.Label()), file))
 				}
@@ -73,7 +72,7 @@ func (b *build) made() []string {
 	for _, path := range b.expected() {
 		name := filepath.Base(path)
 		names = append(names, name)
-		if isBinary(name) {
+		if _, ok := format.Of(name); ok {
 			names = append(names, name+cycloneDX, name+spdx)
 		}
 	}
@@ -82,11 +81,6 @@ func (b *build) made() []string {
 	}
 	slices.Sort(names)
 	return names
-}
-
-// isBinary says whether a file is a package to install.
-func isBinary(name string) bool {
-	return strings.HasSuffix(name, ".deb") || strings.HasSuffix(name, ".rpm") && !strings.HasSuffix(name, ".src.rpm")
 }
 
 // Clean removes dist with everything in it, when no other run works there.

@@ -16,7 +16,6 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
 )
 
@@ -51,16 +50,16 @@ func (b *build) pack(ctx context.Context, items []wanted) ([]artifact.File, erro
 
 func (b *build) packOne(want wanted) (artifact.File, error) {
 	start := time.Now()
-	name, err := format.FileName(want.format, want.item)
+	name, err := want.format.FileName(want.item)
 	if err != nil {
 		return artifact.File{}, err
 	}
 	file := artifact.File{Path: filepath.Join(b.Dist.Version(b.tree.Label()), name)}
-	key, err := format.Key(want.format, want.item, known(want.item.Binary))
+	key, err := want.format.Key(want.item, known(want.item.Binary))
 	if err != nil {
 		return artifact.File{}, err
 	}
-	record := b.Dist.Work(b.tree.Label(), want.item.Binary.Arch, want.item.Package.Name, want.format+".json")
+	record := b.Dist.Work(b.tree.Label(), want.item.Binary.Arch, want.item.Package.Name, want.format.Name+".json")
 	if b.unchanged(&file, record, key) {
 		return file, nil
 	}
@@ -104,7 +103,7 @@ func (b *build) writePackage(path string, want wanted) error {
 	defer os.RemoveAll(scratch)
 	return artifact.Write(path, 0o644, func(w io.Writer) error {
 		buffered := bufio.NewWriterSize(w, 1<<20)
-		if err := format.Write(buffered, want.format, want.item, scratch); err != nil {
+		if err := want.format.Write(buffered, want.item, scratch); err != nil {
 			return err
 		}
 		return buffered.Flush()

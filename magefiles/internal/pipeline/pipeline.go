@@ -190,6 +190,11 @@ func (b *build) defaults() error {
 	case part && slices.ContainsFunc(o.Formats, func(name string) bool { return slices.Contains(srcpkg.Names(), name) }):
 		return errors.New("a source package is one of all packages: leave -packages out")
 	}
+	for _, name := range o.Formats {
+		if _, err := format.Find(name); err != nil && !slices.Contains(srcpkg.Names(), name) {
+			return err
+		}
+	}
 	for _, arch := range o.Arches {
 		if _, err := architecture.Find(arch); err != nil {
 			return err
@@ -339,7 +344,7 @@ func (b *build) packAll(ctx context.Context, machines []machine) ([]artifact.Fil
 
 // packed makes one architecture's packages, and what is said of them.
 func (b *build) packed(ctx context.Context, m machine) ([]artifact.File, error) {
-	wanted := slices.DeleteFunc(slices.Clone(m.items), func(w wanted) bool { return !slices.Contains(b.options.Formats, w.format) })
+	wanted := slices.DeleteFunc(slices.Clone(m.items), func(w wanted) bool { return !slices.Contains(b.options.Formats, w.format.Name) })
 	if err := b.compress(ctx, wanted); err != nil {
 		return nil, err
 	}

@@ -113,6 +113,12 @@ func TestEach(t *testing.T) {
 	}
 }
 
+func TestUnknownFormat(t *testing.T) {
+	if _, err := real(t).load(Options{Formats: []string{"deb", "apk"}}); err == nil || err.Error() != `"apk" is no package format` {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestPartOfPackages(t *testing.T) {
 	p := real(t)
 	b, err := p.load(Options{Packages: []string{"spire-agent"}})
@@ -272,7 +278,7 @@ func (p packing) items() []wanted {
 		if err != nil {
 			p.t.Fatal(err)
 		}
-		for _, f := range []string{pkgdef.Deb, pkgdef.RPM} {
+		for _, f := range format.All() {
 			items = append(items, wanted{f, format.Item{
 				Source: p.source, Tree: p.tree, Package: pkgdef.Package{Name: name, Summary: name, Description: name, Section: "net"},
 				Binary: artifact.Binary{Name: name, Arch: "amd64", Path: p.file(name), SHA256: sum, Size: size},

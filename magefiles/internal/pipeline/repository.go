@@ -194,7 +194,11 @@ func (a Archive) keyring(ctx context.Context, k pkgdef.Keyring, maker pkgdef.Sou
 	if err != nil {
 		return "", err
 	}
-	name, err := format.FileName(k.Format, item)
+	form, err := format.Find(k.Format)
+	if err != nil {
+		return "", err
+	}
+	name, err := form.FileName(item)
 	if err != nil {
 		return "", err
 	}
@@ -202,7 +206,7 @@ func (a Archive) keyring(ctx context.Context, k pkgdef.Keyring, maker pkgdef.Sou
 	if err := os.MkdirAll(scratch, 0o755); err != nil {
 		return "", err
 	}
-	err = artifact.Write(file, 0o644, func(w io.Writer) error { return format.Write(w, k.Format, item, scratch) })
+	err = artifact.Write(file, 0o644, func(w io.Writer) error { return form.Write(w, item, scratch) })
 	if err != nil || k.Format != pkgdef.RPM {
 		return file, err
 	}

@@ -62,8 +62,8 @@ func (b *build) bills(items []wanted, files []artifact.File) ([]artifact.File, e
 func (b *build) bill(want wanted, file artifact.File, l linked) provenance.Package {
 	item := want.item
 	return provenance.Package{
-		Format: want.format, File: file.Name(), Name: item.Package.Name,
-		Version: fmt.Sprintf("%s-%d", b.tree.Label(), item.Source.Release), Arch: item.Binary.Arch,
+		Type: want.format.PURL, File: file.Name(), Name: item.Package.Name,
+		Version: fmt.Sprintf("%s-%d", b.tree.Label(), item.Source.Release), Arch: want.format.Architecture(item.Binary.Arch),
 		Vendor: item.Source.Vendor, Summary: item.Package.Summary, Description: item.Package.Description,
 		Homepage: item.Source.Homepage, Licence: item.License, Time: b.tree.Time,
 		Program: &provenance.Program{

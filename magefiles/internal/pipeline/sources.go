@@ -9,7 +9,7 @@ import (
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/compile"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format/deb"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/licence"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef/scriptlets"
@@ -204,7 +204,7 @@ func (s *sources) finish(ctx context.Context) ([]artifact.File, error) {
 
 // describe sets what the source packages say of the packages built from them.
 func (s *sources) describe() error {
-	s.source.Changelog, s.source.Note = []byte(format.Changelog(s.items[0].item)), format.Note(s.items[0].item)
+	s.source.Changelog, s.source.Note = []byte(deb.Changelog(s.items[0].item)), s.items[0].item.Note()
 	for _, p := range s.packages {
 		described := srcpkg.Package{Package: p, Forms: map[string]srcpkg.Form{}}
 		for _, want := range s.items {
@@ -215,7 +215,7 @@ func (s *sources) describe() error {
 			if err != nil {
 				return err
 			}
-			described.Forms[want.format] = form
+			described.Forms[want.format.Name] = form
 		}
 		s.source.Packages = append(s.source.Packages, described)
 	}
@@ -224,14 +224,14 @@ func (s *sources) describe() error {
 
 func (s *sources) form(want wanted) (srcpkg.Form, error) {
 	form := srcpkg.Form{
-		Facts: format.Facts(want.format, want.item), Payload: want.item.Payload, Scriptlets: want.item.Scriptlets,
+		Facts: want.format.Facts(want.item), Payload: want.item.Payload, Scriptlets: want.item.Scriptlets,
 	}
-	if want.format != pkgdef.Deb {
+	if want.format.Name != pkgdef.Deb {
 		return form, nil // rpm's helpers are macros, which the spec calls
 	}
 	data := want.item.Package.Scriptlets(s.build.source, s.tree.Version)
 	data.Helped = true
-	helped, err := scriptlets.Render(want.format, data)
+	helped, err := scriptlets.Render(want.format.Scripts, data)
 	if err != nil {
 		return srcpkg.Form{}, fmt.Errorf("writing the scriptlets of %s: %w", want.item.Package.Name, err)
 	}

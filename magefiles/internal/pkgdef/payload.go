@@ -2,7 +2,6 @@ package pkgdef
 
 import (
 	"io/fs"
-	"maps"
 	"path"
 	"path/filepath"
 	"slices"
@@ -32,10 +31,43 @@ const (
 // Zipped ends the name of a file that is gzipped.
 const Zipped = ".gz"
 
-// Formats that Payload knows.
+// The formats of most distributions.
 const (
 	Deb = "deb"
 	RPM = "rpm"
+)
+
+// Layout is what formats differ in of what a package installs.
+type Layout struct {
+	// Texts says where the texts go that not all formats have, by their names in Docs;
+	// it is given the package's folders for documentation and for licences.
+	Texts func(docs, licences string) map[string]Entry
+	// Lintian says that there are overrides for lintian.
+	Lintian bool
+	// Exclusive says that a file belongs to one package alone: a unit that several bring
+	// is in a folder of each, and scriptlets put it in its place.
+	Exclusive bool
+	// Adopts says that the package speaks of configuration that it takes over, which would
+	// go otherwise, and leaves the folders of configuration to their admin.
+	Adopts bool
+}
+
+// DebLayout and RPMLayout are those of debs and rpms.
+var (
+	DebLayout = Layout{Lintian: true, Exclusive: true, Texts: func(docs, _ string) map[string]Entry {
+		return map[string]Entry{
+			DocCopyright: {Path: docs + "/copyright", Kind: File},
+			DocChanges:   {Path: docs + "/changelog.gz", Kind: Doc},
+			DocPackaging: {Path: docs + "/changelog.Debian.gz", Kind: Doc},
+		}
+	}}
+	RPMLayout = Layout{Adopts: true, Texts: func(docs, licences string) map[string]Entry {
+		return map[string]Entry{
+			DocLicense:    {Path: licences + "/" + DocLicense, Kind: License},
+			DocThirdParty: {Path: licences + "/" + DocThirdParty, Kind: License},
+			DocChangelog:  {Path: docs + "/CHANGELOG.md", Kind: Doc},
+		}
+	}}
 )
 
 // shared are the folders that belong to the distribution; all others that an
@@ -48,12 +80,11 @@ var shared = map[string]bool{
 	"/usr/share/doc": true, "/usr/share/licenses": true, "/usr/share/lintian": true, "/usr/share/lintian/overrides": true, "/usr/share/man": true, "/usr/share/man/man1": true,
 }
 
-// Payload lists everything that the package installs in the given format, by
-// path: what is fixed, the binary, the texts, and the folders that are the
-// package's own.
-func (p Package) Payload(format, binary string, docs Docs) []Entry {
+// Payload lists everything that the package installs in a format, by path: what is
+// fixed, the binary, the texts, and the folders that are the package's own.
+func (p Package) Payload(format Layout, binary string, docs Docs) []Entry {
 	entries := append(slices.Clone(p.Fixed), Entry{Path: "/usr/bin/" + p.Binary(), Kind: File, Mode: 0o755, From: binary})
-	entries = append(entries, p.Units.sharedEntries(format)...)
+	entries = append(entries, p.Units.sharedEntries(format.Exclusive)...)
 	for name, entry := range p.docEntries(format) {
 		if upstreams := name == DocChanges || name == DocChangelog; upstreams && !docs.Changelog {
 			continue
@@ -61,11 +92,11 @@ func (p Package) Payload(format, binary string, docs Docs) []Entry {
 		entry.From, entry.Mode = filepath.Join(docs.Dir, name), 0o644
 		entries = append(entries, entry)
 	}
-	if format == Deb {
+	if format.Lintian {
 		entries = append(entries, Entry{Path: "/usr/share/lintian/overrides/" + p.Name, Kind: File, Mode: 0o644, From: p.Lintian})
 	}
 	entries = append(entries, ownDirs(entries)...)
-	if format == RPM {
+	if format.Adopts {
 		entries = slices.DeleteFunc(entries, ofConfiguration)
 		for _, file := range p.Adopts {
 			entries = append(entries, Entry{Path: file, Kind: Ghost, Mode: adoptedMode(file)})
@@ -89,25 +120,11 @@ func adoptedMode(file string) fs.FileMode {
 	return 0o644
 }
 
-// docEntries says where each format looks for a package's texts.
-func (p Package) docEntries(format string) map[string]Entry {
-	licenses := "/usr/share/licenses/" + p.Name + "/"
-	entries := map[string]Entry{
-		DocManual:     {Path: "/usr/share/man/man1/" + p.Name + ".1.gz", Kind: Doc},
-		DocCompletion: {Path: "/usr/share/bash-completion/completions/" + p.Name, Kind: File},
-	}
-	maps.Copy(entries, map[string]map[string]Entry{
-		Deb: {
-			DocCopyright: {Path: p.docDir() + "/copyright", Kind: File},
-			DocChanges:   {Path: p.docDir() + "/changelog.gz", Kind: Doc},
-			DocPackaging: {Path: p.docDir() + "/changelog.Debian.gz", Kind: Doc},
-		},
-		RPM: {
-			DocLicense:    {Path: licenses + DocLicense, Kind: License},
-			DocThirdParty: {Path: licenses + DocThirdParty, Kind: License},
-			DocChangelog:  {Path: p.docDir() + "/CHANGELOG.md", Kind: Doc},
-		},
-	}[format])
+// docEntries says where a format looks for a package's texts.
+func (p Package) docEntries(format Layout) map[string]Entry {
+	entries := format.Texts(p.docDir(), "/usr/share/licenses/"+p.Name)
+	entries[DocManual] = Entry{Path: "/usr/share/man/man1/" + p.Name + ".1.gz", Kind: Doc}
+	entries[DocCompletion] = Entry{Path: "/usr/share/bash-completion/completions/" + p.Name, Kind: File}
 	return entries
 }
 

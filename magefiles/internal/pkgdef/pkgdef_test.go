@@ -32,6 +32,8 @@ func listing(t *testing.T, root string, entries []Entry) string {
 	return b.String()
 }
 
+var layouts = map[string]Layout{Deb: DebLayout, RPM: RPMLayout}
+
 // The real folders, expanded: what each package installs.
 func TestPayload(t *testing.T) {
 	root, err := filepath.Abs(checkout)
@@ -46,7 +48,7 @@ func TestPayload(t *testing.T) {
 	for _, p := range packages {
 		names = append(names, p.Name)
 		for _, format := range []string{Deb, RPM} {
-			entries := p.Payload(format, "BINARY", Docs{Dir: "DOCS", Changelog: true})
+			entries := p.Payload(layouts[format], "BINARY", Docs{Dir: "DOCS", Changelog: true})
 			golden.Check(t, p.Name+"."+format+".golden", listing(t, root, entries))
 			checkPayload(t, p.Name+" "+format, entries)
 		}
@@ -101,7 +103,7 @@ func TestNamedPathsAreInstalled(t *testing.T) {
 	kinds, texts, named := map[string]Kind{}, map[string]bool{}, 0
 	for _, p := range packages {
 		texts[p.Manual] = true
-		for _, entry := range p.Payload(Deb, "", Docs{}) {
+		for _, entry := range p.Payload(DebLayout, "", Docs{}) {
 			kinds[entry.Path] = entry.Kind
 		}
 		for _, entry := range p.Fixed {
@@ -152,7 +154,7 @@ func TestNoCommonFiles(t *testing.T) {
 			}
 		}
 		for _, p := range packages {
-			take(p.Name, p.Payload(format, "BINARY", Docs{}))
+			take(p.Name, p.Payload(layouts[format], "BINARY", Docs{}))
 		}
 		for _, k := range keyrings {
 			if k.Format == format {
@@ -312,7 +314,7 @@ func TestSmallPackage(t *testing.T) {
 		t.Errorf("services %v, want %v", got, want)
 	}
 	for _, format := range []string{Deb, RPM} {
-		golden.Check(t, "small."+format+".golden", listing(t, root, p.Payload(format, "BINARY", Docs{Dir: "DOCS", Changelog: true})))
+		golden.Check(t, "small."+format+".golden", listing(t, root, p.Payload(layouts[format], "BINARY", Docs{Dir: "DOCS", Changelog: true})))
 	}
 	data := p.Scriptlets(Source{}, "1.2.3")
 	if diff := cmp.Diff([]string{"demo.service", "demo.target", "demo@.service"}, data.Units); diff != "" {
@@ -340,7 +342,7 @@ func TestAdopts(t *testing.T) {
 		Deb: {},
 		RPM: {{Path: "/etc/demo/default.conf", Kind: Ghost, Mode: 0o644}, {Path: "/etc/old/demo.env", Kind: Ghost, Mode: 0o600}},
 	} {
-		entries := packages[0].Payload(format, "BINARY", Docs{Dir: "DOCS", Changelog: true})
+		entries := packages[0].Payload(layouts[format], "BINARY", Docs{Dir: "DOCS", Changelog: true})
 		checkPayload(t, format, entries)
 		ghosts := slices.DeleteFunc(slices.Clone(entries), func(e Entry) bool { return e.Kind != Ghost })
 		if diff := cmp.Diff(want, ghosts); diff != "" {

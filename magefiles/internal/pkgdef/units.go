@@ -174,9 +174,9 @@ func parseUser(line string) (scriptlets.SysusersLine, error) {
 // sharedEntries are the units that other packages bring too. rpm lets several
 // packages have a file, if it is the same. dpkg does not: a deb has it elsewhere,
 // and its scriptlets put it in its place.
-func (u Units) sharedEntries(format string) []Entry {
+func (u Units) sharedEntries(exclusive bool) []Entry {
 	dir := unitDir
-	if format == Deb {
+	if exclusive {
 		dir = scriptlets.SharedDir(u.name) + "/"
 	}
 	var entries []Entry

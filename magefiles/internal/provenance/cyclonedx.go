@@ -78,7 +78,7 @@ func (p Package) cdxMetadata(purl string) *cdx.Metadata {
 		Component: &cdx.Component{
 			BOMRef: purl, Type: cdx.ComponentTypeApplication, Name: p.Name, Version: p.Version, PackageURL: purl,
 			Supplier: supplier, Description: p.Summary, Licenses: cdxLicences(p.Licence), ExternalReferences: references,
-			Properties: cdxProperties("file", p.File, "architecture", p.arch()),
+			Properties: cdxProperties("file", p.File, "architecture", p.Arch),
 		},
 	}
 }

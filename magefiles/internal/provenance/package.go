@@ -8,20 +8,18 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 )
 
 // Package is one package file, a deb or an rpm: what is said of it, and the
 // program in it. The file's own digest is not part of an SBOM: it changes when
 // the file is signed, and the statement has it.
 type Package struct {
-	Format      string // pkgdef.Deb or pkgdef.RPM
+	Type        string // of package URLs, such as deb
 	File        string // the file's name
 	Name        string // the package's name
 	Version     string // with the packaging's number, such as 1.13.3-1
-	Arch        string // Go's name; empty for a package that fits every machine
+	Arch        string // as the format calls it
 	Vendor      string // who supplies it
 	Summary     string // one line
 	Description string
@@ -106,16 +104,4 @@ func SQLite(tree string) (library Carried, ok bool, err error) {
 		}
 	}
 	return Carried{}, false, fmt.Errorf("reading SQLite's version: %s of %s does not define SQLITE_VERSION", sqliteHeader, sqliteModule)
-}
-
-// arch is the format's own name for the package's architecture.
-func (p Package) arch() string {
-	every, own := "all", architecture.Of(p.Arch).Debian
-	if p.Format == pkgdef.RPM {
-		every, own = "noarch", architecture.Of(p.Arch).RPM
-	}
-	if p.Arch == "" {
-		return every
-	}
-	return own
 }

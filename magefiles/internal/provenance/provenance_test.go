@@ -12,7 +12,6 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 )
 
 // Values of the right form that name nothing.
@@ -84,7 +83,7 @@ func program() *Program {
 // server is a deb with a program.
 func server() Package {
 	return Package{
-		Format: pkgdef.Deb, File: "spire-server_1.2.3-1_amd64.deb", Name: "spire-server", Version: "1.2.3-1", Arch: "amd64",
+		Type: "deb", File: "spire-server_1.2.3-1_amd64.deb", Name: "spire-server", Version: "1.2.3-1", Arch: "amd64",
 		Vendor: "spire-packages", Summary: "SPIFFE Runtime Environment, server", Description: "Signs what agents hand out.\n",
 		Homepage: "https://spiffe.io/", Licence: "Apache-2.0 AND MIT AND LicenseRef-Cake", Time: when, Program: program(),
 	}
@@ -93,7 +92,7 @@ func server() Package {
 // keyring is an rpm without one.
 func keyring() Package {
 	return Package{
-		Format: pkgdef.RPM, File: "spire-release-1-1.noarch.rpm", Name: "spire-release", Version: "1-1",
+		Type: "rpm", File: "spire-release-1-1.noarch.rpm", Name: "spire-release", Version: "1-1", Arch: "noarch",
 		Vendor: "spire-packages", Summary: "Where SPIRE's packages are", Description: "The key and the address.",
 		Homepage: "https://spiffe.io/", Licence: "Apache-2.0", Time: when,
 	}

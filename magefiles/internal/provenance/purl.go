@@ -29,5 +29,5 @@ func modulePURL(module, version string) (string, error) {
 // distribution's own packages have the distribution: a package of the same
 // name there is another.
 func (p Package) purl() (string, error) {
-	return purl(p.Format, p.Vendor, p.Name, p.Version, map[string]string{"arch": p.arch()})
+	return purl(p.Type, p.Vendor, p.Name, p.Version, map[string]string{"arch": p.Arch})
 }

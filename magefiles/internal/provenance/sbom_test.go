@@ -205,9 +205,9 @@ func TestPURL(t *testing.T) {
 		}
 	}
 	deb, rpm := server(), server()
-	rpm.Format, rpm.Version = "rpm", "1.2.3~unverified-1"
+	rpm.Type, rpm.Version, rpm.Arch = "rpm", "1.2.3~unverified-1", "x86_64"
 	arm := rpm
-	arm.Arch = "arm64"
+	arm.Arch = "aarch64"
 	for want, p := range map[string]Package{
 		"pkg:deb/spire-packages/spire-server@1.2.3-1?arch=amd64":              deb,
 		"pkg:rpm/spire-packages/spire-server@1.2.3~unverified-1?arch=x86_64":  rpm,

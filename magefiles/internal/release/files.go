@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format"
 )
 
 // sizeLimit is GitHub's, of one file.
@@ -69,8 +70,6 @@ func shippable(file artifact.File, sums map[string]string) error {
 
 // mediaTypes are what browsers are told of the files, by the end of the name.
 var mediaTypes = []struct{ suffix, mediaType string }{
-	{".deb", "application/vnd.debian.binary-package"},
-	{".rpm", "application/x-rpm"},
 	{".tar.xz", "application/x-xz"},
 	{".cdx.json", "application/vnd.cyclonedx+json"},
 	{".spdx.json", "application/spdx+json"},
@@ -85,6 +84,11 @@ var mediaTypes = []struct{ suffix, mediaType string }{
 
 // mediaType is the content type of a file of the given name.
 func mediaType(name string) string {
+	for _, f := range format.All() {
+		if strings.HasSuffix(name, f.Suffix) {
+			return f.MediaType
+		}
+	}
 	for _, known := range mediaTypes {
 		if strings.HasSuffix(name, known.suffix) {
 			return known.mediaType

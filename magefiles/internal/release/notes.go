@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 	"text/template"
 	"unicode/utf8"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 )
 
@@ -55,8 +55,11 @@ type page struct {
 	Long     bool   // there are results, but too long
 }
 
-// packages are the ends of the names of what people install and rebuild.
-var packages = []string{".deb", ".rpm", ".dsc"}
+// isPackage says whether people install a file, or rebuild from it.
+func isPackage(name string) bool {
+	_, ok := format.Of(name)
+	return ok || strings.HasSuffix(name, ".src.rpm") || strings.HasSuffix(name, ".dsc")
+}
 
 // notes is the text of the release, as Markdown.
 func (r Release) notes(files []artifact.File) (string, error) {
@@ -66,7 +69,7 @@ func (r Release) notes(files []artifact.File) (string, error) {
 	}
 	p.Download = p.Project + "/releases/download/" + r.tag()
 	for _, file := range files {
-		if slices.Contains(packages, path.Ext(file.Name())) {
+		if isPackage(file.Name()) {
 			p.Packages = append(p.Packages, file)
 		}
 	}

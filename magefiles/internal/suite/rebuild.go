@@ -13,6 +13,7 @@ import (
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/distro"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/gotool"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/manifest"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
@@ -43,10 +44,10 @@ func (s Suite) RebuildShipped(ctx context.Context, dir string) error {
 	for _, file := range files {
 		of.result.Files = append(of.result.Files, artifact.File{Path: file})
 	}
-	if len(of.sources(distro.Deb)) == 0 || len(of.sources(distro.RPM)) == 0 {
+	if len(of.sources(pkgdef.Deb)) == 0 || len(of.sources(pkgdef.RPM)) == 0 {
 		return fmt.Errorf("%s has no source packages (.dsc with its archives, .src.rpm) to build again from: put the release's there", dir)
 	}
-	if of.source, err = s.sourceOf(of.sources(distro.Deb)); err != nil {
+	if of.source, err = s.sourceOf(of.sources(pkgdef.Deb)); err != nil {
 		return err
 	}
 	built := built{Suite: s, part: of}
@@ -126,8 +127,8 @@ func (b built) job(ctx context.Context, cache string) (distro.Job, error) {
 }
 
 // sources are the files of the source package in the given format.
-func (p part) sources(format distro.Format) []string {
-	if format == distro.RPM {
+func (p part) sources(format string) []string {
+	if format == pkgdef.RPM {
 		return p.files("src.rpm")
 	}
 	return slices.Concat(p.files("tar.xz"), p.files("dsc"))
@@ -142,7 +143,7 @@ func (b built) rebuildAt(ctx context.Context, tally *Tally, host *distro.Host, o
 	}
 	tally.Count(name, nil, time.Since(start))
 	row := distro.Row{Format: job.Format}
-	shipped := row.Select(of.files(string(job.Format)), runtime.GOARCH)
+	shipped := row.Select(of.files(job.Format), runtime.GOARCH)
 	for _, file := range shipped {
 		start := time.Now()
 		err := b.compareRebuilt(ctx, file, job, all)
@@ -180,11 +181,11 @@ func nothingElse(dir string, shipped []string) error {
 // compareRebuilt compares a shipped package, item by item, with the one that
 // was rebuilt, and says how that went.
 func (b built) compareRebuilt(ctx context.Context, shipped string, job distro.Job, all distro.Rebuilds) error {
-	here, err := manifest.Read(ctx, shipped)
+	here, err := format.Read(ctx, shipped)
 	if err != nil {
 		return err
 	}
-	there, err := manifest.Read(ctx, filepath.Join(job.Out, filepath.Base(shipped)))
+	there, err := format.Read(ctx, filepath.Join(job.Out, filepath.Base(shipped)))
 	if err != nil {
 		return err
 	}

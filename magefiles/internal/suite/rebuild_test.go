@@ -10,6 +10,7 @@ import (
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/distro"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 )
 
 // What fails at a place that only informs is neither a pass nor a failure.
@@ -52,9 +53,9 @@ func TestSources(t *testing.T) {
 	for _, name := range []string{"x.deb", "x.rpm", "x.src.rpm", "x.dsc", "x.orig.tar.xz", "x.debian.tar.xz", "x_source.changes", "x.build.json"} {
 		b.result.Files = append(b.result.Files, artifact.File{Path: "/" + name})
 	}
-	for format, want := range map[distro.Format]string{
-		distro.Deb: "[/x.orig.tar.xz /x.debian.tar.xz /x.dsc]",
-		distro.RPM: "[/x.src.rpm]",
+	for format, want := range map[string]string{
+		pkgdef.Deb: "[/x.orig.tar.xz /x.debian.tar.xz /x.dsc]",
+		pkgdef.RPM: "[/x.src.rpm]",
 	} {
 		if got := fmt.Sprint(b.sources(format)); got != want {
 			t.Errorf("%s: %s, want %s", format, got, want)

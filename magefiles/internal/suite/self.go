@@ -290,7 +290,7 @@ func (s *stage) publishPlanted(ctx context.Context, name, bad string) error {
 
 // plantedIn is the package as it was built.
 func (s *stage) plantedIn(place distro.Place) []string {
-	return slices.DeleteFunc(place.Select(s.files(string(place.Format)), place.Arch), func(path string) bool {
+	return slices.DeleteFunc(place.Select(s.files(place.Format), place.Arch), func(path string) bool {
 		return !strings.HasPrefix(filepath.Base(path), planted)
 	})
 }
@@ -337,7 +337,7 @@ func (s *stage) remake(ctx context.Context, place distro.Place, bad, name string
 		}
 	}
 	options := s.options
-	options.Formats, options.Arches = []string{string(place.Format)}, []string{place.Arch}
+	options.Formats, options.Arches = []string{place.Format}, []string{place.Arch}
 	made, err := p.Build(ctx, options)
 	if err != nil {
 		return err

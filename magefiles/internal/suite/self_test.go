@@ -11,6 +11,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/distro"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 )
 
@@ -27,20 +28,20 @@ func TestPlantedNames(t *testing.T) {
 	}
 	s := &stage{built: built{part: part{result: pipeline.Result{Files: files}}}}
 	for _, test := range []struct {
-		format             distro.Format
+		format             string
 		arch, name, folder string
 	}{
-		{distro.Deb, "amd64", planted + "_1.13.3-1_amd64.deb", ""},
-		{distro.Deb, "arm64", planted + "_1.13.3-1_arm64.deb", ""},
-		{distro.RPM, "amd64", planted + "-1.13.3-1.x86_64.rpm", "www/rpm/x86_64"},
-		{distro.RPM, "arm64", planted + "-1.13.3-1.aarch64.rpm", "www/rpm/aarch64"},
+		{pkgdef.Deb, "amd64", planted + "_1.13.3-1_amd64.deb", ""},
+		{pkgdef.Deb, "arm64", planted + "_1.13.3-1_arm64.deb", ""},
+		{pkgdef.RPM, "amd64", planted + "-1.13.3-1.x86_64.rpm", "www/rpm/x86_64"},
+		{pkgdef.RPM, "arm64", planted + "-1.13.3-1.aarch64.rpm", "www/rpm/aarch64"},
 	} {
 		place := distro.Place{Row: distro.Row{Format: test.format}, Arch: test.arch}
 		got := s.plantedIn(place)
 		if want := []string{filepath.Join("dist", test.name)}; !slices.Equal(got, want) {
 			t.Fatalf("%s %s: %v, want %v", test.format, test.arch, got, want)
 		}
-		if folder := rpmFolder("www", got[0]); test.format == distro.RPM && folder != test.folder {
+		if folder := rpmFolder("www", got[0]); test.format == pkgdef.RPM && folder != test.folder {
 			t.Errorf("%s %s: published in %s, want %s", test.format, test.arch, folder, test.folder)
 		}
 	}
@@ -73,7 +74,7 @@ func TestUnsign(t *testing.T) {
 	if err := errors.Join(os.MkdirAll(filepath.Dir(published), 0o755), os.Link(shared, published)); err != nil {
 		t.Fatal(err)
 	}
-	place := distro.Place{Row: distro.Row{Format: distro.RPM}, Arch: "arm64"}
+	place := distro.Place{Row: distro.Row{Format: pkgdef.RPM}, Arch: "arm64"}
 	if err := s.unsign(t.Context(), place, filepath.Join(dir, "www")); err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/distro"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/frontpage"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/gotool"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/manifest"
@@ -254,7 +255,7 @@ func (s Suite) earlierBuild(ctx context.Context, o pipeline.Options, number stri
 	p := s.Pipeline
 	p.Dist = s.earlierDist()
 	// Whatever other machines built, it is another version.
-	o.Version, o.Formats, o.Prebuilt, o.Rebuilt, o.Quick = number, []string{string(distro.Deb), string(distro.RPM)}, "", "", true
+	o.Version, o.Formats, o.Prebuilt, o.Rebuilt, o.Quick = number, format.Names(), "", "", true
 	p.Root = p.Dist.Work("definitions", number)
 	o.Source = ""
 	return p, o, artifact.MakeDir(p.Root, func(dir string) error {
@@ -385,19 +386,18 @@ func earlier(numbers []string, under string) []string {
 // file or folder, "MODE OWNER/GROUP SHA256 PATH". What the source packages are is
 // beside that.
 func (s *stage) expect(ctx context.Context) error {
-	for _, format := range []distro.Format{distro.Deb, distro.RPM} {
+	for _, f := range format.All() {
 		for _, arch := range s.options.Arches {
-			folder := filepath.Join(s.folder("expected"), fmt.Sprintf("%s-%s", format, arch))
+			folder := filepath.Join(s.folder("expected"), fmt.Sprintf("%s-%s", f.Name, arch))
 			if err := os.MkdirAll(folder, 0o755); err != nil {
 				return err
 			}
-			for _, file := range (distro.Row{Format: format}).Select(s.files(string(format)), arch) {
-				m, err := manifest.Read(ctx, file)
+			for _, file := range (distro.Row{Format: f.Name}).Select(s.files(f.Name), arch) {
+				m, err := f.Read(ctx, file)
 				if err != nil {
 					return err
 				}
-				name := m["field Package"] + m["field NAME"] // a deb's, an rpm's
-				if err := artifact.WriteBytes(filepath.Join(folder, name), 0o644, []byte(listing(m))); err != nil {
+				if err := artifact.WriteBytes(filepath.Join(folder, m[f.NameItem]), 0o644, []byte(listing(m))); err != nil {
 					return err
 				}
 			}

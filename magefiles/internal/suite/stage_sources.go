@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/distro"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/rpmfile"
 )
 
@@ -18,7 +18,7 @@ import (
 // line a file, "SHA256 NAME".
 func (b built) expectSources(path string) error {
 	var lines []string
-	for _, file := range slices.Concat(b.sources(distro.Deb), b.sources(distro.RPM)) {
+	for _, file := range slices.Concat(b.sources(pkgdef.Deb), b.sources(pkgdef.RPM)) {
 		sum, err := unsignedSum(file)
 		if err != nil {
 			return fmt.Errorf("reading %s: %w", file, err)

@@ -48,7 +48,7 @@ func RenderKeyring(format string, data Keyring) (map[string]string, error) {
 	if err := data.validate(); err != nil {
 		return nil, fmt.Errorf("%s scriptlets of %q: %w", format, data.Name, err)
 	}
-	scripts, err := renderAll("keyring/"+format, data)
+	scripts, err := renderAll(Templates("keyring/"+format), data)
 	if err != nil {
 		return nil, fmt.Errorf("%s scriptlets of %s: %w", format, data.Name, err)
 	}

@@ -7,6 +7,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"regexp"
 	"slices"
@@ -68,39 +69,53 @@ func SharedDir(name string) string { return "/usr/share/" + name + "/units" }
 // number that systemd chooses.
 type SysusersLine struct{ Type, Name, ID, Gecos, Home, Shell string }
 
-// Render gives the scripts of one format ("deb" or "rpm") by their names there:
-// postinst, prerm, postrm; pre, post, preun, postun.
-func Render(format string, data Data) (map[string]string, error) {
-	if err := data.validate(); err != nil {
-		return nil, fmt.Errorf("%s scriptlets of %q: %w", format, data.Name, err)
-	}
-	scripts, err := renderAll(format, data)
+// Templates are those of dpkg's and of rpm's scripts, for the formats deb and rpm.
+func Templates(format string) fs.FS {
+	own, err := fs.Sub(templates, format)
 	if err != nil {
-		return nil, fmt.Errorf("%s scriptlets of %s: %w", format, data.Name, err)
+		panic(err) // a name that is no path
+	}
+	return own
+}
+
+// Render gives the scripts of one format by their names there, such as postinst, prerm
+// and postrm: those of the templates own, which may use what all formats have.
+func Render(own fs.FS, data Data) (map[string]string, error) {
+	if err := data.validate(); err != nil {
+		return nil, fmt.Errorf("scriptlets of %q: %w", data.Name, err)
+	}
+	scripts, err := renderAll(own, data)
+	if err != nil {
+		return nil, fmt.Errorf("scriptlets of %s: %w", data.Name, err)
 	}
 	return scripts, nil
 }
 
+// suffix ends the names of templates.
+const suffix = ".sh.tmpl"
+
 // renderAll fills in all templates of a folder.
-func renderAll(folder string, data any) (map[string]string, error) {
-	files, err := templates.ReadDir(folder)
-	if err != nil || folder == "." {
-		return nil, fmt.Errorf("no scriptlets for package format %q", path.Base(folder))
+func renderAll(own fs.FS, data any) (map[string]string, error) {
+	files, err := fs.Glob(own, "*"+suffix)
+	if err != nil || len(files) == 0 {
+		return nil, errors.New("there are no templates of scriptlets")
 	}
 	scripts := make(map[string]string, len(files))
 	for _, file := range files {
-		text, err := render(path.Join(folder, file.Name()), data)
+		text, err := render(own, file, data)
 		if err != nil {
 			return nil, err
 		}
-		scripts[strings.TrimSuffix(file.Name(), ".sh.tmpl")] = text
+		scripts[strings.TrimSuffix(file, suffix)] = text
 	}
 	return scripts, nil
 }
 
-func render(name string, data any) (string, error) {
-	t, err := template.New(path.Base(name)).Funcs(functions).
-		Option("missingkey=error").ParseFS(templates, "versions.sh.tmpl", "units.sh.tmpl", "modes.sh.tmpl", "tpm.sh.tmpl", name)
+func render(own fs.FS, name string, data any) (string, error) {
+	t, err := template.New(name).Funcs(functions).Option("missingkey=error").ParseFS(templates, "*"+suffix)
+	if err == nil {
+		t, err = t.ParseFS(own, name)
+	}
 	if err != nil {
 		return "", err
 	}

@@ -1,4 +1,5 @@
-package format
+// Package rpm is the format of Fedora, Enterprise Linux, SUSE and those that come of them.
+package rpm
 
 import (
 	"encoding/base64"
@@ -9,25 +10,47 @@ import (
 
 	"github.com/cavaliergopher/cpio"
 	"github.com/goreleaser/nfpm/v2"
+	"github.com/goreleaser/nfpm/v2/files"
+	_ "github.com/goreleaser/nfpm/v2/rpm" // registers itself
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format/kit"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef/scriptlets"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/rpmfile"
 )
 
+// Format is that of rpms.
+var Format = kit.Format{
+	Name: pkgdef.RPM, Separator: ".", Suffix: ".rpm",
+	Every: "noarch", Arch: func(a architecture.Architecture) string { return a.RPM },
+	PURL: "rpm", MediaType: "application/x-rpm",
+	Clients: []string{"dnf", "zypper"},
+	Logs:    []string{"/var/log/dnf.log", "/var/log/dnf.rpm.log", "/var/log/dnf5.log", "/var/log/zypp/history"},
+	Layout:  pkgdef.RPMLayout, Scripts: scriptlets.Templates(pkgdef.RPM),
+	Unpack: read, NameItem: "field NAME",
+	Packing: kit.Packing{
+		Dress: dress, Found: found, Mend: mend, Scriptlets: slots, Changelog: changelog,
+		Script: func(text string) string { return strings.TrimRight(text, "\n") }, // as rpmbuild does
+		Types: map[pkgdef.Kind]string{
+			pkgdef.File: files.TypeFile, pkgdef.Conf: files.TypeConfigNoReplace, pkgdef.Dir: files.TypeDir,
+			pkgdef.Doc: files.TypeRPMDoc, pkgdef.License: files.TypeRPMLicense, pkgdef.Ghost: files.TypeRPMGhost,
+		},
+	},
+}
+
 // buildHost stands in for the name of the machine, which is no business of the
 // package's.
 const buildHost = "spire-packages"
 
-func dressRPM(info *nfpm.Info, item Item) {
+func dress(info *nfpm.Info, item kit.Item) {
 	info.RPM.Summary = item.Package.Summary
 	info.RPM.Group = "System Environment/Daemons"
-	if item.Binary.Arch == everyArch {
+	if item.Binary.Arch == kit.Every {
 		info.RPM.Group = item.Package.Section
 	}
 	info.RPM.BuildHost = buildHost
-	info.RPM.Compression = draft
+	info.RPM.Compression = kit.Draft
 	for _, user := range item.Package.Units.Users {
 		info.Provides = append(info.Provides, userProvide(user), "group("+user.Name+")")
 	}
@@ -37,7 +60,7 @@ func dressRPM(info *nfpm.Info, item Item) {
 	}
 	for _, other := range item.Package.Succeeds {
 		info.Replaces = append(info.Replaces, other)
-		info.Provides = append(info.Provides, other+" = "+version(item))
+		info.Provides = append(info.Provides, other+" = "+item.Version())
 	}
 	for _, module := range item.Modules {
 		info.Provides = append(info.Provides, bundled(module))
@@ -53,8 +76,8 @@ func bundled(module string) string {
 }
 
 // foundRPM adds what rpmbuild finds out.
-func foundRPM(info *nfpm.Info, item Item) {
-	full := version(item)
+func found(info *nfpm.Info, item kit.Item) {
+	full := item.Version()
 	info.Provides = append(info.Provides, info.Name+" = "+full)
 	if isa := architecture.Of(item.Binary.Arch).ISA; isa != "" {
 		info.Provides = append(info.Provides, fmt.Sprintf("%s(%s) = %s", info.Name, isa, full))
@@ -71,19 +94,34 @@ func foundRPM(info *nfpm.Info, item Item) {
 
 // SourceRPM is the file name of the source package that the item's package is
 // built from.
-func SourceRPM(item Item) string {
-	return item.Source.Name + "-" + version(item) + ".src.rpm"
+func SourceRPM(item kit.Item) string {
+	return item.Source.Name + "-" + item.Version() + ".src.rpm"
 }
 
-// mendRPM compresses the payload in nfpm's stead. It names the source package, for
+// xzRequirement is what an rpm requires of rpm (rpm's lib/rpmds.c).
+const xzRequirement = "rpmlib(PayloadIsXz) <= 5.2-1"
+
+// archive is an rpm's payload.
+type archive struct{ *cpio.Reader }
+
+// Next goes on to the next entry.
+func (a archive) Next() (string, int64, error) {
+	h, err := a.Reader.Next()
+	if err != nil {
+		return "", 0, err
+	}
+	return h.Name, h.Size, nil
+}
+
+// mend compresses the payload in nfpm's stead. It names the source package, for
 // which nfpm only knows the binary package's own name, and makes ghosts
 // configuration, for which it has no word.
-func mendRPM(content []byte, item Item) ([]byte, error) {
+func mend(content []byte, item kit.Item) ([]byte, error) {
 	file, err := rpmfile.Read(content)
 	if err != nil {
 		return nil, err
 	}
-	payload, err := repack(file.Payload(), func(r io.Reader) archive { return cpioArchive{cpio.NewReader(r)} }, item)
+	payload, err := kit.Repack(file.Payload(), func(r io.Reader) kit.Archive { return archive{cpio.NewReader(r)} }, item)
 	if err != nil {
 		return nil, err
 	}
@@ -114,16 +152,17 @@ func userProvide(user scriptlets.SysusersLine) string {
 	return "user(" + user.Name + ") = " + base64.StdEncoding.EncodeToString([]byte(line))
 }
 
-func rpmScriptlets(s *nfpm.Scripts) map[string]*string {
+func slots(info *nfpm.Info) map[string]*string {
+	s := &info.Scripts
 	return map[string]*string{"pre": &s.PreInstall, "post": &s.PostInstall, "preun": &s.PreRemove, "postun": &s.PostRemove}
 }
 
 // changelog is nfpm's input for the rpm's changelog (goreleaser/chglog's form).
-func changelog(item Item) string {
+func changelog(item kit.Item) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "- semver: %q\n", version(item))
+	fmt.Fprintf(&b, "- semver: %q\n", item.Version())
 	fmt.Fprintf(&b, "  date: %s\n", item.Tree.Time.UTC().Format(time.RFC3339))
 	fmt.Fprintf(&b, "  packager: %q\n", item.Source.Maintainer)
-	fmt.Fprintf(&b, "  changes:\n    - note: %q\n", Note(item))
+	fmt.Fprintf(&b, "  changes:\n    - note: %q\n", item.Note())
 	return b.String()
 }

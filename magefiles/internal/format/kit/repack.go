@@ -1,7 +1,6 @@
-package format
+package kit
 
 import (
-	"archive/tar"
 	"bytes"
 	"errors"
 	"fmt"
@@ -9,51 +8,27 @@ import (
 	"os"
 	"path"
 
-	"github.com/cavaliergopher/cpio"
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/xzfile"
 )
 
-// draft is what nfpm compresses with: quickly, since all of it is compressed
+// Draft is what nfpm compresses with: quickly, since all of it is compressed
 // anew. It gives none of its formats uncompressed.
-const draft = "zstd:fastest"
+const Draft = "zstd:fastest"
 
-// xzRequirement is what an rpm requires of rpm (rpm's lib/rpmds.c).
-const xzRequirement = "rpmlib(PayloadIsXz) <= 5.2-1"
-
-// archive is read as a tar archive is: the path and the size of the next entry, and
+// Archive is read as a tar archive is: the path and the size of the next entry, and
 // then its content. It takes no byte from what it reads before it must.
-type archive interface {
+type Archive interface {
 	io.Reader
-	next() (name string, size int64, err error)
+	Next() (name string, size int64, err error)
 }
 
-type tarArchive struct{ *tar.Reader }
-
-func (a tarArchive) next() (string, int64, error) {
-	h, err := a.Next()
-	if err != nil {
-		return "", 0, err
-	}
-	return h.Name, h.Size, nil
-}
-
-type cpioArchive struct{ *cpio.Reader }
-
-func (a cpioArchive) next() (string, int64, error) {
-	h, err := a.Next()
-	if err != nil {
-		return "", 0, err
-	}
-	return h.Name, h.Size, nil
-}
-
-// repack makes an .xz file of a payload as nfpm compresses it. The program is not
+// Repack makes an .xz file of a payload as nfpm compresses it. The program is not
 // compressed again: its blocks, which are the same in every format, stand between
 // those of what is before and behind it.
-func repack(payload []byte, open func(io.Reader) archive, item Item) ([]byte, error) {
+func Repack(payload []byte, open func(io.Reader) Archive, item Item) ([]byte, error) {
 	plain, err := zstd.NewReader(bytes.NewReader(payload), zstd.WithDecoderConcurrency(1))
 	if err != nil {
 		return nil, err
@@ -111,13 +86,13 @@ func programOf(item Item) string {
 
 // around gives all bytes of an archive before and behind the content of the named
 // program, which must be what match wants.
-func around(plain io.Reader, open func(io.Reader) archive, program string, match *xzfile.Match) (before, after []byte, err error) {
+func around(plain io.Reader, open func(io.Reader) Archive, program string, match *xzfile.Match) (before, after []byte, err error) {
 	var first, last bytes.Buffer
 	to := &turnout{&first}
 	all := io.TeeReader(plain, to)
 	entries := open(all)
 	for {
-		name, size, err := entries.next()
+		name, size, err := entries.Next()
 		if errors.Is(err, io.EOF) {
 			return nil, nil, fmt.Errorf("there is no program %q in what nfpm has packed", program)
 		}

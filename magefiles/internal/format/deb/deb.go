@@ -1,4 +1,5 @@
-package format
+// Package deb is the format of Debian and those that come of it.
+package deb
 
 import (
 	"archive/tar"
@@ -10,13 +11,36 @@ import (
 	"strings"
 
 	"github.com/goreleaser/nfpm/v2"
+	_ "github.com/goreleaser/nfpm/v2/deb" // registers itself
+	"github.com/goreleaser/nfpm/v2/files"
 
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format/kit"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef/scriptlets"
 )
 
-func dressDeb(info *nfpm.Info, item Item) {
+// Format is that of debs.
+var Format = kit.Format{
+	Name: pkgdef.Deb, Separator: "_", Suffix: ".deb",
+	Every: "all", Arch: func(a architecture.Architecture) string { return a.Debian },
+	PURL: "deb", MediaType: "application/vnd.debian.binary-package",
+	Clients: []string{"apt"}, Logs: []string{"/var/log/dpkg.log", "/var/log/apt/history.log", "/var/log/apt/term.log"},
+	Layout: pkgdef.DebLayout, Scripts: scriptlets.Templates(pkgdef.Deb),
+	Unpack: read, NameItem: "field Package",
+	Packing: kit.Packing{
+		Dress: dress, Found: found, Mend: mend, Scriptlets: slots,
+		Types: map[pkgdef.Kind]string{
+			pkgdef.File: files.TypeFile, pkgdef.Conf: files.TypeConfigNoReplace, pkgdef.Dir: files.TypeDir,
+			// A deb has no such kinds, and nfpm leaves such entries out of one.
+			pkgdef.Doc: files.TypeFile, pkgdef.License: files.TypeFile,
+		},
+	},
+}
+
+func dress(info *nfpm.Info, item kit.Item) {
 	info.Description = item.Package.Summary + "\n" + info.Description
-	info.Deb.Compression = draft
+	info.Deb.Compression = kit.Draft
 	info.Deb.Fields = map[string]string{
 		"Multi-Arch": "foreign", // its interface is a command and sockets, the same on every architecture
 	}
@@ -34,7 +58,7 @@ func dressDeb(info *nfpm.Info, item Item) {
 }
 
 // foundDeb adds what dpkg-gencontrol and debian/rules find out.
-func foundDeb(info *nfpm.Info, item Item) {
+func found(info *nfpm.Info, item kit.Item) {
 	if item.Source.Name != item.Package.Name {
 		info.Deb.Fields["Source"] = item.Source.Name
 	}
@@ -50,8 +74,20 @@ const (
 	arEnd    = 58
 )
 
-// mendDeb compresses the payload, which is the last member, in nfpm's stead.
-func mendDeb(content []byte, item Item) ([]byte, error) {
+// archive is a deb's payload.
+type archive struct{ *tar.Reader }
+
+// Next goes on to the next entry.
+func (a archive) Next() (string, int64, error) {
+	h, err := a.Reader.Next()
+	if err != nil {
+		return "", 0, err
+	}
+	return h.Name, h.Size, nil
+}
+
+// mend compresses the payload, which is the last member, in nfpm's stead.
+func mend(content []byte, item kit.Item) ([]byte, error) {
 	at := bytes.Index(content, []byte("data.tar.zst "))
 	if !bytes.HasPrefix(content, []byte(arMagic)) || at < 0 || at+arHeader > len(content) {
 		return nil, errors.New("nfpm has written no deb with a payload of zstd")
@@ -61,7 +97,7 @@ func mendDeb(content []byte, item Item) ([]byte, error) {
 	if err != nil || size > len(payload) || len(payload) > size+size%2 {
 		return nil, errors.New("the payload is not the last member of the deb that nfpm has written")
 	}
-	packed, err := repack(payload[:size], func(r io.Reader) archive { return tarArchive{tar.NewReader(r)} }, item)
+	packed, err := kit.Repack(payload[:size], func(r io.Reader) kit.Archive { return archive{tar.NewReader(r)} }, item)
 	if err != nil {
 		return nil, err
 	}
@@ -75,25 +111,14 @@ func mendDeb(content []byte, item Item) ([]byte, error) {
 	return mended.Bytes(), nil
 }
 
-func debScriptlets(s *nfpm.Scripts) map[string]*string {
+func slots(info *nfpm.Info) map[string]*string {
+	s := &info.Scripts
 	return map[string]*string{"postinst": &s.PostInstall, "prerm": &s.PreRemove, "postrm": &s.PostRemove}
 }
 
 // Changelog is the packaging's own changelog in Debian's form. Its one entry
 // is dated by the source, so that it is the same in every build.
-func Changelog(item Item) string {
-	return item.Source.Name + " (" + version(item) + ") stable; urgency=medium\n\n  * " + Note(item) +
+func Changelog(item kit.Item) string {
+	return item.Source.Name + " (" + item.Version() + ") stable; urgency=medium\n\n  * " + item.Note() +
 		"\n\n -- " + item.Source.Maintainer + "  " + item.Tree.Time.UTC().Format("Mon, 02 Jan 2006 15:04:05 -0700") + "\n"
-}
-
-// Note is the changelog's one line.
-func Note(item Item) string {
-	if item.Changes != "" {
-		return item.Changes
-	}
-	text := item.Source.Title + " " + item.Tree.Version + "."
-	if !item.Tree.Verified {
-		text = item.Source.Title + " from a local directory, " + artifact.Unverified + "."
-	}
-	return text
 }

@@ -1,4 +1,4 @@
-package manifest
+package rpm
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/manifest"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 )
 
@@ -15,8 +16,8 @@ const (
 	record = "\x1e"
 )
 
-// rpmTags are the header's single values.
-var rpmTags = map[string][]string{
+// tags are the header's single values.
+var tags = map[string][]string{
 	"field": {
 		"NAME", "EPOCH", "VERSION", "RELEASE", "ARCH", "OS", "SUMMARY", "DESCRIPTION", "LICENSE", "GROUP", "URL",
 		"VENDOR", "PACKAGER", "SOURCERPM", "BUILDTIME", "BUILDHOST", "FILEDIGESTALGO",
@@ -27,44 +28,45 @@ var rpmTags = map[string][]string{
 	},
 }
 
-// rpmRelations are the header's lists of capabilities.
-var rpmRelations = map[string]string{
+// relations are the header's lists of capabilities.
+var relations = map[string]string{
 	"requires": "REQUIRENEVRS", "provides": "PROVIDENEVRS", "obsoletes": "OBSOLETENEVRS", "conflicts": "CONFLICTNEVRS",
 	"recommends": "RECOMMENDNEVRS", "suggests": "SUGGESTNEVRS", "supplements": "SUPPLEMENTNEVRS", "enhances": "ENHANCENEVRS",
 }
 
-// rpmQuery asks for everything in one go: kind, name and value of each item.
-func rpmQuery() string {
-	var query strings.Builder
-	line := func(words ...string) { query.WriteString(strings.Join(words, unit) + record) }
-	for kind, tags := range rpmTags {
-		for _, tag := range tags {
+// query asks for everything in one go: kind, name and value of each item.
+func query() string {
+	var text strings.Builder
+	line := func(words ...string) { text.WriteString(strings.Join(words, unit) + record) }
+	for kind, names := range tags {
+		for _, tag := range names {
 			line(kind, tag, "%{"+tag+"}")
 		}
 	}
 	list := func(words ...string) {
-		query.WriteString("[")
+		text.WriteString("[")
 		line(words...)
-		query.WriteString("]")
+		text.WriteString("]")
 	}
-	for kind, tag := range rpmRelations {
+	for kind, tag := range relations {
 		list(kind, "%{"+tag+"}", "")
 	}
 	list("file", "%{FILENAMES}", "%{FILEMODES:perms} %{FILEUSERNAME}:%{FILEGROUPNAME} flags=%{FILEFLAGS:fflags} verify=%{FILEVERIFYFLAGS} to=%{FILELINKTOS} time=%{FILEMTIMES}")
 	list("content", "%{FILENAMES}", "%{FILEDIGESTS}")
 	list("changelog", "%{CHANGELOGNAME}", "%{CHANGELOGTEXT}")
-	return query.String()
+	return text.String()
 }
 
 // none is what rpm says of a tag that is not there.
 const none = "(none)"
 
-func readRPM(ctx context.Context, path string) (Manifest, error) {
-	out, err := run.New("rpm", "-qp", "--nosignature", "--qf", rpmQuery(), path).Output(ctx)
+// read asks rpm for everything in one go.
+func read(ctx context.Context, path string) (manifest.Manifest, error) {
+	out, err := run.New("rpm", "-qp", "--nosignature", "--qf", query(), path).Output(ctx)
 	if err != nil {
 		return nil, err
 	}
-	m := Manifest{}
+	m := manifest.Manifest{}
 	for item := range strings.SplitSeq(strings.TrimSuffix(out, record), record) {
 		words := strings.Split(item, unit)
 		if len(words) != 3 {
@@ -74,7 +76,7 @@ func readRPM(ctx context.Context, path string) (Manifest, error) {
 			m[words[0]+" "+words[1]] = words[2]
 		}
 	}
-	m.plainGhosts()
+	plainGhosts(m)
 	return m, nil
 }
 
@@ -83,7 +85,7 @@ var ghost = regexp.MustCompile(`^(.* flags=\w*g\w*) verify=\d+ (to=.*) time=\d+$
 
 // plainGhosts leaves out what rpm itself does not look at: time and digest of
 // files that are not there (rpm's rpmVerifyFile).
-func (m Manifest) plainGhosts() {
+func plainGhosts(m manifest.Manifest) {
 	for item, value := range m {
 		path, isFile := strings.CutPrefix(item, "file ")
 		if !isFile || !ghost.MatchString(value) {
