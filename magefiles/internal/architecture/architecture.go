@@ -38,6 +38,10 @@ var all = []Architecture{
 		Go: "arm64", GNU: "aarch64-linux-gnu", Debian: "arm64", RPM: "aarch64", ISA: "aarch-64",
 		ELF: elf.EM_AARCH64, QEMU: "qemu-aarch64", Level: "GOARM64=v8.0", Runner: "ubuntu-24.04-arm",
 	},
+	{
+		Go: "riscv64", GNU: "riscv64-linux-gnu", Debian: "riscv64", RPM: "riscv64", ISA: "riscv-64",
+		ELF: elf.EM_RISCV, QEMU: "qemu-riscv64", Level: "GORISCV64=rva20u64",
+	},
 }
 
 // All are the architectures that packages can be built for.

@@ -219,7 +219,7 @@ func (c Compiler) plan(ctx context.Context, tree artifact.Tree, arch string) (In
 	switch {
 	case info.Unpinned == "":
 		info.Tools = c.Source.Tools.For(runtime.GOARCH, arch)
-		info.Linked, info.Compilers = c.Source.Tools.Parts(), c.Source.Tools.Makers()
+		info.Linked, info.Compilers = c.Source.Tools.Parts(arch), c.Source.Tools.Makers(arch)
 	case info.Musl != "":
 		info.Linked = []string{fmt.Sprintf("musl (= %s)", info.Musl)}
 	}

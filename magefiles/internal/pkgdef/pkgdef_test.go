@@ -507,6 +507,29 @@ func TestAllMistakes(t *testing.T) {
 	}
 }
 
+// An architecture that the suite does not have takes all of another one's.
+func TestToolsOf(t *testing.T) {
+	tools := Tools{
+		Suite: "bookworm", Native: map[string]string{"libgcc-12-dev": "12.2.0-14", "gcc-12": "12.2.0-14"}, Linked: map[string]string{"gcc-12": "libgcc-12-dev"}, Compilers: []string{"gcc-12"},
+		Cross: map[string]map[string]string{"amd64-arm64": {"libgcc-12-dev:arm64": "12.2.0-14"}},
+		Others: map[string]Tools{"riscv64": {
+			Suite: "trixie", Cross: map[string]map[string]string{"amd64-riscv64": {"libgcc-14-dev:riscv64": "14.2.0-19"}},
+			Linked: map[string]string{"gcc-14": "libgcc-14-dev:riscv64"}, Compilers: []string{"libgcc-14-dev:riscv64"},
+		}},
+	}
+	for _, test := range []struct{ machine, arch, suite, versions, parts, makers string }{
+		{"amd64", "amd64", "bookworm", "map[gcc-12:12.2.0-14 libgcc-12-dev:12.2.0-14]", "[gcc-12 (= 12.2.0-14)]", "[gcc-12 (= 12.2.0-14)]"},
+		{"amd64", "arm64", "bookworm", "map[libgcc-12-dev:arm64:12.2.0-14]", "[gcc-12 (= 12.2.0-14)]", "[gcc-12 (= 12.2.0-14)]"},
+		{"amd64", "riscv64", "trixie", "map[libgcc-14-dev:riscv64:14.2.0-19]", "[gcc-14 (= 14.2.0-19)]", "[libgcc-14-dev:riscv64 (= 14.2.0-19)]"},
+		{"arm64", "riscv64", "trixie", "map[]", "[gcc-14 (= 14.2.0-19)]", "[libgcc-14-dev:riscv64 (= 14.2.0-19)]"},
+	} {
+		got := []string{tools.Of(test.arch).Suite, fmt.Sprint(tools.For(test.machine, test.arch)), fmt.Sprint(tools.Parts(test.arch)), fmt.Sprint(tools.Makers(test.arch))}
+		if diff := cmp.Diff([]string{test.suite, test.versions, test.parts, test.makers}, got); diff != "" {
+			t.Errorf("%s for %s (-want +got):\n%s", test.machine, test.arch, diff)
+		}
+	}
+}
+
 func TestBadSources(t *testing.T) {
 	const yaml, tools = "srpm/up/source.yaml", "srpm/common/tools.yaml"
 	for name, c := range map[string]struct {
@@ -527,6 +550,8 @@ func TestBadSources(t *testing.T) {
 		"nothing of C":           {swap(tools, ", linked: {gcc-12: gcc-12}", ""), "tools: linked and compilers: what programs with C are made of, and by, is needed"},
 		"a part of no package":   {swap(tools, "linked: {gcc-12: gcc-12}", "linked: {gcc-12: libgcc-12-dev}"), "tools: linked and compilers: libgcc-12-dev has no version in native"},
 		"a compiler that is not": {swap(tools, "compilers: [gcc-12]", "compilers: [clang]"), "tools: linked and compilers: clang has no version in native"},
+		"others of no suite":     {swap(tools, "compilers: [gcc-12]", "compilers: [gcc-12], others: {riscv64: {snapshot: 20261128T000000Z, cross: {amd64-riscv64: {gcc: 1}}}}"), `tools: others: riscv64: tools: suite ""`},
+		"others for nothing":     {swap(tools, "compilers: [gcc-12]", "compilers: [gcc-12], others: {riscv64: {suite: trixie, snapshot: 20261128T000000Z}}"), "tools: others: riscv64: tools: native: the versions of packages are needed"},
 		"any toolchain of 1.26":  {swap(tools, "version: go1.26.8", "version: go1.26"), `toolchain: version "go1.26"`},
 		"toolchain without sums": {swap(tools, "  sums:\n    linux-amd64: h1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n", ""), "toolchain: sums are needed"},
 		"a sum of another kind":  {swap(tools, "linux-amd64: h1:", "linux-amd64: h2:"), `toolchain: sums: linux-amd64: "h2:`},

@@ -5,6 +5,7 @@ package pkgdef
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -100,6 +101,17 @@ type Tools struct {
 	// program.
 	Linked    map[string]string
 	Compilers []string
+	// Others are the tools for architectures that the suite does not have, by Go's name:
+	// Cross of another suite, with what that links and compiles by.
+	Others map[string]Tools
+}
+
+// Of are the tools for compiling for an architecture: its own, where it has any.
+func (t Tools) Of(arch string) Tools {
+	if own, ok := t.Others[arch]; ok {
+		return own
+	}
+	return t
 }
 
 // For are the versions of the packages, by name, on a machine that compiles for
@@ -108,25 +120,37 @@ func (t Tools) For(machine, arch string) map[string]string {
 	if machine == arch {
 		return t.Native
 	}
-	return t.Cross[machine+"-"+arch]
+	return t.Of(arch).Cross[machine+"-"+arch]
 }
 
-// Parts are Linked, each as name (= version).
-func (t Tools) Parts() []string {
+// Parts are Linked for an architecture, each as name (= version).
+func (t Tools) Parts(arch string) []string {
 	var parts []string
-	for _, source := range slices.Sorted(maps.Keys(t.Linked)) {
-		parts = append(parts, fmt.Sprintf("%s (= %s)", source, t.Native[t.Linked[source]]))
+	own := t.Of(arch)
+	for _, source := range slices.Sorted(maps.Keys(own.Linked)) {
+		parts = append(parts, fmt.Sprintf("%s (= %s)", source, own.version(own.Linked[source])))
 	}
 	return parts
 }
 
-// Makers are Compilers, in the same form.
-func (t Tools) Makers() []string {
+// Makers are Compilers for an architecture, in the same form.
+func (t Tools) Makers(arch string) []string {
 	var makers []string
-	for _, name := range t.Compilers {
-		makers = append(makers, fmt.Sprintf("%s (= %s)", name, t.Native[name]))
+	own := t.Of(arch)
+	for _, name := range own.Compilers {
+		makers = append(makers, fmt.Sprintf("%s (= %s)", name, own.version(name)))
 	}
 	return makers
+}
+
+// version is that of a package; empty where none is known. What is the same on all
+// machines has the same one everywhere.
+func (t Tools) version(name string) string {
+	version := t.Native[name]
+	for _, machines := range slices.Sorted(maps.Keys(t.Cross)) {
+		version = cmp.Or(version, t.Cross[machines][name])
+	}
+	return version
 }
 
 // Allowance is what somebody found who looked at a licence by hand.
@@ -414,7 +438,7 @@ func (t Tools) check() error {
 	if !snapshotForm.MatchString(t.Snapshot) {
 		errs = append(errs, fmt.Errorf("tools: snapshot %q is not of the form 20261128T000000Z", t.Snapshot))
 	}
-	if len(t.Native) == 0 {
+	if len(t.Native)+len(t.Cross) == 0 {
 		errs = append(errs, errors.New("tools: native: the versions of packages are needed"))
 	}
 	for _, versions := range append(slices.Collect(maps.Values(t.Cross)), t.Native) {
@@ -433,8 +457,13 @@ func (t Tools) checkLinked() error {
 		errs = append(errs, errors.New("tools: linked and compilers: what programs with C are made of, and by, is needed"))
 	}
 	for _, name := range append(slices.Collect(maps.Values(t.Linked)), t.Compilers...) {
-		if t.Native[name] == "" {
+		if t.version(name) == "" {
 			errs = append(errs, fmt.Errorf("tools: linked and compilers: %s has no version in native", name))
+		}
+	}
+	for _, arch := range slices.Sorted(maps.Keys(t.Others)) {
+		if err := errors.Join(t.Others[arch].check(), t.Others[arch].checkLinked()); err != nil {
+			errs = append(errs, fmt.Errorf("tools: others: %s: %w", arch, err))
 		}
 	}
 	return errors.Join(errs...)

@@ -165,7 +165,7 @@ func wanted(of pkgdef.Tools, arch string) (tools, error) {
 	if versions == nil {
 		return tools{}, fmt.Errorf("source.yaml names no tools that compile on %s for %s", runtime.GOARCH, arch)
 	}
-	return tools{of, versions}, nil
+	return tools{of.Of(arch), versions}, nil
 }
 
 // check compares versions.
@@ -245,9 +245,12 @@ func (t tools) key() string {
 // scripts are the programs to add, by name.
 func (t tools) scripts() map[string]string {
 	all := map[string]string{}
-	for _, arch := range architectures(t.versions)[1:] {
-		name, script := tool.CrossGCC(arch)
-		all[name] = script
+	foreign := architectures(t.versions)[1:]
+	for _, arch := range architecture.All() {
+		if slices.Contains(foreign, arch.Debian) {
+			name, script := tool.CrossGCC(arch.Go)
+			all[name] = script
+		}
 	}
 	return all
 }

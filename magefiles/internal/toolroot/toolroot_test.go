@@ -13,6 +13,7 @@ import (
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
 )
 
 // other is an architecture that is not this machine's.
@@ -52,6 +53,26 @@ func TestVersions(t *testing.T) {
 func TestUnknownMachine(t *testing.T) {
 	if _, err := wanted(source, "s390x"); err == nil || !strings.Contains(err.Error(), "source.yaml names no tools that compile on "+runtime.GOARCH+" for s390x") {
 		t.Error(err)
+	}
+}
+
+// Where the source names another suite for an architecture, the root is of that one.
+func TestOtherSuite(t *testing.T) {
+	with := source
+	with.Others = map[string]pkgdef.Tools{other: {Suite: "trixie", Snapshot: "20261129T000000Z", Cross: map[string]map[string]string{runtime.GOARCH + "-" + other: {"musl-dev:" + other: "1.2.5-3"}}}}
+	root, err := wanted(with, other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if line := root.debstrap("", "/x.tar").String(); !strings.Contains(line, "--include=musl-dev:"+other+",fakeroot") || !strings.HasSuffix(line, " trixie /x.tar") || !strings.HasPrefix(root.key(), "trixie-") {
+		t.Errorf("%s, %s", root.key(), line)
+	}
+	name, _ := tool.CrossGCC(other)
+	if scripts := root.scripts(); len(scripts) != 1 || scripts[name] == "" {
+		t.Errorf("its scripts are %v", scripts)
+	}
+	if native, err := wanted(with, runtime.GOARCH); err != nil || native.Suite != "bookworm" {
+		t.Errorf("for this machine: %s, %v", native.Suite, err)
 	}
 }
 
