@@ -25,6 +25,8 @@ type built struct {
 	part
 	others []part
 	shared *theStage
+	// fewer upgrades from one version alone, the one of the minor before.
+	fewer bool
 }
 
 // part is what was made of one source.

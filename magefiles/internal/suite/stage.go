@@ -140,7 +140,7 @@ func (s *stage) publishEarlier(ctx context.Context) error {
 	if !s.source.Main {
 		return nil
 	}
-	for i, earlier := range s.leading(ctx, s.source, s.result.Tree.Version) {
+	for i, earlier := range s.upgraded(ctx) {
 		made, err := s.earlier(ctx, earlier, i == 0)
 		if err != nil {
 			return fmt.Errorf("building %s, to upgrade from: %w", earlier, err)
@@ -150,6 +150,23 @@ func (s *stage) publishEarlier(ctx context.Context) error {
 	}
 	s.versions = append(s.versions, s.full())
 	return nil
+}
+
+// upgraded are the versions that the main source's is upgraded from.
+func (b built) upgraded(ctx context.Context) []string {
+	all := b.leading(ctx, b.source, b.result.Tree.Version)
+	if b.fewer && len(all) > 1 {
+		return all[:1]
+	}
+	return all
+}
+
+// leftOut counts the versions from which upgrades are not tried.
+func (b built) leftOut(ctx context.Context, tally *Tally) {
+	all := b.leading(ctx, b.source, b.result.Tree.Version)
+	for _, number := range all[min(len(all), len(b.upgraded(ctx))):] {
+		tally.Count("upgrade from "+number, Skip{"compiling it takes as long as a build: whoever wants to know asks test:distros, as each night does"}, 0)
+	}
 }
 
 // share gives a folder's files other names or, on another file system, copies them.

@@ -1,6 +1,7 @@
 package suite
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
@@ -152,5 +153,22 @@ func TestListing(t *testing.T) {
 	want := "-rwxr-xr-x root/root abc /usr/bin/x\ndrwxr-xr-x root/daemon - /etc/y\n"
 	if got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}
+
+// Who wants to know less upgrades from the minor before alone, and is told so.
+func TestFewerUpgrades(t *testing.T) {
+	source := pkgdef.Source{Main: true, Releases: map[string]pkgdef.Pin{"1.12.1": {}, "1.12.2": {}, "1.13.0": {}, "1.13.3": {}}}
+	for fewer, want := range map[bool]string{false: "1.12.2 1.13.0", true: "1.12.2"} {
+		var log bytes.Buffer
+		tally := &Tally{Log: &log}
+		b := built{Suite: Suite{Log: &log}, part: part{source: source, result: pipeline.Result{Tree: artifact.Tree{Version: "1.13.3"}}}, fewer: fewer}
+		if got := strings.Join(b.upgraded(t.Context()), " "); got != want {
+			t.Errorf("fewer %t: from %s, not %s", fewer, got, want)
+		}
+		b.leftOut(t.Context(), tally)
+		if said := strings.Contains(log.String(), "SKIP upgrade from 1.13.0 "); said != fewer {
+			t.Errorf("fewer %t: %s", fewer, log.String())
+		}
 	}
 }
