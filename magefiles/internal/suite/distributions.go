@@ -59,7 +59,7 @@ func (b built) distributions(ctx context.Context, tally *Tally, only selection) 
 	if err != nil {
 		return err
 	}
-	if err := b.report(host.Reports, stage, start, results); err != nil {
+	if err := b.report(host.Reports, start, results); err != nil {
 		return err
 	}
 	return errCounted
@@ -69,7 +69,7 @@ func (b built) distributions(ctx context.Context, tally *Tally, only selection) 
 const alone = "packages"
 
 // report writes what was found out in every form, and says it as a table.
-func (b built) report(dir string, s *stage, start time.Time, results distro.Report) error {
+func (b built) report(dir string, start time.Time, results distro.Report) error {
 	run := report.Run{Version: b.source.Title + " " + b.full(), Start: start, Took: time.Since(start)}
 	for _, r := range results {
 		result := report.Result{

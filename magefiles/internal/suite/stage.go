@@ -520,6 +520,7 @@ func (s *stage) alone() (string, error) {
 // packageTests puts the packages' own tests into a folder, by the packages' names.
 func (s *stage) packageTests(dir string) error {
 	packages, err := pkgdef.Load(s.Root)
+	err = errors.Join(err, os.MkdirAll(dir, 0o755))
 	if err != nil {
 		return err
 	}

@@ -45,6 +45,8 @@ LISTS=$TOP/expected/$FORMAT-$ARCH
 VERSIONS=${VERSIONS:-} # tests/trust has none
 VERSION=${VERSIONS##* } # upstream's and the packaging's, as in 1.13.3-1
 
+# The packages under test, from the driver.
+NAMES=${NAMES:-} SERVICES=${SERVICES:-} UNITS=${UNITS:-} USERS=${USERS:-} OTHERS=${OTHERS:-}
 SERVER_CONF=/etc/spire/server/server.conf
 AGENT_CONF=/etc/spire/agent/agent.conf
 OIDC_CONF=/etc/spire/oidc-discovery-provider/oidc-discovery-provider.conf
