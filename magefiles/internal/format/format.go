@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format/deb"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format/kit"
@@ -60,4 +61,17 @@ func Read(ctx context.Context, file string) (manifest.Manifest, error) {
 		return nil, fmt.Errorf("reading %s: its name is that of no package", file)
 	}
 	return f.Read(ctx, file)
+}
+
+// Signed says how a file is signed, by its name; ok is false where its format has no
+// place for a signature.
+func Signed(file string) (how kit.Signed, ok bool) {
+	for _, f := range formats {
+		for _, signed := range f.Signed {
+			if strings.HasSuffix(file, signed.Suffix) {
+				return signed, true
+			}
+		}
+	}
+	return kit.Signed{}, false
 }
