@@ -6,7 +6,9 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format/archlinux"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format/deb"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format/kit"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format/rpm"
@@ -20,7 +22,7 @@ type Format = kit.Format
 type Item = kit.Item
 
 // formats are in order of name.
-var formats = []Format{deb.Format, rpm.Format}
+var formats = []Format{archlinux.Format, deb.Format, rpm.Format}
 
 // All are the formats there are.
 func All() []Format { return slices.Clone(formats) }
@@ -60,4 +62,17 @@ func Read(ctx context.Context, file string) (manifest.Manifest, error) {
 		return nil, fmt.Errorf("reading %s: its name is that of no package", file)
 	}
 	return f.Read(ctx, file)
+}
+
+// Signed says how a file is signed, by its name; ok is false where its format has no
+// place for a signature.
+func Signed(file string) (how kit.Signed, ok bool) {
+	for _, f := range formats {
+		for _, signed := range f.Signed {
+			if strings.HasSuffix(file, signed.Suffix) {
+				return signed, true
+			}
+		}
+	}
+	return kit.Signed{}, false
 }

@@ -278,7 +278,11 @@ func (p packing) items() []wanted {
 		if err != nil {
 			p.t.Fatal(err)
 		}
-		for _, f := range format.All() {
+		for _, form := range format.Names() {
+			f, err := format.Find(form)
+			if err != nil {
+				p.t.Fatal(err)
+			}
 			items = append(items, wanted{f, format.Item{
 				Source: p.source, Tree: p.tree, Package: pkgdef.Package{Name: name, Summary: name, Description: name, Section: "net"},
 				Binary: artifact.Binary{Name: name, Arch: "amd64", Path: p.file(name), SHA256: sum, Size: size},

@@ -7,11 +7,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/provenance"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
@@ -216,17 +216,11 @@ func (s signing) name(suffix string) string {
 func (s signing) one(ctx context.Context, dir string, file artifact.File) (provenance.Subject, error) {
 	subject := provenance.Subject{Name: file.Name(), SHA256: file.SHA256}
 	to := filepath.Join(dir, file.Name())
-	var err error
-	switch filepath.Ext(file.Path) {
-	case ".rpm":
-		err = s.signer.RPM(ctx, file.Path, to)
-	case ".dsc":
-		err = s.signer.DSC(ctx, file.Path, to)
-	case ".changes": // comes after the .dsc, in order of name: see artifact.Sums
-		err = s.signer.Changes(ctx, file.Path, to, strings.TrimSuffix(to, "_source.changes")+".dsc")
-	default:
+	how, ok := format.Signed(file.Name())
+	if !ok {
 		return subject, artifact.Link(file.Path, to)
 	}
+	err := how.Sign(ctx, s.signer, file.Path, to)
 	if err != nil {
 		return subject, err
 	}

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/provenance"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
@@ -218,19 +219,11 @@ func (v *verifier) one(ctx context.Context, file string) (proven []string, err e
 
 // signature verifies the signature in a file whose format has one.
 func (v *verifier) signature(ctx context.Context, file string) ([]string, error) {
-	var err error
-	switch filepath.Ext(file) {
-	case ".rpm":
-		err = v.trusted.RPM(ctx, file)
-	case ".dsc", ".changes":
-		var text []byte
-		if text, err = os.ReadFile(file); err == nil {
-			_, err = v.trusted.Clear(text)
-		}
-	default:
+	how, ok := format.Signed(file)
+	if !ok {
 		return nil, nil
 	}
-	if err != nil {
+	if err := how.Verify(ctx, v.trusted, file); err != nil {
 		return nil, fmt.Errorf("its signature: %w", err)
 	}
 	return []string{"signature"}, nil

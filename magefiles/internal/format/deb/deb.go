@@ -27,7 +27,7 @@ var Format = kit.Format{
 	PURL: "deb", MediaType: "application/vnd.debian.binary-package",
 	Clients: []string{"apt"}, Logs: []string{"/var/log/dpkg.log", "/var/log/apt/history.log", "/var/log/apt/term.log"},
 	Layout: pkgdef.DebLayout, Scripts: scriptlets.Templates(pkgdef.Deb),
-	Unpack: read, NameItem: "field Package",
+	Signed: signed, Unpack: read, NameItem: "field Package",
 	Packing: kit.Packing{
 		Dress: dress, Found: found, Mend: mend, Scriptlets: slots,
 		Types: map[pkgdef.Kind]string{

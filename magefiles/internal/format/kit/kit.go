@@ -37,6 +37,9 @@ type Format struct {
 	// templates of its scriptlets.
 	Layout  pkgdef.Layout
 	Scripts fs.FS
+	// Signed are its files that have a place for a signature, those of source packages,
+	// too.
+	Signed []Signed
 	// Unpack lists what a file would do to a machine, and NameItem is the item that has
 	// the package's name.
 	Unpack   func(ctx context.Context, file string) (manifest.Manifest, error)

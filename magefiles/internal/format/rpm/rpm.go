@@ -2,6 +2,7 @@
 package rpm
 
 import (
+	"context"
 	"encoding/base64"
 	"fmt"
 	"io"
@@ -28,7 +29,7 @@ var Format = kit.Format{
 	Clients: []string{"dnf", "zypper"},
 	Logs:    []string{"/var/log/dnf.log", "/var/log/dnf.rpm.log", "/var/log/dnf5.log", "/var/log/zypp/history"},
 	Layout:  pkgdef.RPMLayout, Scripts: scriptlets.Templates(pkgdef.RPM),
-	Unpack: read, NameItem: "field NAME",
+	Signed: signed, Unpack: read, NameItem: "field NAME",
 	Packing: kit.Packing{
 		Dress: dress, Found: found, Mend: mend, Scriptlets: slots, Changelog: changelog,
 		Script: func(text string) string { return strings.TrimRight(text, "\n") }, // as rpmbuild does
@@ -38,6 +39,13 @@ var Format = kit.Format{
 		},
 	},
 }
+
+// signed are all rpms, with those of sources.
+var signed = []kit.Signed{{
+	Suffix: ".rpm",
+	Sign:   func(ctx context.Context, by kit.Signer, from, to string) error { return by.RPM(ctx, from, to) },
+	Verify: func(ctx context.Context, by kit.Verifier, file string) error { return by.RPM(ctx, file) },
+}}
 
 // buildHost stands in for the name of the machine, which is no business of the
 // package's.
