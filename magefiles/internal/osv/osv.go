@@ -119,21 +119,13 @@ type query struct {
 func (c Client) listed(ctx context.Context, packages []Package, ids map[Package][]string) error {
 	left, tokens := packages, make([]string, len(packages))
 	for range pages {
-		var ask struct {
-			Queries []query `json:"queries"`
-		}
-		for i, one := range left {
-			q := query{Version: one.Version, Page: tokens[i]}
-			q.Package.Ecosystem, q.Package.Name = one.Ecosystem, one.Name
-			ask.Queries = append(ask.Queries, q)
-		}
 		var answer struct {
 			Results []struct {
 				Vulns []struct{ ID string }
 				Next  string `json:"next_page_token"`
 			}
 		}
-		if err := c.call(ctx, http.MethodPost, "/v1/querybatch", ask, &answer); err != nil {
+		if err := c.call(ctx, http.MethodPost, "/v1/querybatch", queries(left, tokens), &answer); err != nil {
 			return err
 		}
 		if len(answer.Results) != len(left) {
@@ -158,6 +150,19 @@ func (c Client) listed(ctx context.Context, packages []Package, ids map[Package]
 		left, tokens = more, next
 	}
 	return fmt.Errorf("OSV's answer about %s %s has more than %d pages", left[0].Name, left[0].Version, pages)
+}
+
+// queries ask about several packages at once, each at its page.
+func queries(packages []Package, tokens []string) any {
+	var ask struct {
+		Queries []query `json:"queries"`
+	}
+	for i, one := range packages {
+		q := query{Version: one.Version, Page: tokens[i]}
+		q.Package.Ecosystem, q.Package.Name = one.Ecosystem, one.Name
+		ask.Queries = append(ask.Queries, q)
+	}
+	return ask
 }
 
 // idForm is what can stand in an address, and on a screen.

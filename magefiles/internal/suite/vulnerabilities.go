@@ -309,17 +309,7 @@ func findings(said string) ([]vulnerability, error) {
 			aliases[message.OSV.ID] = message.OSV.Aliases
 		}
 		if f := message.Finding; f != nil && len(f.Trace) > 0 {
-			where := f.Trace[0]
-			v := vulnerability{id: f.OSV, part: where.Module, there: where.Function != "", text: fmt.Sprintf("%s: %s %s", f.OSV, where.Module, where.Version)}
-			for _, more := range []string{where.Package, where.Function} {
-				if more != "" {
-					v.text += ", " + more
-				}
-			}
-			if f.Fixed != "" {
-				v.text += ", fixed in " + f.Fixed
-			}
-			at := key{f.OSV, where.Module}
+			v, at := f.vulnerability(), key{f.OSV, f.Trace[0].Module}
 			if before := found[at]; len(v.text) < len(before.text) {
 				v.text = before.text
 			}
@@ -334,6 +324,21 @@ func findings(said string) ([]vulnerability, error) {
 	}
 	slices.SortFunc(all, func(a, b vulnerability) int { return strings.Compare(a.text, b.text) })
 	return all, nil
+}
+
+// vulnerability is what a finding with a trace says.
+func (f finding) vulnerability() vulnerability {
+	where := f.Trace[0]
+	v := vulnerability{id: f.OSV, part: where.Module, there: where.Function != "", text: fmt.Sprintf("%s: %s %s", f.OSV, where.Module, where.Version)}
+	for _, more := range []string{where.Package, where.Function} {
+		if more != "" {
+			v.text += ", " + more
+		}
+	}
+	if f.Fixed != "" {
+		v.text += ", fixed in " + f.Fixed
+	}
+	return v
 }
 
 // sortedBills are the names of the bills, in order.

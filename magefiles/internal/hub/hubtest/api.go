@@ -57,39 +57,7 @@ type call struct {
 // routes are all that the API answers.
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
-	for pattern, handle := range map[string]func(call){
-		"GET /api/v3/repos/{owner}/{repo}":                            call.repository,
-		"GET /api/v3/repos/{owner}/{repo}/tags":                       call.listTags,
-		"GET /api/v3/repos/{owner}/{repo}/git/ref/tags/{tag...}":      call.ref,
-		"GET /api/v3/repos/{owner}/{repo}/releases":                   call.listReleases,
-		"POST /api/v3/repos/{owner}/{repo}/releases":                  call.createRelease,
-		"GET /api/v3/repos/{owner}/{repo}/releases/{a}":               call.getRelease,
-		"PATCH /api/v3/repos/{owner}/{repo}/releases/{a}":             call.editRelease,
-		"DELETE /api/v3/repos/{owner}/{repo}/releases/{a}":            call.deleteRelease,
-		"GET /api/v3/repos/{owner}/{repo}/releases/{a}/{b...}":        call.below,
-		"DELETE /api/v3/repos/{owner}/{repo}/releases/assets/{asset}": call.deleteAsset,
-		"POST /api/uploads/repos/{owner}/{repo}/releases/{a}/assets":  call.upload,
-		"GET /api/v3/repos/{owner}/{repo}/issues":                     call.listIssues,
-		"POST /api/v3/repos/{owner}/{repo}/issues":                    call.createIssue,
-		"PATCH /api/v3/repos/{owner}/{repo}/issues/{number}":          call.editIssue,
-		"GET /api/v3/repos/{owner}/{repo}/issues/{number}/comments":   call.listComments,
-		"POST /api/v3/repos/{owner}/{repo}/issues/{number}/comments":  call.createComment,
-
-		"GET /api/v3/repos/{owner}/{repo}/git/ref/heads/{branch...}":    call.branchRef,
-		"POST /api/v3/repos/{owner}/{repo}/git/refs":                    call.createRef,
-		"PATCH /api/v3/repos/{owner}/{repo}/git/refs/heads/{branch...}": call.editRef,
-		"GET /api/v3/repos/{owner}/{repo}/git/commits/{sha}":            call.getCommit,
-		"POST /api/v3/repos/{owner}/{repo}/git/commits":                 call.createCommit,
-		"POST /api/v3/repos/{owner}/{repo}/git/trees":                   call.createTree,
-		"GET /api/v3/repos/{owner}/{repo}/contents/{path...}":           call.getContents,
-		"GET /api/v3/repos/{owner}/{repo}/pulls":                        call.listPulls,
-		"POST /api/v3/repos/{owner}/{repo}/pulls":                       call.createPull,
-		"PATCH /api/v3/repos/{owner}/{repo}/pulls/{number}":             call.editPull,
-
-		"PUT /api/v3/repos/{owner}/{repo}/actions/workflows/{file}/enable": func(c call) { c.w.WriteHeader(http.StatusNoContent) },
-
-		"GET /api/v3/repos/{owner}/{repo}/actions/runs/{run}/attempts/{attempt}/jobs": call.listJobs,
-	} {
+	for pattern, handle := range answered {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			if c, ok := s.admit(w, r); ok {
 				handle(c)
@@ -99,6 +67,41 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET /{owner}/{repo}/releases/download/{tag}/{name}", s.download)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { notFound(w) })
 	return mux
+}
+
+// answered are the parts of the API that are known, by http.ServeMux's patterns.
+var answered = map[string]func(call){
+	"GET /api/v3/repos/{owner}/{repo}":                            call.repository,
+	"GET /api/v3/repos/{owner}/{repo}/tags":                       call.listTags,
+	"GET /api/v3/repos/{owner}/{repo}/git/ref/tags/{tag...}":      call.ref,
+	"GET /api/v3/repos/{owner}/{repo}/releases":                   call.listReleases,
+	"POST /api/v3/repos/{owner}/{repo}/releases":                  call.createRelease,
+	"GET /api/v3/repos/{owner}/{repo}/releases/{a}":               call.getRelease,
+	"PATCH /api/v3/repos/{owner}/{repo}/releases/{a}":             call.editRelease,
+	"DELETE /api/v3/repos/{owner}/{repo}/releases/{a}":            call.deleteRelease,
+	"GET /api/v3/repos/{owner}/{repo}/releases/{a}/{b...}":        call.below,
+	"DELETE /api/v3/repos/{owner}/{repo}/releases/assets/{asset}": call.deleteAsset,
+	"POST /api/uploads/repos/{owner}/{repo}/releases/{a}/assets":  call.upload,
+	"GET /api/v3/repos/{owner}/{repo}/issues":                     call.listIssues,
+	"POST /api/v3/repos/{owner}/{repo}/issues":                    call.createIssue,
+	"PATCH /api/v3/repos/{owner}/{repo}/issues/{number}":          call.editIssue,
+	"GET /api/v3/repos/{owner}/{repo}/issues/{number}/comments":   call.listComments,
+	"POST /api/v3/repos/{owner}/{repo}/issues/{number}/comments":  call.createComment,
+
+	"GET /api/v3/repos/{owner}/{repo}/git/ref/heads/{branch...}":    call.branchRef,
+	"POST /api/v3/repos/{owner}/{repo}/git/refs":                    call.createRef,
+	"PATCH /api/v3/repos/{owner}/{repo}/git/refs/heads/{branch...}": call.editRef,
+	"GET /api/v3/repos/{owner}/{repo}/git/commits/{sha}":            call.getCommit,
+	"POST /api/v3/repos/{owner}/{repo}/git/commits":                 call.createCommit,
+	"POST /api/v3/repos/{owner}/{repo}/git/trees":                   call.createTree,
+	"GET /api/v3/repos/{owner}/{repo}/contents/{path...}":           call.getContents,
+	"GET /api/v3/repos/{owner}/{repo}/pulls":                        call.listPulls,
+	"POST /api/v3/repos/{owner}/{repo}/pulls":                       call.createPull,
+	"PATCH /api/v3/repos/{owner}/{repo}/pulls/{number}":             call.editPull,
+
+	"PUT /api/v3/repos/{owner}/{repo}/actions/workflows/{file}/enable": func(c call) { c.w.WriteHeader(http.StatusNoContent) },
+
+	"GET /api/v3/repos/{owner}/{repo}/actions/runs/{run}/attempts/{attempt}/jobs": call.listJobs,
 }
 
 // admit looks at the token, the rate limit and the repository.
