@@ -89,14 +89,14 @@ func TestReading(t *testing.T) {
 	r := newReading(&log)
 	for _, text := range []string{
 		`no JSON`,
-		`{"job":"w/a","jobID":"a","msg":"begin","time":"2026-11-29T07:00:00Z"}`,
+		`{"job":"w/a  ","jobID":"a","msg":"begin","time":"2026-11-29T07:00:00Z"}`,
 		`{"job":"w/a","jobID":"a","msg":"fine\n","raw_output":true,"step":"one","time":"2026-11-29T07:00:01Z"}`,
 		`{"job":"w/a","jobID":"a","msg":"ok","stepResult":"success","step":"one","time":"2026-11-29T07:00:01Z"}`,
 		`{"job":"w/a","jobID":"a","msg":"broken\n","raw_output":true,"step":"two","time":"2026-11-29T07:00:02Z"}`,
 		`{"job":"w/a","jobID":"a","msg":"x","stepResult":"failure","step":"two","time":"2026-11-29T07:00:02Z"}`,
 		`{"job":"w/a","jobID":"a","jobResult":"failure","msg":"end","time":"2026-11-29T07:00:03Z"}`,
 		`{"job":"w/b-1","jobID":"b","jobResult":"success","msg":"end","time":"2026-11-29T07:00:04Z"}`,
-		`{"job":"w/b-2","jobID":"b","jobResult":"failure","msg":"end","time":"2026-11-29T07:00:04Z"}`,
+		`{"job":"w/b-2   ","jobID":"b","jobResult":"failure","msg":"end","time":"2026-11-29T07:00:04Z"}`,
 		`{"job":"w/b-3","jobID":"b","jobResult":"success","msg":"end","time":"2026-11-29T07:00:04Z"}`,
 		`{"job":"w/c","jobID":"c","jobResult":"success","msg":"end","time":"2026-11-29T07:00:04Z"}`,
 	} {

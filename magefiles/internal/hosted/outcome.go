@@ -83,6 +83,7 @@ func (r *reading) read(text string) {
 	if json.Unmarshal([]byte(text), &l) != nil {
 		l.Msg = text
 	}
+	l.Job = strings.TrimRight(l.Job, " ") // which act aligns
 	fmt.Fprintf(&r.said, "[%s] %s\n", l.Job, strings.TrimRight(l.Msg, "\n"))
 	if _, ok := r.began[l.Job]; !ok {
 		r.began[l.Job] = l.Time

@@ -63,18 +63,18 @@ func TestWriters(t *testing.T) {
 	}
 }
 
-// Of what jobs say, that is no good sign; act pads their names.
+// Of what jobs say, that is no good sign.
 func TestUnwanted(t *testing.T) {
 	for line, want := range map[string]bool{
-		"[version/version/build] setup: all tools are there":                              false,
-		"[version/version/build] setup: installing: sudo apt-get install xz-utils":        true,
-		"[version/version/vouch  ] setup: SPIRE_ARCH says what to build":                  true,
-		"[version/version/vouch  ] compile amd64: unchanged":                              false,
-		"[version/version/release           ] compile amd64: 3 packages compiled, 1s":     true,
-		"[version/version/release           ] sign spire-agent-1.13.3-2.x86_64.rpm":       false,
-		"[publish/publish/sync] compile amd64: unchanged":                                 true,
-		"[version/version/test (rpm-4.20)-2] compile amd64: 3 packages compiled, 1s":      false,
-		"[publish/publish/key ] exec cmd=[bash -e /var/run/act/workflow/2] compile -x: y": false,
+		"[version/version/build] setup: all tools are there":                             false,
+		"[version/version/build] setup: installing: sudo apt-get install xz-utils":       true,
+		"[version/version/vouch] setup: SPIRE_ARCH says what to build":                   true,
+		"[version/version/vouch] compile amd64: unchanged":                               false,
+		"[version/version/release] compile amd64: 3 packages compiled, 1s":               true,
+		"[version/version/release] sign spire-agent-1.13.3-2.x86_64.rpm":                 false,
+		"[publish/publish/sync] compile amd64: unchanged":                                true,
+		"[version/version/test (rpm-4.20)-2] compile amd64: 3 packages compiled, 1s":     false,
+		"[publish/publish/key] exec cmd=[bash -e /var/run/act/workflow/2] compile -x: y": false,
 	} {
 		if got := unwanted.MatchString("[a] b\n" + line + "\n[c] d"); got != want {
 			t.Errorf("%q: %t, want %t", line, got, want)
