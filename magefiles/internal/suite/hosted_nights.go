@@ -65,6 +65,7 @@ func (b built) workflowRuns(ctx context.Context, tally *Tally) error {
 		{"a version is due: it is built, tested, signed, released, published", h.night},
 		{"upstream's tag has moved: an issue is opened", h.alarmed},
 		{"nothing is due: nothing changes, and the issue is closed", h.quiet},
+		{"the indexes are signed again", h.refreshed},
 	} {
 		start := time.Now()
 		err := part.play(ctx)
@@ -360,4 +361,23 @@ func (h *hosting) quiet(ctx context.Context) error {
 		return fmt.Errorf("releases were changed %d times", changes)
 	}
 	return h.issues("closed")
+}
+
+// refreshed is a run in which nothing is new but the indexes' signatures.
+func (h *hosting) refreshed(ctx context.Context) error {
+	index := h.machine.Store("site", "apt", "dists", "stable", "InRelease")
+	old, _, err := artifact.Digest(index)
+	if err != nil {
+		return err
+	}
+	w := hosted.Workflow{File: "repo-refresh.yml", Event: "schedule"}
+	if err := h.all(ctx, "refreshed", w, append(servingJobs, "outcome")...); err != nil {
+		return err
+	}
+	signed, _, err := artifact.Digest(index)
+	if err == nil && signed == old {
+		err = errors.New("apt's index is signed as it was before")
+	}
+	before, err2 := h.before(ctx)
+	return errors.Join(err, err2, h.serves(before, h.result.Tree.Version), h.issues("closed"))
 }
