@@ -275,27 +275,27 @@ func TestCheckout(t *testing.T) {
 func TestCompiled(t *testing.T) {
 	place := t.TempDir()
 	here := job{t, place, place}
-	here.write("dist/.work/1.0/amd64/bin/program", "x", 0o755)
+	here.write("dist/one/.work/1.0/amd64/bin/program", "x", 0o755)
 	for _, name := range []string{"source/file", "source.json", "source-archives.json", "upstream.tar"} {
-		here.write("dist/.work/1.0/"+name, "x", 0o644)
+		here.write("dist/one/.work/1.0/"+name, "x", 0o644)
 	}
-	here.write("dist/.work/2.0/amd64/bin/program", "x", 0o755)
-	here.write("dist/1.0/s_1.0.orig.tar.xz", "x", 0o644)
-	here.write("dist/1.0/s.deb", "x", 0o644)
-	here.write("dist/.earlier/.work/0.9/source/file", "x", 0o600)
+	here.write("dist/one/.work/2.0/amd64/bin/program", "x", 0o755)
+	here.write("dist/one/1.0/s_1.0.orig.tar.xz", "x", 0o644)
+	here.write("dist/one/1.0/s.deb", "x", 0o644)
+	here.write("dist/.earlier/one/.work/0.9/source/file", "x", 0o600)
 	if out, err := exec.Command("git", "init", "--quiet", "--bare", filepath.Join(place, "origin.git")).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	for name, want := range map[string][]string{
 		"vouch": {
-			"-rwxr-xr-x dist/.work/1.0/amd64/bin/program", "-rw-r--r-- dist/.work/1.0/source/file", "-rw-r--r-- dist/.work/1.0/source-archives.json",
-			"-rw-r--r-- dist/.work/1.0/source.json", "-rw-r--r-- dist/.work/1.0/upstream.tar", "-rw-r--r-- dist/1.0/s_1.0.orig.tar.xz",
+			"-rwxr-xr-x dist/one/.work/1.0/amd64/bin/program", "-rw-r--r-- dist/one/.work/1.0/source/file", "-rw-r--r-- dist/one/.work/1.0/source-archives.json",
+			"-rw-r--r-- dist/one/.work/1.0/source.json", "-rw-r--r-- dist/one/.work/1.0/upstream.tar", "-rw-r--r-- dist/one/1.0/s_1.0.orig.tar.xz",
 		},
-		"earlier": {"-rw------- dist/.earlier/.work/0.9/source/file"},
+		"earlier": {"-rw------- dist/.earlier/one/.work/0.9/source/file"},
 		"release": nil,
 	} {
 		j := newJob(t, t.TempDir())
-		said, _, err := j.action("checkout", "main.sh", nil, "STANDIN="+place, "SPIRE_VERSION=1.0", "GITHUB_JOB="+name, "GITHUB_SERVER_URL=http://hub", "GITHUB_REPOSITORY=o/r")
+		said, _, err := j.action("checkout", "main.sh", nil, "STANDIN="+place, "SPIRE_SOURCE=one", "SPIRE_VERSION=1.0", "GITHUB_JOB="+name, "GITHUB_SERVER_URL=http://hub", "GITHUB_REPOSITORY=o/r")
 		if err != nil {
 			t.Fatalf("%v\n%s", err, said)
 		}

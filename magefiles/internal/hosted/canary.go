@@ -23,8 +23,8 @@ PATH=${PATH#` + inside + `/canary/bin:}
 exec "${0##*/}" "$@"
 `
 
-// Programs are those that the steps of workflows start.
-func Programs() []string {
+// programs are those that the steps of workflows start.
+func programs() []string {
 	return append([]string{"go", "git", "gpg", "gpgconf", "apt-get", "dpkg-query", "sudo", "env", "sh"}, tool.All()...)
 }
 
@@ -32,7 +32,7 @@ func Programs() []string {
 func (m Machine) watch(secrets []string) error {
 	dir := filepath.Join(m.Place, "canary")
 	err := artifact.WriteBytes(filepath.Join(dir, "secrets"), 0o644, []byte(strings.Join(secrets, "\n")+"\n"))
-	for _, program := range Programs() {
+	for _, program := range programs() {
 		err = errors.Join(err, artifact.WriteBytes(filepath.Join(dir, "bin", program), 0o755, []byte(canary)))
 	}
 	// Root inside sings too, by sudo.

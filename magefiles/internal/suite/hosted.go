@@ -193,12 +193,12 @@ func (h *hosting) kept(ctx context.Context, cache string) (string, error) {
 // begin serves the site, and furnishes the machine with a checkout, and the workflows
 // with variables.
 func (h *hosting) begin(ctx context.Context, variables ...string) error {
-	jobs, err := workflowJobs(h.Root)
+	workflows, err := loadWorkflows(h.Root)
 	if err != nil {
 		return err
 	}
 	settings := hosted.Settings{
-		Arch: runtime.GOARCH, ReadToken: hubtest.ReadToken, Writers: writers(jobs),
+		Arch: runtime.GOARCH, ReadToken: hubtest.ReadToken, Writers: writers(workflows),
 		Secrets: append(h.key.secretLines(), hubtest.Token, hubtest.ReadToken),
 	}
 	if err := errors.Join(h.machine.Furnish(settings), h.commit(ctx, nil), h.unknownVulnerabilities()); err != nil {
@@ -211,7 +211,7 @@ func (h *hosting) begin(ctx context.Context, variables ...string) error {
 	go func() { _ = web.ServeOn(ctx, listener, h.machine.Store("site")) }()
 	pages := "http://" + listener.Addr().String()
 	h.machine.Env = append(h.machine.Env, "PAGES="+pages)
-	h.machine.Variables = slices.Concat(variables, []string{"SPIRE_REPO_URL=" + pages})
+	h.machine.Variables = slices.Concat(variables, []string{"SPIRE_REPO_URL=" + pages, "SPIRE_SOURCE=" + h.source.Name})
 	return nil
 }
 
@@ -281,41 +281,46 @@ func fewerRows(root string) error {
 	return artifact.WriteBytes(path, 0o644, content)
 }
 
-// workflowJob is what a workflow's file says of a job's token.
-type workflowJob struct {
-	name        string
-	permissions map[string]string
+// workflow is what is read of a workflow's file: the rest is act's, and actionlint's.
+type workflow struct {
+	Env  map[string]string
+	Jobs map[string]struct {
+		Permissions, Env, Outputs map[string]string
+		Steps                     []struct {
+			Run string
+			Env map[string]string
+		}
+	}
 }
 
-// workflowJobs are those of all workflows.
-func workflowJobs(root string) (jobs []workflowJob, err error) {
+// loadWorkflows reads all of a checkout, by their files.
+func loadWorkflows(root string) (map[string]workflow, error) {
 	files, err := filepath.Glob(filepath.Join(root, ".github", "workflows", "*.yml"))
 	if err != nil {
 		return nil, err
 	}
+	all := map[string]workflow{}
 	for _, file := range files {
 		content, err := os.ReadFile(file)
 		if err != nil {
 			return nil, err
 		}
-		var workflow struct {
-			Jobs map[string]struct{ Permissions map[string]string }
-		}
-		if err := yaml.Unmarshal(content, &workflow); err != nil {
+		var w workflow
+		if err := yaml.Unmarshal(content, &w); err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
-		for name, job := range workflow.Jobs {
-			jobs = append(jobs, workflowJob{name, job.Permissions})
-		}
+		all[file] = w
 	}
-	return jobs, nil
+	return all, nil
 }
 
 // writers are the names of the jobs whose token may write what a token can here.
-func writers(jobs []workflowJob) (names []string) {
-	for _, job := range jobs {
-		if job.permissions["contents"] == "write" || job.permissions["issues"] == "write" {
-			names = append(names, job.name)
+func writers(workflows map[string]workflow) (names []string) {
+	for _, w := range workflows {
+		for name, job := range w.Jobs {
+			if job.Permissions["contents"] == "write" || job.Permissions["issues"] == "write" {
+				names = append(names, name)
+			}
 		}
 	}
 	slices.Sort(names)

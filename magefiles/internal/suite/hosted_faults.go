@@ -98,7 +98,7 @@ func (h *hosting) finds(ctx context.Context, f runFault) error {
 	for _, row := range f.rows {
 		faulty.machine.Matrix = append(faulty.machine.Matrix, "row:"+row)
 	}
-	f.workflow.Inputs = []string{"version=" + h.result.Tree.Version}
+	f.workflow.Inputs = []string{"source=" + h.source.Name, "version=" + h.result.Tree.Version}
 	if err := h.machine.Forget(); err != nil {
 		return err
 	}

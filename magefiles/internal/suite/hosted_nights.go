@@ -141,11 +141,12 @@ func (h *hosting) prebuilt(ctx context.Context, version string) (pipeline.Option
 	p := h.Pipeline
 	p.Dist = artifact.Dist(filepath.Join(string(p.Dist), ".published", h.tag(version)))
 	o := pipeline.Options{Version: version, Arches: []string{runtime.GOARCH}, Quick: true}
-	files, err := artifact.Sums(p.Dist.Version(version))
+	of := p.Dist.Of(h.source.Name)
+	files, err := artifact.Sums(of.Version(version))
 	if err != nil || len(files) == 0 {
 		// Its programs are those that are upgraded from.
-		from, to := h.earlierDist().Work(version), p.Dist.Work(version)
-		if err := errors.Join(os.RemoveAll(to), os.MkdirAll(p.Dist.Work(), 0o755), h.share(ctx, from, to)); err != nil {
+		from, to := h.earlierDist().Of(h.source.Name).Work(version), of.Work(version)
+		if err := errors.Join(os.RemoveAll(to), os.MkdirAll(of.Work(), 0o755), h.share(ctx, from, to)); err != nil {
 			return o, err
 		}
 		made, err := p.Build(ctx, o)
@@ -156,7 +157,7 @@ func (h *hosting) prebuilt(ctx context.Context, version string) (pipeline.Option
 	}
 	o.Rebuilt = pipeline.Result{Files: files}.Digests()
 	o.Prebuilt = filepath.Join(h.machine.Place, "prebuilt")
-	return o, h.command(ctx, "sh", "-ec", `mkdir "$1"; cp -r "$0" "$1"`, p.Dist.Version(version), o.Prebuilt)
+	return o, h.command(ctx, "sh", "-ec", `mkdir "$1"; cp -r "$0" "$1"`, of.Version(version), o.Prebuilt)
 }
 
 // release puts a folder's files on the fake GitHub.
@@ -233,7 +234,7 @@ func (h *hosting) first(ctx context.Context) error {
 // night is one in which a version is due.
 func (h *hosting) night(ctx context.Context) error {
 	// The machine of the other architecture, which is not here, has built nothing.
-	if err := h.upload("built-" + h.result.Tree.Version + "-other"); err != nil {
+	if err := h.upload("built-" + h.source.Name + "-" + h.result.Tree.Version + "-other"); err != nil {
 		return err
 	}
 	w := hosted.Workflow{File: "nightly.yml", Event: "schedule"}

@@ -53,12 +53,12 @@ func TestFewerRows(t *testing.T) {
 
 // Those that release, that keep the issue and that ask people, and no others.
 func TestWriters(t *testing.T) {
-	jobs, err := workflowJobs(checkout)
+	workflows, err := loadWorkflows(checkout)
 	if err != nil {
 		t.Fatal(err)
 	}
 	// The job version only calls the workflow whose job release writes.
-	if diff := cmp.Diff([]string{"adopt", "outcome", "release", "version"}, writers(jobs)); diff != "" {
+	if diff := cmp.Diff([]string{"adopt", "outcome", "release", "version"}, writers(workflows)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -93,7 +93,7 @@ func TestRunFaults(t *testing.T) {
 			if _, err := distro.Load(filepath.Join(root, "tests", "distros.yaml")); err != nil {
 				t.Error(err)
 			}
-			if _, err := loadWorkflow(filepath.Join(root, ".github", "workflows", fault.workflow.File)); err != nil {
+			if _, err := loadWorkflows(root); err != nil {
 				t.Error(err)
 			}
 		})

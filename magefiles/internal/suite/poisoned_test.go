@@ -16,6 +16,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
 )
 
 // poison does to the packages of a version what a job of a run could, so that a
@@ -72,6 +73,19 @@ func (p poison) foreign(name, version string) {
 		p.Fatal(err)
 	}
 	p.run("dpkg-deb", "--build", root, fmt.Sprintf("%s_%s_all.deb", name, version))
+}
+
+// builtPackages is the folder of a version that was built.
+func builtPackages(t *testing.T) string {
+	t.Helper()
+	built := os.Getenv("SPIRE_TEST_BUILT")
+	if built == "" {
+		t.Skip("NOT CHECKED: SPIRE_TEST_BUILT names no folder of built packages")
+	}
+	if err := tool.Need(tool.Programs(tool.Release)...); err != nil {
+		t.Skipf("NOT CHECKED: the steps would install what is missing: %v", err)
+	}
+	return built
 }
 
 // The real packages, poisoned in each of the ways that were once signed.

@@ -9,8 +9,8 @@ fi
 # What this machine has compiled of the same source, from which packages are made: a
 # machine of GitHub's has not, and nobody would wait for it here.
 case $GITHUB_JOB in
-build | vouch) dist=dist version=$SPIRE_VERSION ;;
-earlier) dist=dist/.earlier version='*' ;;
+build | vouch) dist=dist/$SPIRE_SOURCE version=$SPIRE_VERSION ;;
+earlier) dist=dist/.earlier/$SPIRE_SOURCE version='*' ;;
 *) exit 0 ;;
 esac
 mkdir -p $dist
