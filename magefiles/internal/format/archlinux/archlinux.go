@@ -66,11 +66,8 @@ func dress(info *nfpm.Info, item kit.Item) {
 	}
 	// A tilde cannot be in a version; letters after a number are older than none.
 	info.Version, info.Prerelease = info.Version+info.Prerelease, ""
-	for _, other := range item.Package.Succeeds {
-		info.Replaces = append(info.Replaces, other)
-		info.Conflicts = append(info.Conflicts, other)
-		info.Provides = append(info.Provides, other)
-	}
+	// Whose place the package takes elsewhere, nobody has here: no other packager has
+	// made those for pacman.
 }
 
 func slots(info *nfpm.Info) map[string]*string {
