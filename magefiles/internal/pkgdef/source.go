@@ -101,6 +101,9 @@ type Tools struct {
 	// program.
 	Linked    map[string]string
 	Compilers []string
+	// Series are the beginnings of versions of Native, such as 252, of which each will do
+	// for what is no more than read.
+	Series map[string]string
 	// Others are the tools for architectures that the suite does not have, by Go's name:
 	// Cross of another suite, with what that links and compiles by.
 	Others map[string]Tools

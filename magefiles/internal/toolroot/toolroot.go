@@ -101,7 +101,7 @@ func (f Finder) Find(ctx context.Context, of pkgdef.Tools, arch string) (Root, e
 }
 
 // FindFor gives the place with one of the tools, by its package, which runs without the
-// others: this machine where it has that one's version.
+// others: this machine where it has that one's version, or one of its series.
 func (f Finder) FindFor(ctx context.Context, of pkgdef.Tools, name string) (Root, error) {
 	want, err := wanted(of, runtime.GOARCH)
 	if err != nil {
@@ -110,6 +110,9 @@ func (f Finder) FindFor(ctx context.Context, of pkgdef.Tools, name string) (Root
 	version, ok := want.versions[name]
 	if !ok {
 		return Root{}, fmt.Errorf("no version of %s is named", name)
+	}
+	if series := of.Series[name]; series != "" && strings.HasPrefix(installed(ctx, run.New("dpkg-query"))[name], series+".") {
+		return Root{}, nil
 	}
 	return f.find(ctx, tools{of, map[string]string{name: version}}, want, runtime.GOARCH)
 }

@@ -171,6 +171,15 @@ func TestFindFor(t *testing.T) {
 	if want := "this machine has musl-dev 1.2.5-3 instead of 1.2.3-1, and no root with those of Debian's bookworm can be made"; err != nil || !strings.HasPrefix(root.Unpinned, want) {
 		t.Errorf("%+v, %v, want %s", root, err, want)
 	}
+	series := source
+	series.Series = map[string]string{"musl-dev": "1.2"}
+	if root, err := finder.FindFor(t.Context(), series, "musl-dev"); err != nil || root.Unpinned != "" {
+		t.Errorf("of the series: %+v, %v", root, err)
+	}
+	series.Series["musl-dev"] = "1.2.5-"
+	if root, err := finder.FindFor(t.Context(), series, "musl-dev"); err != nil || root.Unpinned == "" {
+		t.Errorf("of another series: %+v, %v", root, err)
+	}
 	if _, err := finder.FindFor(t.Context(), source, "clang"); err == nil || err.Error() != "no version of clang is named" {
 		t.Error(err)
 	}
