@@ -41,7 +41,7 @@ func TestReal(t *testing.T) {
 func realPage(t *testing.T, c Command, dir string) string {
 	t.Helper()
 	text := fmt.Sprintf("# NAME\n\n%s - real\n\n# DESCRIPTION\n\nA test.\n\n%s\n", c.Name, Marker)
-	p := Page{Command: c, Text: text, Title: "SPIRE", Date: time.Unix(1e9, 0)}
+	p := Page{Command: c, Text: text, Title: "SPIRE", Version: "1.2.3", Date: time.Unix(1e9, 0)}
 	man, err := p.Man()
 	if err != nil {
 		t.Fatal(err)
