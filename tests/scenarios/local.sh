@@ -6,13 +6,14 @@ set -eu
 . "$(dirname "$0")/lib/common.sh"
 
 CHECKOUT=$TOP/checkout
+BUILT=dist/spire/${VERSION%-*}
 MACROS=/etc/rpm/macros.strict
 
 # line WORDS: the line of README that begins with them, for this version and
 # architecture. zypper takes answers from a terminal alone.
 line() {
     found=$(grep "^$1 .*\./dist/" "$TOP/pastes/README.md") || fail "README, expected a line that begins with $1, got none"
-    printf '%s\n' "$found" | sed "s/_amd64/_$PKGARCH/; s/x86_64/$PKGARCH/; s|dist/[0-9.]*/|dist/${VERSION%-*}/|; s|^zypper |zypper --non-interactive |"
+    printf '%s\n' "$found" | sed "s/_amd64/_$PKGARCH/; s/x86_64/$PKGARCH/; s|dist/spire/[0-9.]*/|$BUILT/|; s|^zypper |zypper --non-interactive |"
 }
 
 # by_readme WORDS: installs by that line, and all three are there.
@@ -31,13 +32,13 @@ refused() {
 }
 
 pkg_prepare
-install -d "$CHECKOUT/dist/${VERSION%-*}"
+install -d "$CHECKOUT/$BUILT"
 for name in $NAMES; do
     file=$(case $FORMAT in
         deb) echo "${name}_${VERSION}_$PKGARCH.deb" ;;
         rpm) echo "$name-$VERSION.$PKGARCH.rpm" ;;
     esac)
-    curl --silent --show-error --fail --output "$CHECKOUT/dist/${VERSION%-*}/$file" "$URL/built/$file"
+    curl --silent --show-error --fail --output "$CHECKOUT/$BUILT/$file" "$URL/built/$file"
 done
 
 if [ "$FORMAT" = deb ]; then
