@@ -51,6 +51,7 @@ alone() {
     for unit in $units; do unit_unknown "$unit"; done
 }
 
+once_an_rpm
 [ -n "$OTHERS" ] || skip 'nothing was built but the main source'
 pkg_repository
 for one in $OTHERS; do

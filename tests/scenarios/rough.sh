@@ -12,6 +12,7 @@ set -eu
 . "$LIB/rough-$FORMAT.sh"
 
 once_an_rpm
+newest_of_the_family
 
 # The small package, with which things go faster, and the version before.
 SMALL=spiffe-oidc-discovery-provider

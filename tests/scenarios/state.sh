@@ -13,6 +13,7 @@ set -eu
 . "$(dirname "$0")/lib/state.sh"
 
 once_an_rpm
+newest_of_the_family
 
 FIRST=${VERSIONS%% *}
 STATE_UNIT=spire-server-state.service

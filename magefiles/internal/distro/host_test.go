@@ -49,9 +49,9 @@ func TestCommands(t *testing.T) {
 		{c.put(), `docker cp --quiet - spire-packages-x:/`},
 		{c.start(), `docker start spire-packages-x`},
 		{c.stop(), `docker stop spire-packages-x`},
-		{script(c, deb, "works", 1, nil), `docker exec --env FORMAT=deb --env CLIENT=apt --env STANDIN= --env ARCH=mips --env PKGARCH= --env PATIENCE=12 --env PHASE=1` +
+		{script(c, deb, "works", 1, nil), `docker exec --env PLACE=` + deb.Name() + ` --env FORMAT=deb --env CLIENT=apt --env STANDIN= --env ARCH=mips --env PKGARCH= --env PATIENCE=12 --env PHASE=1` +
 			` spire-packages-x /bin/sh -c 'exec /bin/sh "$0" 2>&1' /opt/spire-packages/scenarios/works.sh`},
-		{script(c, rpm, "works", 2, []string{"BASE=http://x"}), `docker exec --env FORMAT=rpm --env CLIENT=zypper --env STANDIN=yes --env ARCH=` + runtime.GOARCH + ` --env PKGARCH=` + architecture.Own().RPM + ` --env PATIENCE=3 --env PHASE=2 --env BASE=http://x` +
+		{script(c, rpm, "works", 2, []string{"BASE=http://x"}), `docker exec --env PLACE=` + rpm.Name() + ` --env FORMAT=rpm --env CLIENT=zypper --env STANDIN=yes --env ARCH=` + runtime.GOARCH + ` --env PKGARCH=` + architecture.Own().RPM + ` --env PATIENCE=3 --env PHASE=2 --env BASE=http://x` +
 			` spire-packages-x /bin/sh -c 'exec /bin/sh "$0" 2>&1' /opt/spire-packages/scenarios/works.sh`},
 		{importImage("/c/x.tar", "image:1"), `docker import /c/x.tar image:1`},
 		{root{Image{Suite: "bookworm", Packages: []string{"curl", "apt", "curl"}}, "arm64"}.command(""),

@@ -65,7 +65,7 @@ func script(c container, place Place, name string, phase int, more []string) run
 		standIn = "yes"
 	}
 	vars := append([]string{
-		"FORMAT=" + place.Format, "CLIENT=" + place.Client(), "STANDIN=" + standIn,
+		"PLACE=" + place.Name(), "FORMAT=" + place.Format, "CLIENT=" + place.Client(), "STANDIN=" + standIn,
 		"ARCH=" + place.Arch, "PKGARCH=" + place.format().Architecture(place.Arch), fmt.Sprintf("PATIENCE=%d", place.patience()), fmt.Sprintf("PHASE=%d", phase),
 	}, more...)
 	// Both streams as one, joined inside: Docker carries them apart, and on a

@@ -43,6 +43,9 @@ func (b built) distributions(ctx context.Context, tally *Tally, only selection) 
 	if err != nil {
 		return err
 	}
+	if b.fewer {
+		host.Vars = append(host.Vars, "OLDER="+strings.Join(older(places), " "))
+	}
 	scenarios, err := distro.Scenarios(host.Scenarios)
 	if err != nil {
 		return err
@@ -63,6 +66,24 @@ func (b built) distributions(ctx context.Context, tally *Tally, only selection) 
 		return err
 	}
 	return errCounted
+}
+
+// older are the names of the places that have a newer one with the same package manager,
+// which comes later in the list. Only what this machine makes itself counts: an image may
+// not be had.
+func older(places []distro.Place) (names []string) {
+	newest := map[string]string{}
+	for _, place := range places {
+		if place.Image.Suite == "" {
+			continue
+		}
+		key := place.Client() + " " + place.Arch
+		if before := newest[key]; before != "" {
+			names = append(names, before)
+		}
+		newest[key] = place.Name()
+	}
+	return names
 }
 
 // alone is the scenario of the packages of other sources than the main one.

@@ -140,3 +140,18 @@ func TestRan(t *testing.T) {
 		})
 	}
 }
+
+// The newest place of each package manager is not among the older ones, and an image of a
+// registry takes nothing from anybody.
+func TestOlder(t *testing.T) {
+	place := func(name, format, client, suite string) distro.Place {
+		return distro.Place{Row: distro.Row{Name: name, Format: format, Manager: client, Image: distro.Image{Suite: suite}}, Arch: "amd64"}
+	}
+	got := older([]distro.Place{
+		place("debian-12", "deb", "", "bookworm"), place("debian-13", "deb", "", "trixie"), place("ubuntu", "deb", "", ""),
+		place("rpm-4.18", "rpm", "", "bookworm"), place("rpm-4.20", "rpm", "", "trixie"), place("zypper", "rpm", "zypper", "bookworm"),
+	})
+	if want := "debian-12 rpm-4.18"; strings.Join(got, " ") != want {
+		t.Errorf("%q, not %s", got, want)
+	}
+}

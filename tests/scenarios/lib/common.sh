@@ -5,6 +5,7 @@
 #
 # The driver (magefiles/internal/distro) calls a scenario as root in a fresh
 # container without a network, with these variables:
+#   PLACE     the row of tests/distros.yaml, such as debian-12
 #   FORMAT    deb or rpm: which vocabulary below is read
 #   CLIENT    apt, dnf or zypper
 #   STANDIN   not empty: the container is not really of that family
@@ -20,6 +21,7 @@
 #   SERVICES  the services that are no templates
 #   UNITS     what can be enabled
 #   USERS     the users
+#   OLDER     the places where the longest scenarios are left to a newer one of the family
 #   OTHERS    the packages of other sources, one a word: NAME:VERSION:UNITS:USERS, with
 #       commas between units and users
 # and with these folders in $TOP:
@@ -75,6 +77,14 @@ skip() {
 # stand-in of zypper has the root of dnf's, and this is not about either.
 once_a_suite() { [ -z "$STANDIN" ] || skip "the suite's own row plays it, which has the same programs, units and systemd"; }
 once_an_rpm() { [ -z "$STANDIN" ] || [ "$CLIENT" != zypper ] || skip "the stand-in with dnf plays it, which has the same rpm, units and systemd"; }
+
+# newest_of_the_family: the longest scenarios are played at the newest place of each
+# package manager where somebody waits, and everywhere at night.
+newest_of_the_family() {
+    case " ${OLDER:-} " in
+    *" $PLACE "*) skip 'it takes long, and a newer place of the family plays it: whoever wants to know asks test:distros, as each night does' ;;
+    esac
+}
 
 # reboot: ends this phase; the scenario is called again with the next one.
 reboot() { exit 194; }
