@@ -147,8 +147,15 @@ func (s Suite) lintianOn(ctx context.Context, files ...string) error {
 // know, each with its reason.
 const rpmlintConfig = "tests/rpmlint.toml"
 
+// rpmlint looks at one source after the other: of two src.rpms it calls the second spec
+// one too many.
 func (b built) rpmlint(ctx context.Context, _ *Tally) error {
-	return b.rpmlintOn(ctx, slices.Concat(b.files("rpm"), b.files("src.rpm"))...)
+	for _, part := range b.parts() {
+		if err := b.rpmlintOn(ctx, slices.Concat(part.files("rpm"), part.files("src.rpm"))...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s Suite) rpmlintOn(ctx context.Context, files ...string) error {
