@@ -44,7 +44,7 @@ func (b built) distributions(ctx context.Context, tally *Tally, only selection) 
 		return err
 	}
 	if b.fewer {
-		host.Vars = append(host.Vars, "OLDER="+strings.Join(older(places), " "))
+		host.Vars = append(host.Vars, "OLDER_PLACES="+strings.Join(older(places), " "))
 	}
 	scenarios, err := distro.Scenarios(host.Scenarios)
 	if err != nil {

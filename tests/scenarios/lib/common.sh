@@ -21,7 +21,7 @@
 #   SERVICES  the services that are no templates
 #   UNITS     what can be enabled
 #   USERS     the users
-#   OLDER     the places where the longest scenarios are left to a newer one of the family
+#   OLDER_PLACES  where the longest scenarios are left to a newer place of the family
 #   OTHERS    the packages of other sources, one a word: NAME:VERSION:UNITS:USERS, with
 #       commas between units and users
 # and with these folders in $TOP:
@@ -81,7 +81,7 @@ once_an_rpm() { [ -z "$STANDIN" ] || [ "$CLIENT" != zypper ] || skip "the stand-
 # newest_of_the_family: the longest scenarios are played at the newest place of each
 # package manager where somebody waits, and everywhere at night.
 newest_of_the_family() {
-    case " ${OLDER:-} " in
+    case " ${OLDER_PLACES:-} " in
     *" $PLACE "*) skip 'it takes long, and a newer place of the family plays it: whoever wants to know asks test:distros, as each night does' ;;
     esac
 }
