@@ -105,7 +105,7 @@ var allArches = architecture.Names(architecture.Released())
 
 // rules are those for a source. The floor is the main one's.
 func (p planned) rules(source pkgdef.Source) (rules upstream.Rules, err error) {
-	rules = upstream.Rules{Minors: upstream.SupportedMinors, Source: source, Arches: allArches}
+	rules = upstream.Rules{Minors: pkgdef.SupportedMinors, Source: source, Arches: allArches}
 	if p.minors != nil {
 		rules.Minors = *p.minors
 	}

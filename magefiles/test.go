@@ -105,6 +105,6 @@ func (Test) Vm(ctx context.Context, version *string) error { //nolint:revive // 
 //
 // What cannot run on this machine is skipped aloud, with the reason, and
 // counted in the closing line.
-func (Test) All(ctx context.Context, version, arch, source *string) error {
-	return tests().All(ctx, options(version, arch, source, nil))
+func (Test) All(ctx context.Context, version, arch *string) error {
+	return tests().All(ctx, options(version, arch, nil, nil))
 }

@@ -37,8 +37,8 @@ func (s Site) check() error {
 	if !s.Ends.After(s.Published) {
 		errs = append(errs, fmt.Errorf("the indexes end at %s, which is not after they are published, %s", s.Ends, s.Published))
 	}
-	if len(s.Versions) == 0 || s.Versions[0].Source != "" {
-		errs = append(errs, errors.New("there is no version of the main source to show"))
+	if len(s.Versions) == 0 {
+		errs = append(errs, errors.New("there is no version to show"))
 	}
 	for _, v := range s.Versions {
 		errs = append(errs, v.check())

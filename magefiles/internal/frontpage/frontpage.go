@@ -38,8 +38,8 @@ type Site struct {
 	Published time.Time // when the indexes were signed
 	// Ends is the Valid-Until of the apt indexes: after it apt refuses them.
 	Ends time.Time
-	// Versions are those of each source, newest first; of the main source, which comes
-	// first, at least one.
+	// Versions are those of each source, newest first, and at least one. The source that
+	// comes first is the one that the page is about: the main one, where it is published.
 	Versions []Version
 }
 

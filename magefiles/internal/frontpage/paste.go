@@ -2,6 +2,7 @@ package frontpage
 
 import (
 	"bytes"
+	"cmp"
 	"embed"
 	"errors"
 	"fmt"
@@ -23,6 +24,7 @@ const (
 	certificates = "spire-archive-keyring.asc" // at the root
 	debKeyring   = "spire-archive-keyring"     // the packages that hold them
 	rpmKeyring   = "spire-release"
+	mainSource   = "spire"
 	installed    = "/usr/share/keyrings/spire-archive-keyring.gpg" // where the deb has them
 )
 
@@ -57,7 +59,9 @@ type values struct {
 	AptEntry     string // an extended regular expression of another entry for apt
 	Fingerprints string // of all trusted keys, a blank between
 	Release      string // path of the rpm that holds the keys
-	Debs, RPMs   string // the main source's newest packages, a blank between
+	Debs, RPMs   string // the newest version's packages, a blank between
+	Source       string // what they are built from
+	Package      string // one of them
 	Version      string // the newest, bare
 	Label        string // with its release
 	Sums         string // path of its checksums
@@ -65,6 +69,7 @@ type values struct {
 
 func (s Site) values() values {
 	newest := s.Versions[0]
+	rpms := packages(newest.Files, AsRPM)
 	release, _ := first(s.Keyring, isRelease)
 	var fingerprints []string
 	for _, key := range s.Keys {
@@ -77,8 +82,9 @@ func (s Site) values() values {
 		Fingerprints: strings.Join(fingerprints, " "),
 		Release:      release.Path,
 		Debs:         packages(newest.Files, AsDeb),
-		RPMs:         packages(newest.Files, AsRPM),
-		Version:      newest.Version, Label: newest.Label(), Sums: newest.sums(),
+		RPMs:         rpms,
+		Source:       cmp.Or(newest.Source, mainSource), Package: rpms[strings.LastIndex(rpms, " ")+1:],
+		Version: newest.Version, Label: newest.Full(), Sums: newest.sums(),
 	}
 }
 

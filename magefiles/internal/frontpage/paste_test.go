@@ -410,3 +410,25 @@ func TestSourcesAreThePackages(t *testing.T) {
 		t.Errorf("the package has another file (-package +page):\n%s", diff)
 	}
 }
+
+// Before the main source is published, the page is about another one.
+func TestOtherSourceFirst(t *testing.T) {
+	s := site(t)
+	s.Versions = s.Versions[3:]
+	page := string(written(t, s))
+	pastes, err := Pastes([]byte(page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id, want := range map[string]string{
+		"install-apt": "apt-get install -y spiffe-helper", "rebuild-apt": "apt-get source spiffe-helper=0.11.0-1\ncd spiffe-helper-0.11.0\n",
+		"rebuild-dnf": "dnf download --source spiffe-helper-0.11.0-1\n", "verify": "/files/spiffe-helper-0.11.0-1/SHA256SUMS\n",
+	} {
+		if !strings.Contains(pastes[id], want) {
+			t.Errorf("%s lacks %q:\n%s", id, want, pastes[id])
+		}
+	}
+	if strings.Count(page, `<h3 id="vspiffe-helper-`) != 2 {
+		t.Error("it does not show both versions once")
+	}
+}

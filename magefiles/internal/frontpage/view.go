@@ -18,15 +18,15 @@ type view struct {
 // Newest is the version that the page shows first and in full.
 func (v view) Newest() edition { return v.editions()[0] }
 
-// Older are the main source's versions that the page keeps folded.
-func (v view) Older() []edition { return v.of("")[1:] }
+// Older are the versions of the same source, which the page keeps folded.
+func (v view) Older() []edition { return v.of(v.Newest().Source)[1:] }
 
 // Others are the newest versions of the other sources, each with its older ones.
 func (v view) Others() []other {
 	var others []other
 	for _, one := range v.editions() {
 		switch last := len(others) - 1; {
-		case one.Source == "":
+		case one.Source == v.Versions[0].Source:
 		case last >= 0 && others[last].Newest.Source == one.Source:
 			others[last].Older = append(others[last].Older, one)
 		default:

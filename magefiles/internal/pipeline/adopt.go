@@ -70,7 +70,7 @@ func (p Pipeline) beginAdoption(ctx context.Context, name string) (b *build, end
 	if err := tool.Need("patch"); err != nil {
 		return nil, nil, err
 	}
-	end, err = b.Dist.Lock(ctx, p.Log)
+	end, err = p.Dist.Lock(ctx, p.Log)
 	return b, end, err
 }
 

@@ -147,7 +147,8 @@ func (p Pipeline) begin(ctx context.Context, o Options, compilers bool) (b *buil
 	if err := tool.Need(needed...); err != nil {
 		return nil, nil, err
 	}
-	end, err = b.Dist.Lock(ctx, p.Log)
+	// All of dist, and not the source's folder alone: clean and sync work in it, too.
+	end, err = p.Dist.Lock(ctx, p.Log)
 	return b, end, err
 }
 

@@ -214,11 +214,11 @@ func TestClean(t *testing.T) {
 // Clean does not take the folder away from a run that works in it.
 func TestCleanWaits(t *testing.T) {
 	p := real(t)
-	unlock, err := p.Dist.Lock(t.Context(), io.Discard)
+	_, end, err := p.begin(t.Context(), Options{}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer unlock()
+	defer end()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := p.Clean(ctx); !errors.Is(err, context.Canceled) {

@@ -24,7 +24,7 @@ func (p Pipeline) gather(ctx context.Context, o Options) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	unlock, err := b.Dist.Lock(ctx, p.Log)
+	unlock, err := p.Dist.Lock(ctx, p.Log)
 	if err != nil {
 		return Result{}, err
 	}

@@ -12,7 +12,6 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/upstream"
 )
 
 // Looked are files by which one learns what is in the packages: debs, and the bills
@@ -101,7 +100,7 @@ func newestOfMinors(all []ofSource) []ofSource {
 	var newest []ofSource
 	for _, release := range all {
 		minor := release.Version[:strings.LastIndex(release.Version, ".")]
-		if seen := minors[release.Source]; len(seen) < upstream.SupportedMinors && !slices.Contains(seen, minor) {
+		if seen := minors[release.Source]; len(seen) < pkgdef.SupportedMinors && !slices.Contains(seen, minor) {
 			newest, minors[release.Source] = append(newest, release), append(seen, minor)
 		}
 	}

@@ -240,8 +240,8 @@ func (a Archive) page(ledger repo.Ledger, sources []pkgdef.Source, entry string)
 		site.Keys = append(site.Keys, frontpage.Key{Fingerprint: certificate.Fingerprint(), Ends: certificate.Ends()})
 	}
 	for _, file := range ledger.Files {
-		ofSource := slices.ContainsFunc(sources, func(s pkgdef.Source) bool { return s.Name == file.Source })
-		if !ofSource && !again(file.Path) {
+		known := slices.ContainsFunc(sources, func(s pkgdef.Source) bool { return s.Name == file.Source })
+		if !known && !again(file.Path) {
 			site.Keyring = append(site.Keyring, shown(file))
 		}
 	}

@@ -67,7 +67,7 @@ func (p Pipeline) Sign(ctx context.Context, o Options, key Opener, by Builder, s
 	if err != nil {
 		return Result{}, err
 	}
-	unlock, err := b.Dist.Lock(ctx, p.Log)
+	unlock, err := p.Dist.Lock(ctx, p.Log)
 	if err != nil {
 		return Result{}, err
 	}

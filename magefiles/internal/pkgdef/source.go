@@ -267,12 +267,6 @@ func sourcesBy(root string, load func(root, name string) (Source, error)) ([]Sou
 	return sources, nil
 }
 
-// Label names a version of the source with the packaging's number, where versions of
-// several sources meet: 1.13.3-2 is the main source's, spiffe-helper-0.11.0-1 another's.
-func (s Source) Label(version string, release int) string {
-	return fmt.Sprintf("%s%s-%d", s.prefix(), version, release)
-}
-
 // Tag names the release of a version of the source: v1.13.3-2, or
 // spiffe-helper-v0.11.0-1.
 func (s Source) Tag(version string, release int) string {

@@ -10,6 +10,9 @@ import (
 	"time"
 )
 
+// SupportedMinors is how many of the newest minor versions upstream gives patches to.
+const SupportedMinors = 2
+
 // Supported are upstream's minor versions that still get patches, as far as this
 // checkout knows: a build asks nobody.
 type Supported struct {

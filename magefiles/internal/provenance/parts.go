@@ -130,7 +130,7 @@ func (p Program) libraries(info *debug.BuildInfo) ([]part, error) {
 		if strings.HasPrefix(name, "golang-") {
 			continue
 		}
-		library, err := p.library(name, version)
+		library, err := p.brought(name, version)
 		libraries, errs = append(libraries, library), append(errs, err)
 	}
 	for _, carried := range p.Carried {
@@ -155,9 +155,9 @@ func exactly(relation string) (name, version string) {
 // Fedora, where it is in nearly every program.
 const gccLicence = "GPL-3.0-or-later WITH GCC-exception-3.1"
 
-// library is what the C compiler brings: its own library, which is known by Debian's
+// brought is what the C compiler brings: its own library, which is known by Debian's
 // name and version, with the changes that are only there; or the C library.
-func (p Program) library(name, version string) (part, error) {
+func (p Program) brought(name, version string) (part, error) {
 	if !strings.HasPrefix(name, "gcc-") {
 		return p.foreign(name, upstream(version), "The C library. The build machine's package of it is "+version+".")
 	}

@@ -187,7 +187,7 @@ func (j *job) fill(ctx context.Context, release hub.Release) error {
 		return err
 	}
 	if release.Immutable {
-		return fmt.Errorf("it is published and immutable, and lacks %s: it cannot be repaired. Raise `release` in srpm/spire/source.yaml, which makes it v%s-%d", p.missing(), j.Notes.Tree.Version, j.Number+1)
+		return fmt.Errorf("it is published and immutable, and lacks %s: it cannot be repaired. Raise `release` in srpm/%s/source.yaml, which makes it %s", p.missing(), j.Source.Name, j.Source.Tag(j.Notes.Tree.Version, j.Number+1))
 	}
 	if err := j.upload(ctx, release, p); err != nil || j.DryRun {
 		return err
@@ -208,7 +208,7 @@ func (j *job) plan(ctx context.Context, release hub.Release) (plan, error) {
 		p, err := compare(j.files, assets, j.left)
 		switch {
 		case err != nil:
-			return p, refusal(release, err)
+			return p, j.refusal(release, err)
 		case len(p.busy) == 0 || j.DryRun:
 			return p, nil
 		case !told:
@@ -256,11 +256,11 @@ func (j *job) left(a hub.Asset) bool {
 }
 
 // refusal says what is wrong with a release that is there, and what to do.
-func refusal(release hub.Release, err error) error {
+func (j *job) refusal(release hub.Release, err error) error {
 	if release.Draft {
 		return fmt.Errorf("%w\nNothing was changed in the draft %s, of commit %.40q. If nobody needs it, delete it and run again; or run again at that commit", err, release.URL, release.Target)
 	}
-	return fmt.Errorf("%w\nNothing was changed: what is published never changes. To publish other files of the same version, raise `release` in srpm/spire/source.yaml", err)
+	return fmt.Errorf("%w\nNothing was changed: what is published never changes. To publish other files of the same version, raise `release` in srpm/%s/source.yaml", err, j.Source.Name)
 }
 
 // upload does what is planned, several files side by side.

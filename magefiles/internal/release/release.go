@@ -94,9 +94,6 @@ func (r Release) publish(ctx context.Context, p patience) (Report, error) {
 	return j.report, nil
 }
 
-// tagForm is the form of the main source's tags; semver orders them as rpm and dpkg do.
-var tagForm = regexp.MustCompile(`^v(?:0|[1-9][0-9]{0,5})\.(?:0|[1-9][0-9]{0,5})\.(?:0|[1-9][0-9]{0,5})-[1-9][0-9]{0,5}$`)
-
 // tag names the release: upstream's version and the number of the packaging.
 func (r Release) tag() string { return r.Source.Tag(r.Notes.Tree.Version, r.Number) }
 
@@ -129,7 +126,11 @@ func (r Release) terms(text string) hub.Draft {
 // newest is the published release of the main source's highest version: another
 // source's is never the latest of all. ok is false if there is none.
 func newest(all []hub.Release) (found hub.Release, ok bool) {
-	ours := slices.DeleteFunc(slices.Clone(all), func(r hub.Release) bool { return r.Draft || !tagForm.MatchString(r.Tag) })
+	main := pkgdef.Source{Main: true}
+	ours := slices.DeleteFunc(slices.Clone(all), func(r hub.Release) bool {
+		_, _, ok := main.ParseTag(r.Tag)
+		return r.Draft || !ok
+	})
 	if len(ours) == 0 {
 		return hub.Release{}, false
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 )
 
 const (
@@ -24,9 +25,6 @@ const (
 	// recent is how long a version stays after it was published, whatever came
 	// after it.
 	recent = 90 * 24 * time.Hour
-	// supported is how many minors upstream maintains: of each the newest patch
-	// stays.
-	supported = 2
 )
 
 // edition is one release of the packaging of one version of a source.
@@ -98,7 +96,7 @@ func newest(files []File) []edition {
 			seen = map[edition]bool{}
 			minors[e.source] = seen
 		}
-		if len(seen) < supported && !seen[e.minor()] {
+		if len(seen) < pkgdef.SupportedMinors && !seen[e.minor()] {
 			found = append(found, e)
 			seen[e.minor()] = true
 		}

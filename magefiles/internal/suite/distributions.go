@@ -54,7 +54,7 @@ func (b built) distributions(ctx context.Context, tally *Tally, only selection) 
 	case len(only.scenarios) > 0:
 		scenarios = only.scenarios
 	case !b.source.Main: // the others are about the main one
-		scenarios = []string{alone}
+		scenarios = []string{packagesScenario}
 	}
 	start := time.Now()
 	results, err := host.Run(ctx, places, scenarios)
@@ -86,8 +86,8 @@ func older(places []distro.Place) (names []string) {
 	return names
 }
 
-// alone is the scenario of the packages of other sources than the main one.
-const alone = "packages"
+// packagesScenario is about the packages of other sources than the main one.
+const packagesScenario = "packages"
 
 // report writes what was found out in every form, and says it as a table.
 func (b built) report(dir string, start time.Time, results distro.Report) error {

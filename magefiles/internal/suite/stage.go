@@ -140,7 +140,8 @@ func (s *stage) publishEarlier(ctx context.Context) error {
 	if !s.source.Main {
 		return nil
 	}
-	for i, earlier := range s.upgraded(ctx) {
+	from, _ := s.upgraded(ctx)
+	for i, earlier := range from {
 		made, err := s.earlier(ctx, earlier, i == 0)
 		if err != nil {
 			return fmt.Errorf("building %s, to upgrade from: %w", earlier, err)
@@ -152,19 +153,20 @@ func (s *stage) publishEarlier(ctx context.Context) error {
 	return nil
 }
 
-// upgraded are the versions that the main source's is upgraded from.
-func (b built) upgraded(ctx context.Context) []string {
-	all := b.leading(ctx, b.source, b.result.Tree.Version)
-	if b.fewer && len(all) > 1 {
-		return all[:1]
+// upgraded are the versions that the main source's is upgraded from, and those that are
+// left out.
+func (b built) upgraded(ctx context.Context) (from, left []string) {
+	from = b.leading(ctx, b.source, b.result.Tree.Version)
+	if b.fewer && len(from) > 1 {
+		return from[:1], from[1:]
 	}
-	return all
+	return from, nil
 }
 
 // leftOut counts the versions from which upgrades are not tried.
 func (b built) leftOut(ctx context.Context, tally *Tally) {
-	all := b.leading(ctx, b.source, b.result.Tree.Version)
-	for _, number := range all[min(len(all), len(b.upgraded(ctx))):] {
+	_, left := b.upgraded(ctx)
+	for _, number := range left {
 		tally.Count("upgrade from "+number, Skip{"compiling it takes as long as a build: whoever wants to know asks test:distros, as each night does"}, 0)
 	}
 }
@@ -469,7 +471,7 @@ func (s *stage) hostOf(ctx context.Context, repository string) (*distro.Host, er
 	host.Folders = map[string]string{"expected": s.folder("expected"), "pastes": pastes, "tools": s.folder("tools"), "packages": filepath.Join(own, "packages")}
 	// How often the scenario state kills a move: as often as it says by itself,
 	// unless somebody wants to be sure.
-	others, err := s.alone()
+	others, err := s.otherPackages()
 	if err != nil {
 		return nil, err
 	}
@@ -493,10 +495,10 @@ func (s *stage) hostOf(ctx context.Context, repository string) (*distro.Host, er
 	return host, s.serve(ctx, s.folder(repository), host.Web)
 }
 
-// alone are the packages of the other sources, one a word: the name, the version that was
+// otherPackages are the packages of the other sources, one a word: the name, the version that was
 // built, and the units and users, separated by commas, with colons between. What a
 // package's own test is travels with the scenarios: see packageTests.
-func (s *stage) alone() (string, error) {
+func (s *stage) otherPackages() (string, error) {
 	var words []string
 	for _, part := range s.parts() {
 		if part.source.Main {

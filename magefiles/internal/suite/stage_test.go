@@ -163,7 +163,8 @@ func TestFewerUpgrades(t *testing.T) {
 		var log bytes.Buffer
 		tally := &Tally{Log: &log}
 		b := built{Suite: Suite{Log: &log}, part: part{source: source, result: pipeline.Result{Tree: artifact.Tree{Version: "1.13.3"}}}, fewer: fewer}
-		if got := strings.Join(b.upgraded(t.Context()), " "); got != want {
+		from, _ := b.upgraded(t.Context())
+		if got := strings.Join(from, " "); got != want {
 			t.Errorf("fewer %t: from %s, not %s", fewer, got, want)
 		}
 		b.leftOut(t.Context(), tally)

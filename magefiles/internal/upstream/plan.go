@@ -31,9 +31,6 @@ type Rules struct {
 	Expected func(version string, release int) []string
 }
 
-// SupportedMinors is how many of the newest minor versions upstream gives patches to.
-const SupportedMinors = 2
-
 // Plan is what is to be done.
 type Plan struct {
 	Source   pkgdef.Source
@@ -151,7 +148,7 @@ func (m *maker) minors() {
 		s.newest = !seen[minor]
 		seen[minor] = true
 		s.kept = len(seen) <= m.rules.Minors
-		if s.newest && len(seen) <= SupportedMinors {
+		if s.newest && len(seen) <= pkgdef.SupportedMinors {
 			m.plan.Supported = append(m.plan.Supported, Line{minor, s.version.String()})
 		}
 	}

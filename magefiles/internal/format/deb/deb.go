@@ -74,16 +74,9 @@ const (
 	arEnd    = 58
 )
 
-// archive is a deb's payload.
-type archive struct{ *tar.Reader }
-
-// Next goes on to the next entry.
-func (a archive) Next() (string, int64, error) {
-	h, err := a.Reader.Next()
-	if err != nil {
-		return "", 0, err
-	}
-	return h.Name, h.Size, nil
+// entries are those of the payload.
+func entries(r io.Reader) kit.Archive {
+	return kit.Entries(tar.NewReader(r), func(h *tar.Header) (string, int64) { return h.Name, h.Size })
 }
 
 // mend compresses the payload, which is the last member, in nfpm's stead.
@@ -97,7 +90,7 @@ func mend(content []byte, item kit.Item) ([]byte, error) {
 	if err != nil || size > len(payload) || len(payload) > size+size%2 {
 		return nil, errors.New("the payload is not the last member of the deb that nfpm has written")
 	}
-	packed, err := kit.Repack(payload[:size], func(r io.Reader) kit.Archive { return archive{tar.NewReader(r)} }, item)
+	packed, err := kit.Repack(payload[:size], entries, item)
 	if err != nil {
 		return nil, err
 	}

@@ -25,6 +25,30 @@ type Archive interface {
 	Next() (name string, size int64, err error)
 }
 
+// Entries is an Archive of what a reader of archives gives: of says of an entry's header
+// its path and size.
+func Entries[Header any](from interface {
+	io.Reader
+	Next() (*Header, error)
+}, of func(*Header) (string, int64)) Archive {
+	return archive{from, func() (string, int64, error) {
+		h, err := from.Next()
+		if err != nil {
+			return "", 0, err
+		}
+		name, size := of(h)
+		return name, size, nil
+	}}
+}
+
+type archive struct {
+	io.Reader
+	next func() (string, int64, error)
+}
+
+// Next goes on to the next entry.
+func (a archive) Next() (string, int64, error) { return a.next() }
+
 // Repack makes an .xz file of a payload as nfpm compresses it. The program is not
 // compressed again: its blocks, which are the same in every format, stand between
 // those of what is before and behind it.

@@ -109,16 +109,9 @@ func SourceRPM(item kit.Item) string {
 // xzRequirement is what an rpm requires of rpm (rpm's lib/rpmds.c).
 const xzRequirement = "rpmlib(PayloadIsXz) <= 5.2-1"
 
-// archive is an rpm's payload.
-type archive struct{ *cpio.Reader }
-
-// Next goes on to the next entry.
-func (a archive) Next() (string, int64, error) {
-	h, err := a.Reader.Next()
-	if err != nil {
-		return "", 0, err
-	}
-	return h.Name, h.Size, nil
+// entries are those of the payload.
+func entries(r io.Reader) kit.Archive {
+	return kit.Entries(cpio.NewReader(r), func(h *cpio.Header) (string, int64) { return h.Name, h.Size })
 }
 
 // mend compresses the payload in nfpm's stead. It names the source package, for
@@ -129,7 +122,7 @@ func mend(content []byte, item kit.Item) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	payload, err := kit.Repack(file.Payload(), func(r io.Reader) kit.Archive { return archive{cpio.NewReader(r)} }, item)
+	payload, err := kit.Repack(file.Payload(), entries, item)
 	if err != nil {
 		return nil, err
 	}
