@@ -72,9 +72,11 @@ func (Test) Ran(results *string) error {
 	return tests().Ran(*results)
 }
 
-// Earlier builds the versions that the one under test is upgraded from.
+// Earlier makes the versions that the one under test is upgraded from.
 //
-// The tests do so themselves; this is for a machine that builds for others.
+// What is published at SPIRE_REPO_URL is taken from there, by the keys of the checkout;
+// the rest is built. The tests do so themselves; this is for a machine that builds for
+// others.
 func (Test) Earlier(ctx context.Context, version, arch, source *string) error {
 	return tests().Earlier(ctx, options(version, arch, source, nil))
 }

@@ -98,6 +98,42 @@ func (r Repository) bring(ctx context.Context, from host, first bool) (Ledger, e
 	return published, r.take(ctx, from, published, signed)
 }
 
+// Sample fetches some of the files that are published at address, https://HOST/PATH, into
+// the folder, at their places in the tree; it makes no repository of them. choose takes
+// them out of all that the ledger offers, whose signature is verified before, and each
+// has the digest that it says. The error wraps fs.ErrNotExist where nothing is published
+// at address.
+func (r Repository) Sample(ctx context.Context, address string, choose func([]File) []File) ([]File, error) {
+	return r.sample(ctx, address, choose, usual)
+}
+
+func (r Repository) sample(ctx context.Context, address string, choose func([]File) []File, p patience) ([]File, error) {
+	from, err := newHost(address, p, r.Log)
+	if err != nil {
+		return nil, err
+	}
+	l, _, err := r.published(ctx, from)
+	if notThere(err, ledgerName) {
+		return nil, fmt.Errorf("%w: %w", fs.ErrNotExist, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading what is published at %s: %w", address, err)
+	}
+	chosen := choose(l.Files)
+	var files []wanted
+	for _, f := range chosen {
+		files = append(files, wanted{path: f.Path, sha256: f.SHA256, size: f.Size, at: f.Published})
+	}
+	if err := check(files); err != nil {
+		return nil, fmt.Errorf("the ledger that is published at %s: %w", address, err)
+	}
+	f := &fetching{Repository: r, from: from, of: len(files), told: time.Now()}
+	if err := f.all(ctx, files); err != nil {
+		return nil, fmt.Errorf("fetching from %s: %w", address, artifact.Explain(err, r.path(".")))
+	}
+	return chosen, nil
+}
+
 // published reads the ledger at the host. It is read anew with its signature
 // where the two do not fit: the host may just be changing them.
 func (r Repository) published(ctx context.Context, from host) (l Ledger, signed signedLedger, err error) {
@@ -319,7 +355,7 @@ func (w wanted) copy(to io.Writer, body io.Reader) (int64, error) {
 	case n > w.size:
 		return n, fmt.Errorf("it has more than %d bytes", w.size)
 	case w.sha256 != "" && sum != w.sha256:
-		return n, fmt.Errorf("it has %d bytes with the SHA-256 %s, and %s was published", n, sum, w.sha256)
+		return n, fmt.Errorf("checksum mismatch: it has %d bytes with the SHA-256 %s, and %s was published", n, sum, w.sha256)
 	}
 	return n, nil
 }

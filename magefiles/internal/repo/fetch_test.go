@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -127,6 +129,54 @@ func TestFetch(t *testing.T) {
 	publish(t, r, ripe, later...)
 	publish(t, s.tree, ripe, later...)
 	s.same(r)
+}
+
+// Some files are fetched, of which the ledger tells the digests; there is no repository
+// of them then.
+func TestSample(t *testing.T) {
+	needs(t)
+	s := newSite(t)
+	chosen := func(all []File) []File {
+		return slices.DeleteFunc(all, func(f File) bool { return f.Kind != Deb || f.Version != "1.13.0" })
+	}
+	r := newRepository(t)
+	files, err := r.sample(t.Context(), s.url, chosen, hurried)
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	there := snapshot(t, r.Dir)
+	for _, f := range files {
+		want, err := os.ReadFile(s.tree.path(f.Path))
+		must(t, err)
+		got, err := os.ReadFile(r.path(f.Path))
+		must(t, err)
+		if !bytes.Equal(got, want) {
+			t.Errorf("%s is not what is published", f.Path)
+		}
+		delete(there, f.Path)
+	}
+	for name := range there {
+		if strings.Contains(path.Base(name), ".deb") || strings.HasPrefix(path.Base(name), "ledger") {
+			t.Errorf("there is also %s", name)
+		}
+	}
+	if _, err := r.sample(t.Context(), s.url+"/nothing", chosen, hurried); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("where nothing is published: %v", err)
+	}
+	s.fail(func(w http.ResponseWriter, r *http.Request, content []byte) {
+		if strings.HasSuffix(r.URL.Path, ".deb") {
+			content = append([]byte("x"), content[1:]...)
+		}
+		_, _ = w.Write(content)
+	})
+	r = newRepository(t)
+	if _, err := r.sample(t.Context(), s.url, chosen, hurried); err == nil || !strings.Contains(err.Error(), "with the SHA-256 ") {
+		t.Errorf("another deb: %v", err)
+	}
+	s.fail(changed(func(content []byte) []byte { return append([]byte("x"), content...) }))
+	if _, err := r.sample(t.Context(), s.url, chosen, hurried); err == nil || !strings.Contains(err.Error(), "a trusted key has signed") {
+		t.Errorf("another ledger: %v", err)
+	}
 }
 
 // locked is a log that several goroutines write.

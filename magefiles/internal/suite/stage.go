@@ -141,13 +141,23 @@ func (s *stage) publishEarlier(ctx context.Context) error {
 		return nil
 	}
 	from, _ := s.upgraded(ctx)
-	for i, earlier := range from {
-		made, err := s.earlier(ctx, earlier, i == 0)
+	for i, number := range from {
+		former := i == 0
+		shipped, err := s.shipped(ctx, s.options, number)
 		if err != nil {
-			return fmt.Errorf("building %s, to upgrade from: %w", earlier, err)
+			return fmt.Errorf("taking %s from the archive, to upgrade from: %w", number, err)
 		}
-		s.published = append(s.published, made...)
-		s.versions = append(s.versions, fmt.Sprintf("%s-%d", earlier, formerRelease))
+		if former || shipped.Version == "" {
+			made, err := s.earlier(ctx, number, former)
+			if err != nil {
+				return fmt.Errorf("building %s, to upgrade from: %w", number, err)
+			}
+			s.published = append(s.published, made...)
+			s.versions = append(s.versions, fmt.Sprintf("%s-%d", number, formerRelease))
+		}
+		if err := s.offerShipped(ctx, shipped); err != nil {
+			return fmt.Errorf("signing %s, which was published, for the tests: %w", shipped.Version, err)
+		}
 	}
 	s.versions = append(s.versions, s.full())
 	return nil
@@ -217,9 +227,9 @@ func (s *stage) earlier(ctx context.Context, number string, first bool) ([]strin
 // builtFolder is that of the machine which built a version, in the version's.
 const builtFolder = "built"
 
-// Earlier builds the versions that the one under test is upgraded from, for
-// machines that then only test; also into the folder that SPIRE_EARLIER names, if it
-// does.
+// Earlier makes the versions that the one under test is upgraded from, for machines that
+// then only test: it takes them from the archive, or builds them; also into the folder
+// that SPIRE_EARLIER names, if it does.
 func (s Suite) Earlier(ctx context.Context, o pipeline.Options) error {
 	source, err := s.Pipeline.Source(o.Source)
 	if err != nil {
@@ -229,17 +239,34 @@ func (s Suite) Earlier(ctx context.Context, o pipeline.Options) error {
 		return s.handOnNothing(source)
 	}
 	for i, number := range s.leading(ctx, source, cmp.Or(o.Version, source.Version)) {
-		p, options, err := s.earlierBuild(ctx, o, number, i == 0)
+		shipped, err := s.fromArchive(ctx, o, number)
+		if err == nil {
+			err = s.handOnShipped(ctx, shipped)
+		}
 		if err != nil {
-			return err
+			return fmt.Errorf("taking %s from the archive, to upgrade from: %w", number, err)
 		}
-		made, err := p.Build(ctx, options)
-		if err != nil {
-			return fmt.Errorf("building %s, to upgrade from: %w", number, err)
+		if former := i == 0; former || shipped.Version == "" {
+			if err := s.makeEarlier(ctx, o, number, former); err != nil {
+				return err
+			}
 		}
-		if err := s.handOn(ctx, made); err != nil {
-			return fmt.Errorf("handing %s on, to upgrade from: %w", number, err)
-		}
+	}
+	return nil
+}
+
+// makeEarlier builds a version to upgrade from, and hands it on.
+func (s Suite) makeEarlier(ctx context.Context, o pipeline.Options, number string, former bool) error {
+	p, options, err := s.earlierBuild(ctx, o, number, former)
+	if err != nil {
+		return err
+	}
+	made, err := p.Build(ctx, options)
+	if err != nil {
+		return fmt.Errorf("building %s, to upgrade from: %w", number, err)
+	}
+	if err := s.handOn(ctx, made); err != nil {
+		return fmt.Errorf("handing %s on, to upgrade from: %w", number, err)
 	}
 	return nil
 }

@@ -1,0 +1,87 @@
+package suite
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
+)
+
+// archiveAddress is a variable of the environment: where the archive is served, whose
+// packages are upgraded from.
+const archiveAddress = "SPIRE_REPO_URL"
+
+// shipped is a version as it was really published, if it was: what another machine took
+// from the archive, or else what is served there. The first version to upgrade from is
+// also built in its former packaging; the others only where they were not published.
+func (s Suite) shipped(ctx context.Context, o pipeline.Options, number string) (pipeline.Shipped, error) {
+	if dir := os.Getenv(earlierFolder); dir != "" {
+		return handedOn(dir, number)
+	}
+	return s.fromArchive(ctx, o, number)
+}
+
+// fromArchive is a version as it is served.
+func (s Suite) fromArchive(ctx context.Context, o pipeline.Options, number string) (pipeline.Shipped, error) {
+	o.Source, o.Version = "", number
+	found, err := s.Pipeline.Shipped(ctx, o, os.Getenv(archiveAddress), string(s.earlierDist().Of(shippedFolder)))
+	if err == nil && found.Version != "" {
+		fmt.Fprintf(s.Log, "%s, to upgrade from, is the one in the archive\n", found.Version)
+	}
+	return found, err
+}
+
+// shippedFolder has, beside the folders of the versions that were built, one for each
+// that was published, by its full version.
+const shippedFolder = "published"
+
+// handOnShipped puts what was published into the folder that travels, if there is one.
+func (s Suite) handOnShipped(ctx context.Context, shipped pipeline.Shipped) error {
+	dir := os.Getenv(earlierFolder)
+	if dir == "" || shipped.Version == "" {
+		return nil
+	}
+	return artifact.MakeDir(filepath.Join(dir, shippedFolder, shipped.Version), func(into string) error {
+		return s.command(ctx, "cp", append(slices.Clone(shipped.Files), into)...)
+	})
+}
+
+// handedOn is what handOnShipped has put into the folder that travels.
+func handedOn(dir, number string) (shipped pipeline.Shipped, err error) {
+	if shipped.Files, err = filepath.Glob(filepath.Join(dir, shippedFolder, number+"-*", "*")); err == nil && len(shipped.Files) > 0 {
+		shipped.Version = filepath.Base(filepath.Dir(shipped.Files[0]))
+	}
+	return shipped, err
+}
+
+// offerShipped adds published packages to the stage: the very same, but for the rpms'
+// signatures, which are the stage's, so that one key is to be trusted in the tests.
+func (s *stage) offerShipped(ctx context.Context, shipped pipeline.Shipped) error {
+	if shipped.Version == "" {
+		return nil
+	}
+	dir := s.folder("shipped-" + shipped.Version)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	for _, file := range shipped.Files {
+		to := filepath.Join(dir, filepath.Base(file))
+		var err error
+		if how, ok := format.Signed(file); ok {
+			err = how.Sign(ctx, s.key.signer, file, to)
+		} else {
+			err = s.command(ctx, "cp", file, to)
+		}
+		if err != nil {
+			return err
+		}
+		s.published = append(s.published, to)
+	}
+	s.versions = append(s.versions, shipped.Version)
+	return nil
+}
