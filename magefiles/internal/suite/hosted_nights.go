@@ -66,6 +66,7 @@ func (b built) workflowRuns(ctx context.Context, tally *Tally) error {
 		{"upstream's tag has moved: an issue is opened", h.alarmed},
 		{"nothing is due: nothing changes, and the issue is closed", h.quiet},
 		{"the indexes are signed again", h.refreshed},
+		{"the next key is announced, then signs, and the one before is revoked", h.rotated},
 	} {
 		start := time.Now()
 		err := part.play(ctx)

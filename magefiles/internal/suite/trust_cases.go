@@ -218,7 +218,7 @@ func (r *rehearsal) versioned(ctx context.Context, number int) (p pipeline.Pipel
 		return p, err
 	}
 	version := []byte("version: " + r.now.AddDate(0, 0, number-5).Format("2006.01.02"))
-	for _, name := range []string{"spire-archive-keyring", "spire-release"} {
+	for _, name := range keyrings {
 		path := filepath.Join(root, "packages", name, "package.yaml")
 		content, err := os.ReadFile(path)
 		if err != nil {
