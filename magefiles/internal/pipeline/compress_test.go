@@ -58,7 +58,7 @@ func TestXZ(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = "ea2829b8103e7dbbc20148aba5d0102734ead012f114ac48b3c622509b98a103"
+	const want = "eefe3b49972a7c6f0af56ba7c96bca7b39c7dd0075800d5530a35c889e12c7a1"
 	if got := artifact.DigestBytes(file); got != want {
 		t.Errorf("%d bytes with SHA-256 %s, want %s", len(file), got, want)
 	}
