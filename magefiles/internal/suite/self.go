@@ -124,6 +124,13 @@ var faults = []fault{
 		},
 	},
 	{
+		name: "D-Bus hidden from the agent", place: debPlace, scenario: "unit", words: `X\.509 SVID of web\.service`,
+		deb: func(root string) error {
+			hide := filepath.Join(root, "usr/lib/systemd/system/spire-agent.service.d/hide.conf")
+			return artifact.WriteBytes(hide, 0o644, []byte("[Service]\nInaccessiblePaths=/run/dbus\n"))
+		},
+	},
+	{
 		name: "unsigned file", place: rpmPlace, scenario: "fresh", words: `[Ss]igned|GPG|signature`,
 		repository: func(ctx context.Context, s *stage, place distro.Place, www string) error {
 			return s.unsign(ctx, place, www)
