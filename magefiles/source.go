@@ -29,14 +29,14 @@ func (Source) Fetch(ctx context.Context, version, source *string, unchecked *boo
 
 // Srpm makes the source rpm only, with the flags of build.
 //
-// It compiles too: man pages and licence texts are made from the programs.
+// It compiles too: man pages and license texts are made from the programs.
 func (Source) Srpm(ctx context.Context, version, arch, source *string, unchecked *bool) error {
 	return build(ctx, options(version, arch, source, unchecked), srcpkg.SRPM)
 }
 
 // Dsc makes the Debian source package only, with the flags of build.
 //
-// It compiles too: man pages and licence texts are made from the programs.
+// It compiles too: man pages and license texts are made from the programs.
 func (Source) Dsc(ctx context.Context, version, arch, source *string, unchecked *bool) error {
 	return build(ctx, options(version, arch, source, unchecked), srcpkg.DSC)
 }

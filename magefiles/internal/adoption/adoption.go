@@ -17,12 +17,12 @@ type Findings struct {
 	Source   pkgdef.Source
 	Version  string
 	Pin      pkgdef.Pin
-	Licences []Licence
+	Licenses []License
 	Patches  []Patch
 }
 
-// Licence is one that nobody has looked at.
-type Licence struct {
+// License is one that nobody has looked at.
+type License struct {
 	Module, Version string
 	File            string // relative to the module; empty when it has none
 	Why             string // nobody but a person can decide
@@ -34,14 +34,14 @@ type Licence struct {
 type Patch struct{ Name, Reject string }
 
 // Waits says whether the version waits for a person.
-func (f Findings) Waits() bool { return len(f.Licences)+len(f.Patches) > 0 }
+func (f Findings) Waits() bool { return len(f.Licenses)+len(f.Patches) > 0 }
 
 // Adoption is what the source's definition is to say; supported are the minor versions
 // that upstream supports, if that is known.
 func (f Findings) Adoption(supported pkgdef.Supported) pkgdef.Adoption {
 	a := pkgdef.Adoption{Version: f.Version, Pin: f.Pin, Supported: supported}
-	for _, l := range f.Licences {
-		a.Open = append(a.Open, pkgdef.Open{Why: l.Why, Allowance: pkgdef.Allowance{Module: l.Module, File: l.File, Licence: l.Guess}})
+	for _, l := range f.Licenses {
+		a.Open = append(a.Open, pkgdef.Open{Why: l.Why, Allowance: pkgdef.Allowance{Module: l.Module, File: l.File, License: l.Guess}})
 	}
 	return a
 }
@@ -75,9 +75,9 @@ func (f Findings) marker() string {
 // Markdown is the text of the pull request.
 func (f Findings) Markdown() string {
 	left := allLimit
-	text := f.marker() + "\n" + f.found() + f.licences(&left) + f.patches(&left)
+	text := f.marker() + "\n" + f.found() + f.licenses(&left) + f.patches(&left)
 	if !f.Waits() {
-		text += "\nNothing of it waits for a person: every licence is known, and every patch applies.\n"
+		text += "\nNothing of it waits for a person: every license is known, and every patch applies.\n"
 	}
 	return strings.TrimRight(text, "\n") + "\n" + f.tried()
 }
@@ -101,23 +101,23 @@ func (f Findings) folder(path string) string { return "srpm/" + f.Source.Name + 
 
 func code(text string) string { return markdown.Span(text, nameLimit) }
 
-func (f Findings) licences(left *int) string {
-	if len(f.Licences) == 0 {
+func (f Findings) licenses(left *int) string {
+	if len(f.Licenses) == 0 {
 		return ""
 	}
 	text := fmt.Sprintf(`
-## Licences to be judged: %d
+## Licenses to be judged: %d
 
 Each has an entry at the end of %s, whose %s is empty: until somebody has written it, nothing is built. Read the text. Put the guess of %s right, an SPDX expression, or leave it empty if the file covers nothing that is linked; a module without a file needs its %s. Then write in %s why it may be shipped.
 
-`, len(f.Licences), code("allow:"), code("reason"), code("licence"), code("text"), code("reason"))
-	for _, l := range f.Licences {
+`, len(f.Licenses), code("allow:"), code("reason"), code("license"), code("text"), code("reason"))
+	for _, l := range f.Licenses {
 		text += l.markdown(left)
 	}
 	return text
 }
 
-func (l Licence) markdown(left *int) string {
+func (l License) markdown(left *int) string {
 	file, guess := "no file", "no guess"
 	if l.File != "" {
 		file = code(l.File)

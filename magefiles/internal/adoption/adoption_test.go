@@ -17,9 +17,9 @@ func findings() Findings {
 	return Findings{
 		Source: spire, Version: "1.15.3",
 		Pin: pkgdef.Pin{Sum: "h1:sum", Commit: strings.Repeat("a", 40), Time: time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC), Vendor: "h1:vendor"},
-		Licences: []Licence{
-			{Module: "example.org/a", Version: "v1.0.0", File: "LICENSE", Why: "not a known licence: \"Do what\n`you` want\"", Guess: "MIT", Text: "Do what\n```\nyou want, @all\n"},
-			{Module: "example.org/b", Version: "v2.0.0", Why: "no licence text"},
+		Licenses: []License{
+			{Module: "example.org/a", Version: "v1.0.0", File: "LICENSE", Why: "not a known license: \"Do what\n`you` want\"", Guess: "MIT", Text: "Do what\n```\nyou want, @all\n"},
+			{Module: "example.org/b", Version: "v2.0.0", Why: "no license text"},
 		},
 		Patches: []Patch{{"0001-a.patch", "--- a\n+++ a\n@@ -1 +1 @@\n-x\n+y"}, {"0002-b.patch", "can't find file to patch"}},
 	}
@@ -28,7 +28,7 @@ func findings() Findings {
 func TestMarkdown(t *testing.T) {
 	golden.Check(t, "waits.golden", findings().Markdown())
 	nothing := findings()
-	nothing.Licences, nothing.Patches = nil, nil
+	nothing.Licenses, nothing.Patches = nil, nil
 	golden.Check(t, "nothing.golden", nothing.Markdown())
 	if !findings().Waits() || nothing.Waits() {
 		t.Error("it waits for nothing, or for something that is not there")
@@ -52,7 +52,7 @@ func TestOtherSource(t *testing.T) {
 func TestMarkdownIsBounded(t *testing.T) {
 	f := findings()
 	for range 20 {
-		f.Licences = append(f.Licences, Licence{Module: "example.org/" + strings.Repeat("m", 400), Text: strings.Repeat("word ", 5_000)})
+		f.Licenses = append(f.Licenses, License{Module: "example.org/" + strings.Repeat("m", 400), Text: strings.Repeat("word ", 5_000)})
 		f.Patches = append(f.Patches, Patch{"0003-c.patch", strings.Repeat("ü", 20_000)})
 	}
 	text := f.Markdown()
@@ -69,7 +69,7 @@ func TestAdoption(t *testing.T) {
 	if a.Version != "1.15.3" || a.Pin.Vendor != "h1:vendor" || a.Supported.Day != "2026-11-20" || len(a.Open) != 2 {
 		t.Errorf("%+v", a)
 	}
-	if one := a.Open[0]; one.Module != "example.org/a" || one.File != "LICENSE" || one.Licence != "MIT" || one.Reason != "" || one.Text != "" {
+	if one := a.Open[0]; one.Module != "example.org/a" || one.File != "LICENSE" || one.License != "MIT" || one.Reason != "" || one.Text != "" {
 		t.Errorf("%+v", one)
 	}
 }

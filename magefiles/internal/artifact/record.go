@@ -107,7 +107,7 @@ func Sums(dir string) ([]File, error) {
 			return nil, err
 		}
 		if file.SHA256 != sums[name] {
-			return nil, fmt.Errorf("%s is not what %s says: build again", file.Path, SumsName)
+			return nil, fmt.Errorf("checksum mismatch: %s is not what %s says: build again", file.Path, SumsName)
 		}
 		files = append(files, file)
 	}

@@ -65,7 +65,7 @@ func (t Tree) Check() error {
 		return err
 	}
 	if hash != t.Hash {
-		return fmt.Errorf("the source tree %s is not what was verified (hash %s, not %s): remove it and run again", t.Dir, hash, t.Hash)
+		return fmt.Errorf("checksum mismatch: the source tree %s is not what was verified (hash %s, not %s): remove it and run again", t.Dir, hash, t.Hash)
 	}
 	return nil
 }

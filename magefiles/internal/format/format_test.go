@@ -480,7 +480,7 @@ func TestKey(t *testing.T) {
 		"succeeds":           {both, func(_ *testing.T, i *Item) { i.Package.Succeeds = nil }},
 		"users":              {both, func(_ *testing.T, i *Item) { i.Package.Units.Users = nil }},
 		"user's home":        {[]string{pkgdef.RPM}, func(_ *testing.T, i *Item) { i.Package.Units.Users[0].Home = "/" }},
-		"licence":            {[]string{pkgdef.RPM}, func(_ *testing.T, i *Item) { i.License = "MIT" }},
+		"license":            {[]string{pkgdef.RPM}, func(_ *testing.T, i *Item) { i.License = "MIT" }},
 		"maintainer":         {both, func(_ *testing.T, i *Item) { i.Source.Maintainer = "Other <other@example.org>" }},
 		"homepage":           {both, func(_ *testing.T, i *Item) { i.Source.Homepage = "https://example.com/" }},
 		"vendor":             {[]string{pkgdef.RPM}, func(_ *testing.T, i *Item) { i.Source.Vendor = "other" }},

@@ -25,7 +25,7 @@ func Keyring(k pkgdef.Keyring, maker pkgdef.Source, url string, trusted pkgdef.C
 		Package: pkgdef.Package{Name: k.Name, Summary: k.Summary, Description: k.Description, Section: k.Section},
 		Tree:    artifact.Tree{Version: k.Version, Time: k.Time(), Verified: true},
 		Binary:  artifact.Binary{Arch: kit.Every},
-		License: k.Licence, Changes: k.Changes, Payload: k.Payload(dir),
+		License: k.License, Changes: k.Changes, Payload: k.Payload(dir),
 	}
 	texts, err := k.Texts(url, trusted)
 	if err != nil {

@@ -36,7 +36,7 @@ func ring(t *testing.T, format string) pkgdef.Keyring {
 	t.Helper()
 	root := t.TempDir()
 	for name, content := range map[string]string{
-		"package.yaml": "keyring: " + format + "\nversion: 2026.01.31\nchanges: \"Everything: new.\"\nsection: misc\nlicence: MIT\nsummary: keys of it\n" +
+		"package.yaml": "keyring: " + format + "\nversion: 2026.01.31\nchanges: \"Everything: new.\"\nsection: misc\nlicense: MIT\nsummary: keys of it\n" +
 			"description: |\n  They open it.\n\n  All of it.\nkeys: /usr/share/keyrings/ring\nconfig:\n  - {file: ring.conf, path: /etc/ring/ring.conf}\n",
 		"ring.conf":         "from @URL@ by /usr/share/keyrings/ring\n",
 		"copyright":         "mine\n",

@@ -68,7 +68,7 @@ func (g Go) fetch(ctx context.Context, want pkgdef.Toolchain) (dir string, err e
 	case err != nil:
 		return "", err
 	case got.Sum != pinned:
-		return "", fmt.Errorf("it is not what it was: its sum is %s, and source.yaml has %s: find out why before anything is built with it", got.Sum, pinned)
+		return "", fmt.Errorf("checksum mismatch: it is not what it was: its sum is %s, and source.yaml has %s: find out why before anything is built with it", got.Sum, pinned)
 	}
 	added, sum, err := toolchainSum(got.Dir, ModuleOf(want))
 	if err != nil {

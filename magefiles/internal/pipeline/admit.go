@@ -162,7 +162,7 @@ func (b *build) asRebuilt(files []artifact.File, by Builder) error {
 		case "":
 			errs = append(errs, fmt.Errorf("%s was not made by the build on another machine", file.Name()))
 		default:
-			errs = append(errs, fmt.Errorf("%s has the SHA-256 %s, and the build on another machine made %s", file.Name(), file.SHA256, sum))
+			errs = append(errs, fmt.Errorf("not reproducible: %s has the SHA-256 %s, and the build on another machine made %s", file.Name(), file.SHA256, sum))
 		}
 	}
 	return errors.Join(errs...)

@@ -10,7 +10,7 @@ import (
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/adoption"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/licence"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/license"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/source"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
@@ -25,7 +25,7 @@ type Adopted struct {
 }
 
 // Adopt finds what a version of a source is, and all that a person has to decide before it goes
-// out: licences that nobody has looked at, and patches that do not apply. It changes
+// out: licenses that nobody has looked at, and patches that do not apply. It changes
 // nothing. Decisions may be open in the checkout's definition.
 func (p Pipeline) Adopt(ctx context.Context, theirs *hub.Repository, name, version string, arches []string) (Adopted, error) {
 	b, end, err := p.beginAdoption(ctx, name)
@@ -51,8 +51,8 @@ func (p Pipeline) Adopt(ctx context.Context, theirs *hub.Repository, name, versi
 	for _, r := range trial.Rejected {
 		found.Patches = append(found.Patches, adoption.Patch{Name: r.Patch, Reject: r.Reject})
 	}
-	if found.Licences, err = b.unjudged(ctx, arches); err != nil {
-		return Adopted{}, fmt.Errorf("finding the licences of %s %s: %w", b.source.Name, version, err)
+	if found.Licenses, err = b.unjudged(ctx, arches); err != nil {
+		return Adopted{}, fmt.Errorf("finding the licenses of %s %s: %w", b.source.Name, version, err)
 	}
 	return b.adopted(found, tagged.Supported)
 }
@@ -99,10 +99,10 @@ func (b *build) adopted(found adoption.Findings, lines []upstream.Line) (Adopted
 	return Adopted{found, b.source.File(), content}, err
 }
 
-// unjudged are the licences, of all that the source packages carry and the programs
+// unjudged are the licenses, of all that the source packages carry and the programs
 // link, which nobody has looked at. Nothing is compiled for it.
-func (b *build) unjudged(ctx context.Context, arches []string) (all []adoption.Licence, err error) {
-	modules, err := licence.Vendored(b.tree.Dir)
+func (b *build) unjudged(ctx context.Context, arches []string) (all []adoption.License, err error) {
+	modules, err := license.Vendored(b.tree.Dir)
 	if err != nil {
 		return nil, err
 	}
@@ -113,15 +113,15 @@ func (b *build) unjudged(ctx context.Context, arches []string) (all []adoption.L
 	everywhere := func(pkgdef.Library) bool { return true }
 	_, carries := b.scan(modules, b.libraries(inTree), true)
 	_, links := b.scan(linked, b.libraries(everywhere), false)
-	found, other := licence.Undecided(carries, links)
+	found, other := license.Undecided(carries, links)
 	for _, one := range found {
-		all = append(all, adoption.Licence{Module: one.Module, Version: one.Version, File: one.File, Why: one.Err.Error(), Guess: one.Guess, Text: one.Text})
+		all = append(all, adoption.License{Module: one.Module, Version: one.Version, File: one.File, Why: one.Err.Error(), Guess: one.Guess, Text: one.Text})
 	}
 	return all, other
 }
 
 // willLink are the modules that are linked, on one of the architectures or more.
-func (b *build) willLink(ctx context.Context, modules []licence.Module, arches []string) ([]licence.Module, error) {
+func (b *build) willLink(ctx context.Context, modules []license.Module, arches []string) ([]license.Module, error) {
 	var paths []string
 	for _, arch := range arches {
 		some, err := b.compiler().Linked(ctx, b.tree, pkgdef.Commands(b.packages), arch)
@@ -130,5 +130,5 @@ func (b *build) willLink(ctx context.Context, modules []licence.Module, arches [
 		}
 		paths = append(paths, some...)
 	}
-	return slices.DeleteFunc(slices.Clone(modules), func(m licence.Module) bool { return !slices.Contains(paths, m.Path) }), nil
+	return slices.DeleteFunc(slices.Clone(modules), func(m license.Module) bool { return !slices.Contains(paths, m.Path) }), nil
 }

@@ -41,10 +41,10 @@ func newAdopting(t *testing.T, patch string) adopting {
 	}
 	w := gotooltest.NewWorld(t)
 	goSum := ""
-	for name, licence := range map[string]string{"linked": own, "carried": own, "strict": copyleft, "bare": ""} {
+	for name, license := range map[string]string{"linked": own, "carried": own, "strict": copyleft, "bare": ""} {
 		files := map[string]string{"go.mod": "module example.org/" + name + "\n\ngo 1.21\n", "x.go": "package " + name + "\n"}
-		if licence != "" {
-			files["LICENSE"] = licence
+		if license != "" {
+			files["LICENSE"] = license
 		}
 		_, lines := w.Publish(t, "example.org/"+name, "v1.0.0", files)
 		goSum += lines
@@ -120,15 +120,15 @@ func TestAdopt(t *testing.T) {
 		t.Fatal(err)
 	}
 	found := adopted.Findings
-	unknown := `not a known licence: "You may use this, and redistribute it, with my permission, on days of the week that"`
-	want := []adoption.Licence{
-		{Module: "example.org/bare", Version: "v1.0.0", Why: "no licence text"},
+	unknown := `not a known license: "You may use this, and redistribute it, with my permission, on days of the week that"`
+	want := []adoption.License{
+		{Module: "example.org/bare", Version: "v1.0.0", Why: "no license text"},
 		{Module: "example.org/carried", Version: "v1.0.0", File: "LICENSE", Why: unknown, Text: own},
 		{Module: "example.org/linked", Version: "v1.0.0", File: "LICENSE", Why: unknown, Text: own},
-		{Module: "example.org/strict", Version: "v1.0.0", File: "LICENSE", Why: "LGPL-2.1-or-later is not a licence that may be linked statically", Guess: "LGPL-2.1-or-later", Text: copyleft},
+		{Module: "example.org/strict", Version: "v1.0.0", File: "LICENSE", Why: "LGPL-2.1-or-later is not a license that may be linked statically", Guess: "LGPL-2.1-or-later", Text: copyleft},
 	}
-	if diff := cmp.Diff(want, found.Licences); diff != "" {
-		t.Errorf("licences (-want +got):\n%s", diff)
+	if diff := cmp.Diff(want, found.Licenses); diff != "" {
+		t.Errorf("licenses (-want +got):\n%s", diff)
 	}
 	if len(found.Patches) != 1 || found.Patches[0].Name != "0001-a.patch" || !strings.Contains(found.Patches[0].Reject, "-other\n+two") {
 		t.Errorf("patches: %+v", found.Patches)
@@ -163,7 +163,7 @@ func TestAdoptDecided(t *testing.T) {
 	}
 	text := string(content)
 	for _, entry := range []string{"linked\n    file: LICENSE", "carried\n    file: LICENSE", "strict\n    file: LICENSE", "bare\n    text: x"} {
-		text += "  - module: example.org/" + entry + "\n    licence: MIT\n    reason: A person looked.\n"
+		text += "  - module: example.org/" + entry + "\n    license: MIT\n    reason: A person looked.\n"
 	}
 	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 		t.Fatal(err)

@@ -14,7 +14,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format/deb"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/licence"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/license"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/manual"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/provenance"
@@ -26,17 +26,17 @@ import (
 type docsRecord struct {
 	Key, License string
 	Modules      []string
-	Parts        []provenance.Licence
+	Parts        []provenance.License
 }
 
 // docs are a package's texts, and what was found out for them.
 type docs struct {
 	pkgdef.Docs
-	parts []provenance.Licence // licences of all that is linked into the program
+	parts []provenance.License // licenses of all that is linked into the program
 }
 
 // docs makes the texts of one package, or finds those of an earlier run, and
-// sets what they say of the item's licence and modules.
+// sets what they say of the item's license and modules.
 func (b *build) docs(ctx context.Context, item *format.Item, self string) (docs, error) {
 	place := b.Dist.Work(b.tree.Label(), item.Binary.Arch, item.Package.Name)
 	made := docs{Docs: pkgdef.Docs{Dir: filepath.Join(place, "docs"), Changelog: item.Source.Changelog != ""}}
@@ -53,7 +53,7 @@ func (b *build) docs(ctx context.Context, item *format.Item, self string) (docs,
 		item.License, item.Modules, made.parts = earlier.License, earlier.Modules, earlier.Parts
 		return made, nil
 	}
-	set, err := b.licences(item)
+	set, err := b.licenses(item)
 	if err != nil {
 		return docs{}, err
 	}
@@ -65,20 +65,20 @@ func (b *build) docs(ctx context.Context, item *format.Item, self string) (docs,
 	return made, artifact.Save(filepath.Join(place, "docs.json"), docsRecord{key, item.License, item.Modules, made.parts})
 }
 
-// parts are the licences as a bill of materials has them.
-func parts(set licence.Set) []provenance.Licence {
-	parts := make([]provenance.Licence, 0, len(set.Entries))
+// parts are the licenses as a bill of materials has them.
+func parts(set license.Set) []provenance.License {
+	parts := make([]provenance.License, 0, len(set.Entries))
 	for _, entry := range set.Entries {
-		parts = append(parts, provenance.Licence{Name: entry.Name, Expression: entry.Licence})
+		parts = append(parts, provenance.License{Name: entry.Name, Expression: entry.License})
 	}
 	return parts
 }
 
 // write writes all texts into dir.
-func (b *build) write(ctx context.Context, item *format.Item, set licence.Set, dir string) error {
+func (b *build) write(ctx context.Context, item *format.Item, set license.Set, dir string) error {
 	var copyright, thirdParty bytes.Buffer
 	err := errors.Join(
-		set.DEP5(&copyright, licence.Upstream{Name: item.Source.Name, Source: item.Source.Repository}),
+		set.DEP5(&copyright, license.Upstream{Name: item.Source.Name, Source: item.Source.Repository}),
 		set.ThirdParty(&thirdParty))
 	if err != nil {
 		return err
@@ -175,12 +175,12 @@ func (b *build) program(ctx context.Context, item format.Item) (manual.Program, 
 	return program, nil
 }
 
-// licences finds the modules in the item's binary, and the licences of
+// licenses finds the modules in the item's binary, and the licenses of
 // everything in it.
-func (b *build) licences(item *format.Item) (licence.Set, error) {
-	_, modules, err := licence.Linked(item.Binary.Path)
+func (b *build) licenses(item *format.Item) (license.Set, error) {
+	_, modules, err := license.Linked(item.Binary.Path)
 	if err != nil {
-		return licence.Set{}, err
+		return license.Set{}, err
 	}
 	item.Modules = nil
 	for _, module := range modules {
@@ -189,33 +189,33 @@ func (b *build) licences(item *format.Item) (licence.Set, error) {
 	return b.scan(modules, item.Package.Libraries, false)
 }
 
-// scan finds the licences of upstream, the given modules and libraries, which
+// scan finds the licenses of upstream, the given modules and libraries, which
 // are linked or only carried.
-func (b *build) scan(modules []licence.Module, libraries []pkgdef.Library, carried bool) (licence.Set, error) {
-	main := licence.Module{Path: b.tree.Module, Version: "v" + b.tree.Version}
+func (b *build) scan(modules []license.Module, libraries []pkgdef.Library, carried bool) (license.Set, error) {
+	main := license.Module{Path: b.tree.Module, Version: "v" + b.tree.Version}
 	extra, err := b.components(libraries)
 	if err != nil {
-		return licence.Set{}, err
+		return license.Set{}, err
 	}
-	allow := make([]licence.Allowance, 0, len(b.source.Allow))
+	allow := make([]license.Allowance, 0, len(b.source.Allow))
 	for _, allowance := range b.source.Allow {
-		allow = append(allow, licence.Allowance(allowance))
+		allow = append(allow, license.Allowance(allowance))
 	}
-	return licence.Scan(licence.Request{Tree: b.tree.Dir, Main: main, Modules: modules, Extra: extra, Allow: allow, Carried: carried})
+	return license.Scan(license.Request{Tree: b.tree.Dir, Main: main, Modules: modules, Extra: extra, Allow: allow, Carried: carried})
 }
 
 // components are the parts that are no Go modules.
-func (b *build) components(libraries []pkgdef.Library) ([]licence.Component, error) {
-	components := []licence.Component{}
+func (b *build) components(libraries []pkgdef.Library) ([]license.Component, error) {
+	components := []license.Component{}
 	for _, library := range libraries {
-		path := b.source.LicenceFile(library.Name)
+		path := b.source.LicenseFile(library.Name)
 		text, err := os.ReadFile(path)
 		if err != nil {
-			return nil, fmt.Errorf("reading the licence of %s: %w", library.Name, err)
+			return nil, fmt.Errorf("reading the license of %s: %w", library.Name, err)
 		}
-		components = append(components, licence.Component{
+		components = append(components, license.Component{
 			Name: library.Name, Place: library.Place,
-			Files: []licence.File{{Name: filepath.Base(path), Text: string(text)}},
+			Files: []license.File{{Name: filepath.Base(path), Text: string(text)}},
 		})
 	}
 	return components, nil

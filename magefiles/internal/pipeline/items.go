@@ -20,7 +20,7 @@ import (
 type wanted struct {
 	format format.Format
 	item   format.Item
-	parts  []provenance.Licence // see docs
+	parts  []provenance.License // see docs
 }
 
 // items makes the texts of all packages of one architecture and puts together

@@ -65,10 +65,10 @@ func (b *build) bill(want wanted, file artifact.File, l linked) provenance.Packa
 		Type: want.format.PURL, File: file.Name(), Name: item.Package.Name,
 		Version: fmt.Sprintf("%s-%d", b.tree.Label(), item.Source.Release), Arch: want.format.Architecture(item.Binary.Arch),
 		Vendor: item.Source.Vendor, Summary: item.Package.Summary, Description: item.Package.Description,
-		Homepage: item.Source.Homepage, Licence: item.License, Time: b.tree.Time,
+		Homepage: item.Source.Homepage, License: item.License, Time: b.tree.Time,
 		Program: &provenance.Program{
 			Installed: "/usr/bin/" + item.Package.Binary(), Binary: item.Binary, Tree: b.tree,
-			Repository: item.Source.Repository, Sums: l.sums, Licences: want.parts, Carried: l.carried,
+			Repository: item.Source.Repository, Sums: l.sums, Licenses: want.parts, Carried: l.carried,
 		},
 	}
 }

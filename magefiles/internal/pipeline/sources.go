@@ -10,7 +10,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/compile"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format/deb"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/licence"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/license"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef/scriptlets"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/srcpkg"
@@ -59,7 +59,7 @@ func (s *sources) stop() {
 	<-s.done
 }
 
-// prepare packs upstream's source and finds the licences of all of it.
+// prepare packs upstream's source and finds the licenses of all of it.
 func (s *sources) prepare(ctx context.Context) (err error) {
 	s.source = srcpkg.Source{
 		Source: s.build.source, Tree: s.tree,
@@ -69,7 +69,7 @@ func (s *sources) prepare(ctx context.Context) (err error) {
 	if s.archives, err = s.maker().Archives(ctx, s.source); err != nil {
 		return err
 	}
-	return s.licences()
+	return s.licenses()
 }
 
 func (s *sources) maker() srcpkg.Maker {
@@ -83,42 +83,42 @@ func portable() []string {
 	})
 }
 
-// sourceLicence is what a later run needs to know of the whole source's
-// licences.
-type sourceLicence struct {
+// sourceLicense is what a later run needs to know of the whole source's
+// licenses.
+type sourceLicense struct {
 	Key, Expression string
 	DEP5            []byte
 }
 
-// licences finds the licences of everything that the source packages carry,
+// licenses finds the licenses of everything that the source packages carry,
 // linked or not.
-func (s *sources) licences() error {
+func (s *sources) licenses() error {
 	self, err := selfDigest()
 	if err != nil {
 		return err
 	}
 	libraries := s.libraries(inTree)
 	key := artifact.Key(self, s.tree, s.build.source, libraries)
-	place := s.Dist.Work(s.tree.Label(), "source-licence.json")
-	found, ok, err := artifact.Load[sourceLicence](place)
+	place := s.Dist.Work(s.tree.Label(), "source-license.json")
+	found, ok, err := artifact.Load[sourceLicense](place)
 	if err != nil {
 		return err
 	}
 	if !ok || found.Key != key {
 		found.Key = key
 		if err := s.scanAll(&found, libraries); err != nil {
-			return fmt.Errorf("finding the licences of the source: %w", err)
+			return fmt.Errorf("finding the licenses of the source: %w", err)
 		}
 		if err := artifact.Save(place, found); err != nil {
 			return err
 		}
 	}
-	s.source.Licence, s.source.Copyright = found.Expression, found.DEP5
+	s.source.License, s.source.Copyright = found.Expression, found.DEP5
 	return nil
 }
 
-func (s *sources) scanAll(found *sourceLicence, libraries []pkgdef.Library) error {
-	modules, err := licence.Vendored(s.tree.Dir)
+func (s *sources) scanAll(found *sourceLicense, libraries []pkgdef.Library) error {
+	modules, err := license.Vendored(s.tree.Dir)
 	if err != nil {
 		return err
 	}
@@ -128,7 +128,7 @@ func (s *sources) scanAll(found *sourceLicence, libraries []pkgdef.Library) erro
 	}
 	set = set.InSource()
 	var text bytes.Buffer
-	err = set.DEP5(&text, licence.Upstream{Name: s.build.source.Name, Source: s.build.source.Repository})
+	err = set.DEP5(&text, license.Upstream{Name: s.build.source.Name, Source: s.build.source.Repository})
 	found.Expression, found.DEP5 = set.Expression(), text.Bytes()
 	return err
 }

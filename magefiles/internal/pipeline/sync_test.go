@@ -244,7 +244,7 @@ func TestSyncRefused(t *testing.T) {
 		"a changed file of which GitHub says no digest": {
 			spoil:  func(_ *world, dir string) error { return os.Remove(filepath.Join(dir, archive)) },
 			broken: &hubtest.Asset{Name: archive, Digest: "none"},
-			want:   archive + ": it is not what was shipped",
+			want:   archive + ": checksum mismatch: it is not what was shipped",
 		},
 		"a name that leads elsewhere": {
 			spoil:  func(*world, string) error { return nil },

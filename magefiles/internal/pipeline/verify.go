@@ -170,7 +170,7 @@ func (v *verifier) readStatement() error {
 			return err
 		}
 		if got := artifact.DigestBytes(content); got != sum {
-			return fmt.Errorf("the provenance %s is not what was shipped: its SHA-256 is %s, not %s", name, got, sum)
+			return fmt.Errorf("checksum mismatch: the provenance %s is not what was shipped: its SHA-256 is %s, not %s", name, got, sum)
 		}
 		if v.statement, err = provenance.ParseStatement(content); err != nil {
 			return err
@@ -204,7 +204,7 @@ func (v *verifier) one(ctx context.Context, file string) (proven []string, err e
 	case !listed:
 		return nil, fmt.Errorf("it is not among the shipped files that %s lists", artifact.SumsName)
 	case sum != want:
-		return nil, fmt.Errorf("it is not what was shipped: its SHA-256 is %s, not %s", sum, want)
+		return nil, fmt.Errorf("checksum mismatch: it is not what was shipped: its SHA-256 is %s, not %s", sum, want)
 	}
 	proven = append(proven, "checksum")
 	if statementName.MatchString(name) {

@@ -140,7 +140,7 @@ func TestVerify(t *testing.T) {
 		"all is well": {want: "ok   " + deb + ": checksum, made from github.com/spiffe/spire 1.13.3, commit 191c76b48965"},
 		"a changed byte": {
 			spoil: func(dir string) error { return os.WriteFile(filepath.Join(dir, deb), []byte("Content"), 0o600) },
-			want:  "BAD  " + deb + ": it is not what was shipped: its SHA-256 is ",
+			want:  "BAD  " + deb + ": checksum mismatch: it is not what was shipped: its SHA-256 is ",
 		},
 		"no checksums": {
 			spoil: func(dir string) error { return os.Remove(filepath.Join(dir, artifact.SumsName)) },
@@ -177,7 +177,7 @@ func TestVerify(t *testing.T) {
 		},
 		"a changed statement": {
 			spoil: func(dir string) error { return os.WriteFile(filepath.Join(dir, statement), []byte("{}"), 0o600) },
-			want:  "BAD  " + deb + ": the provenance " + statement + " is not what was shipped",
+			want:  "BAD  " + deb + ": checksum mismatch: the provenance " + statement + " is not what was shipped",
 		},
 		"a statement about another file": {
 			spoil: func(dir string) error {
@@ -185,7 +185,7 @@ func TestVerify(t *testing.T) {
 				resum(t, ours, dir)
 				return err
 			},
-			want: "BAD  " + deb + ": " + deb + " is not the file that the provenance statement is about",
+			want: "BAD  " + deb + ": checksum mismatch: " + deb + " is not the file that the provenance statement is about",
 		},
 		"somebody else's software": {
 			module: "example.org/other",

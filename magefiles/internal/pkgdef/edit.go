@@ -11,9 +11,9 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Open is a decision about a licence that a person has to make.
+// Open is a decision about a license that a person has to make.
 type Open struct {
-	Allowance        // without a reason; its licence is a guess
+	Allowance        // without a reason; its license is a guess
 	Why       string // it has to be made, in a line
 }
 
@@ -185,9 +185,9 @@ func (d *definition) open(open Open) error {
 	entry, err := yaml.Marshal(struct {
 		Module  string
 		File    string `yaml:",omitempty"`
-		Licence string
+		License string
 		Reason  string
-	}{open.Module, open.File, open.Licence, ""})
+	}{open.Module, open.File, open.License, ""})
 	if err != nil {
 		return err
 	}

@@ -36,7 +36,7 @@ releases:
 # Decisions.
 allow:
   - module: example.org/a
-    licence: MIT
+    license: MIT
     reason: >-
       because of
       this
@@ -77,19 +77,19 @@ const adoptedPin = `    sum: h1:new
 // All that was there stays: comments, blank lines, order, other people's style.
 func TestAdopt(t *testing.T) {
 	supported := strings.NewReplacer(`["1.13", "1.14"]`, `["1.14", "1.15"]`, "day: 2026-01-01", "day: 2026-05-20").Replace(definitionText)
-	opened := "      # not a comment\n" + `  # To be judged: not a known licence: "x # y ?"
+	opened := "      # not a comment\n" + `  # To be judged: not a known license: "x # y ?"
   - module: example.org/b
     file: 'LICENSE: x'
-    licence: MIT
+    license: MIT
     reason: ""
-  # To be judged: no licence text
+  # To be judged: no license text
   - module: example.org/c
-    licence: ""
+    license: ""
     reason: ""
 `
 	open := []Open{
-		{Allowance{Module: "example.org/b", File: "LICENSE: x", Licence: "MIT"}, "not a known licence: \"x\n# y\u202e ?\""},
-		{Allowance{Module: "example.org/c"}, "no licence text"},
+		{Allowance{Module: "example.org/b", File: "LICENSE: x", License: "MIT"}, "not a known license: \"x\n# y\u202e ?\""},
+		{Allowance{Module: "example.org/c"}, "no license text"},
 	}
 	for name, c := range map[string]struct {
 		a        Adoption
@@ -130,7 +130,7 @@ func TestAdoptKnown(t *testing.T) {
 // A definition may lack what is written.
 func TestAdoptBegins(t *testing.T) {
 	open := Open{Allowance{Module: "example.org/b", File: "LICENSE"}, "why"}
-	const entry = "allow:\n  # To be judged: why\n  - module: example.org/b\n    file: LICENSE\n    licence: \"\"\n    reason: \"\"\n"
+	const entry = "allow:\n  # To be judged: why\n  - module: example.org/b\n    file: LICENSE\n    license: \"\"\n    reason: \"\"\n"
 	for text, want := range map[string]string{
 		"module: x":              "module: x\n\nreleases:\n  1.15.0:\n" + adoptedPin + "\n" + entry,
 		"allow:\nmodule: x\n":    entry + "module: x\n\nreleases:\n  1.15.0:\n" + adoptedPin,
@@ -154,7 +154,7 @@ func TestAdoptBegins(t *testing.T) {
 // Names that others chose end neither an entry nor a line.
 func TestAdoptHostile(t *testing.T) {
 	for _, name := range []string{"a\n  - module: b", "x: y", "'", "\"", "# z", "*a", "&a", "\u2028", "- -", "{", strings.Repeat("long ", 100)} {
-		open := Open{Allowance{Module: name, File: name, Licence: name}, name}
+		open := Open{Allowance{Module: name, File: name, License: name}, name}
 		text := adopt(t, adoption("1.15.0", open), definitionText)
 		root := t.TempDir()
 		if err := os.WriteFile(filepath.Join(root, "source.yaml"), []byte(text), 0o644); err != nil {
@@ -173,7 +173,7 @@ func TestAdoptReal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := adoption("1.15.3", Open{Allowance{Module: "example.org/b", File: "LICENSE", Licence: "MIT"}, "why"})
+	a := adoption("1.15.3", Open{Allowance{Module: "example.org/b", File: "LICENSE", License: "MIT"}, "why"})
 	root := t.TempDir()
 	if err := os.CopyFS(filepath.Join(root, "srpm", commonDir), os.DirFS(filepath.Join(checkout, "srpm", commonDir))); err != nil {
 		t.Fatal(err)
@@ -191,7 +191,7 @@ func TestAdoptReal(t *testing.T) {
 	text := adopt(t, a, string(content))
 	put(text)
 	_, err = LoadSource(root, "spire")
-	want := file + ": allow: example.org/b LICENSE: the reason is empty: read the licence, and write why it may be shipped"
+	want := file + ": allow: example.org/b LICENSE: the reason is empty: read the license, and write why it may be shipped"
 	if fmt.Sprint(err) != want {
 		t.Errorf("the error is %v, not %s", err, want)
 	}

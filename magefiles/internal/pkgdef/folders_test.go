@@ -3,6 +3,7 @@ package pkgdef
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -75,5 +76,34 @@ func TestRealFolders(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("of the former units it is not said that %s: %v", want, err)
 		}
+	}
+}
+
+// Who has started a service of SPIRE's can use it: systemd waits for its word, or for its
+// end. The other programs have no socket to wait for.
+func TestReadiness(t *testing.T) {
+	packages, err := Load(checkout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	types := regexp.MustCompile(`(?m)^Type=(.*)$`)
+	seen := 0
+	for _, p := range packages {
+		for _, file := range p.Units.Files {
+			if p.Source != "spire" || filepath.Ext(file) != ".service" {
+				continue
+			}
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			seen++
+			if all := types.FindAllSubmatch(text, -1); len(all) != 1 || !slices.Contains([]string{"notify", "oneshot"}, string(all[0][1])) {
+				t.Errorf("%s is of the types %q", file, all)
+			}
+		}
+	}
+	if seen < 5 {
+		t.Errorf("there are only %d services", seen)
 	}
 }

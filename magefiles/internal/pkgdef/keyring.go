@@ -30,7 +30,7 @@ type Keyring struct {
 	Summary     string // one line, no article, no full stop
 	Description string // paragraphs
 	Section     string // Debian's section, or an rpm's group
-	Licence     string // SPDX expression
+	License     string // SPDX expression
 	// Keys is where the keys are installed: in a deb binary, which is what apt
 	// 1.6 reads, in an rpm armoured, which is what rpm reads.
 	Keys string
@@ -128,7 +128,7 @@ func loadKeyring(root, name string) (Keyring, error) {
 
 func (k Keyring) check() error {
 	errs := missing(map[string]string{
-		"changes": k.Changes, "summary": k.Summary, "description": k.Description, "section": k.Section, "licence": k.Licence,
+		"changes": k.Changes, "summary": k.Summary, "description": k.Description, "section": k.Section, "license": k.License,
 	})
 	if k.Format != Deb && k.Format != RPM {
 		errs = append(errs, fmt.Errorf("keyring %q is neither %s nor %s", k.Format, Deb, RPM))

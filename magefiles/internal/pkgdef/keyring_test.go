@@ -129,7 +129,7 @@ func ringRepo() repo {
 version: 2026.01.31
 changes: First version.
 section: misc
-licence: MIT
+license: MIT
 summary: keys
 description: |
   They open it.
@@ -275,7 +275,7 @@ func TestBadKeyrings(t *testing.T) {
 		"day of hyphens":             {swap(ring, "2026.01.31", "2026-01-31"), []string{ring, `version "2026-01-31"`}},
 		"no changes":                 {swap(ring, "changes: First version.\n", ""), []string{ring, "changes is missing"}},
 		"changes of two lines":       {swap(ring, "changes: First version.", `changes: "a\nb"`), []string{ring, `changes "a\nb"`}},
-		"no licence":                 {swap(ring, "licence: MIT\n", ""), []string{ring, "licence is missing"}},
+		"no license":                 {swap(ring, "license: MIT\n", ""), []string{ring, "license is missing"}},
 		"no section":                 {swap(ring, "section: misc\n", ""), []string{ring, "section is missing"}},
 		"summary with a full stop":   {swap(ring, "summary: keys", "summary: keys."), []string{ring, `summary "keys."`}},
 		"no keys":                    {swap(ring, "keys: /usr/share/keyrings/ring.gpg\n", ""), []string{ring, `path ""`}},

@@ -24,7 +24,7 @@ type Package struct {
 	Section     string // Debian's section
 	// Config are the configuration files, kept when their admin changed them.
 	Config []Config
-	// Libraries are the licences of linked-in parts that are no Go modules.
+	// Libraries are the licenses of linked-in parts that are no Go modules.
 	Libraries []Library
 	// Exposure is the most that `systemd-analyze security` may say of the
 	// package's services, from 0 (all closed) to 10.
@@ -77,8 +77,8 @@ type Config struct {
 	Path string
 }
 
-// Library is a linked-in part that is no Go module. The text of its licence is
-// in srpm/<source>/licences/<name>.
+// Library is a linked-in part that is no Go module. The text of its license is
+// in srpm/<source>/licenses/<name>.
 type Library struct {
 	Name string
 	// Place is where its source is in the vendored tree; empty if it is not.

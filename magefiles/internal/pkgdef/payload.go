@@ -21,7 +21,7 @@ const (
 	DocManual     = "manual.1" + Zipped
 	DocCompletion = "completion.bash"
 	DocCopyright  = "copyright"              // Debian's machine-readable form
-	DocThirdParty = "THIRD-PARTY"            // every licence, verbatim
+	DocThirdParty = "THIRD-PARTY"            // every license, verbatim
 	DocLicense    = "LICENSE"                // upstream's own
 	DocChangelog  = "changelog"              // upstream's
 	DocChanges    = "changelog" + Zipped     // upstream's, as Debian wants it
@@ -40,8 +40,8 @@ const (
 // Layout is what formats differ in of what a package installs.
 type Layout struct {
 	// Texts says where the texts go that not all formats have, by their names in Docs;
-	// it is given the package's folders for documentation and for licences.
-	Texts func(docs, licences string) map[string]Entry
+	// it is given the package's folders for documentation and for licenses.
+	Texts func(docs, licenses string) map[string]Entry
 	// Lintian says that there are overrides for lintian.
 	Lintian bool
 	// Exclusive says that a file belongs to one package alone: a unit that several bring
@@ -61,10 +61,10 @@ var (
 			DocPackaging: {Path: docs + "/changelog.Debian.gz", Kind: Doc},
 		}
 	}}
-	RPMLayout = Layout{Adopts: true, Texts: func(docs, licences string) map[string]Entry {
+	RPMLayout = Layout{Adopts: true, Texts: func(docs, licenses string) map[string]Entry {
 		return map[string]Entry{
-			DocLicense:    {Path: licences + "/" + DocLicense, Kind: License},
-			DocThirdParty: {Path: licences + "/" + DocThirdParty, Kind: License},
+			DocLicense:    {Path: licenses + "/" + DocLicense, Kind: License},
+			DocThirdParty: {Path: licenses + "/" + DocThirdParty, Kind: License},
 			DocChangelog:  {Path: docs + "/CHANGELOG.md", Kind: Doc},
 		}
 	}}

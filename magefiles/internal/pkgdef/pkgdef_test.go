@@ -181,8 +181,8 @@ func TestRealSource(t *testing.T) {
 	}
 	for _, p := range packages {
 		for _, library := range p.Libraries {
-			if _, err := os.Stat(source.LicenceFile(library.Name)); err != nil {
-				t.Errorf("%s: the licence of %s: %v", p.Name, library.Name, err)
+			if _, err := os.Stat(source.LicenseFile(library.Name)); err != nil {
+				t.Errorf("%s: the license of %s: %v", p.Name, library.Name, err)
 			}
 		}
 	}
@@ -250,7 +250,7 @@ releases:
 `,
 		"srpm/up/patches/0002-then.patch":  "",
 		"srpm/up/patches/0001-first.patch": "",
-		"srpm/up/licences/golang":          "free\n",
+		"srpm/up/licenses/golang":          "free\n",
 	}
 }
 

@@ -54,7 +54,7 @@ type Source struct {
 	Releases map[string]Pin
 	// Patches are the files in srpm/<name>/patches, in the order they apply.
 	Patches []string `yaml:"-"`
-	// Allow are decisions about licences that no program can make. Undecided are those
+	// Allow are decisions about licenses that no program can make. Undecided are those
 	// whose reason nobody has written yet.
 	Allow     []Allowance
 	Undecided []Allowance `yaml:"-" json:"-"`
@@ -156,11 +156,11 @@ func (t Tools) version(name string) string {
 	return version
 }
 
-// Allowance is what somebody found who looked at a licence by hand.
+// Allowance is what somebody found who looked at a license by hand.
 type Allowance struct {
 	Module  string // the module, or the library's name
 	File    string // the file, relative to the module; empty when it has none
-	Licence string // SPDX expression; empty if the file covers nothing that is linked
+	License string // SPDX expression; empty if the file covers nothing that is linked
 	Text    string // for a module without a file
 	Reason  string
 }
@@ -168,11 +168,11 @@ type Allowance struct {
 // File is the file that the source is read from.
 func (s Source) File() string { return filepath.Join(s.dir, "source.yaml") }
 
-// LicenceFile is the text of a library's licence.
-func (s Source) LicenceFile(library string) string {
-	own := filepath.Join(s.dir, "licences", library)
+// LicenseFile is the text of a library's license.
+func (s Source) LicenseFile(library string) string {
+	own := filepath.Join(s.dir, "licenses", library)
 	if _, err := os.Stat(own); err != nil {
-		return s.common("licences", library)
+		return s.common("licenses", library)
 	}
 	return own
 }
@@ -406,7 +406,7 @@ func (s *Source) setAside() {
 func (s Source) undecided() error {
 	var errs []error
 	for _, open := range s.Undecided {
-		errs = append(errs, fmt.Errorf("allow: %s: the reason is empty: read the licence, and write why it may be shipped", strings.TrimSpace(open.Module+" "+open.File)))
+		errs = append(errs, fmt.Errorf("allow: %s: the reason is empty: read the license, and write why it may be shipped", strings.TrimSpace(open.Module+" "+open.File)))
 	}
 	return errors.Join(errs...)
 }

@@ -133,7 +133,7 @@ func TestCompiledProgram(t *testing.T) {
 	p := server()
 	p.Program.Binary = artifact.Binary{Name: "main", Path: path, SHA256: hex64("b")}
 	p.Program.Tree.Module, p.Program.Sums = "example.org/main", sums
-	p.Program.Licences = []Licence{{"example.org/main", "MIT"}, {"example.org/Used", "MIT"}, {"example.org/new/v3", "ISC"}, {"golang", "BSD-3-Clause"}}
+	p.Program.Licenses = []License{{"example.org/main", "MIT"}, {"example.org/Used", "MIT"}, {"example.org/new/v3", "ISC"}, {"golang", "BSD-3-Clause"}}
 	wantSame(t, p)
 	text := string(must(t)(p.CycloneDX()))
 	for _, part := range []string{`"example.org/new/v3"`, "Stands in for example.org/old.", sum1, sum2, `"spire-packages:go:build:CGO_ENABLED"`} {
@@ -197,26 +197,26 @@ func TestRealPrograms(t *testing.T) {
 		t.Run(filepath.Base(path), func(t *testing.T) {
 			p := server()
 			p.Program.Binary.Path, p.Program.Sums, p.Program.Carried = path, sums, []Carried{sqlite}
-			p.Program.Licences = anyLicence(t, path)
+			p.Program.Licenses = anyLicense(t, path)
 			wantSame(t, p)
 		})
 	}
 }
 
-// anyLicence gives all parts of a program the same licence: which they have is
+// anyLicense gives all parts of a program the same license: which they have is
 // not the question here.
-func anyLicence(t *testing.T, path string) []Licence {
+func anyLicense(t *testing.T, path string) []License {
 	t.Helper()
 	info, err := buildinfo.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	licences := []Licence{{"golang", "MIT"}, {"musl", "MIT"}, {"sqlite3", "MIT"}, {info.Main.Path, "MIT"}}
+	licenses := []License{{"golang", "MIT"}, {"musl", "MIT"}, {"sqlite3", "MIT"}, {info.Main.Path, "MIT"}}
 	for _, module := range info.Deps {
 		if module.Replace != nil {
 			module = module.Replace
 		}
-		licences = append(licences, Licence{module.Path, "MIT"})
+		licenses = append(licenses, License{module.Path, "MIT"})
 	}
-	return licences
+	return licenses
 }

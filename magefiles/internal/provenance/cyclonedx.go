@@ -77,7 +77,7 @@ func (p Package) cdxMetadata(purl string) *cdx.Metadata {
 		Supplier:   supplier,
 		Component: &cdx.Component{
 			BOMRef: purl, Type: cdx.ComponentTypeApplication, Name: p.Name, Version: p.Version, PackageURL: purl,
-			Supplier: supplier, Description: p.Summary, Licenses: cdxLicences(p.Licence), ExternalReferences: references,
+			Supplier: supplier, Description: p.Summary, Licenses: cdxLicenses(p.License), ExternalReferences: references,
 			Properties: cdxProperties("file", p.File, "architecture", p.Arch),
 		},
 	}
@@ -139,8 +139,8 @@ func (p part) cdx(kind cdx.ComponentType) cdx.Component {
 		BOMRef: p.ref(), Type: kind, Name: p.name, Version: p.version, Description: p.about,
 		PackageURL: p.purl, CPE: p.cpe,
 	}
-	if p.licence != "" { // a compiler's does not matter
-		component.Licenses = cdxLicences(p.licence)
+	if p.license != "" { // a compiler's does not matter
+		component.Licenses = cdxLicenses(p.license)
 	}
 	if p.sum != "" {
 		// Not among the hashes: those are of a file, and this is Go's hash of a
@@ -190,9 +190,9 @@ func cdxFormulation(c content) *[]cdx.Formula {
 // compilerRef tells a compiler from what it brings into the program.
 func compilerRef(compiler part) string { return "compiler:" + compiler.ref() }
 
-// cdxLicences is a licence as an expression, which a single identifier is too.
+// cdxLicenses is a license as an expression, which a single identifier is too.
 // It was concluded from the texts in the source.
-func cdxLicences(expression string) *cdx.Licenses {
+func cdxLicenses(expression string) *cdx.Licenses {
 	concluded := cdx.LicenseAcknowledgementConcluded
 	return &cdx.Licenses{{Expression: expression, Acknowledgement: &concluded}}
 }

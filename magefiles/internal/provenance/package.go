@@ -24,7 +24,7 @@ type Package struct {
 	Summary     string // one line
 	Description string
 	Homepage    string
-	Licence     string    // SPDX expression over all that is in the file
+	License     string    // SPDX expression over all that is in the file
 	Time        time.Time // what the SBOM gives as its own: the SOURCE_DATE_EPOCH
 	Program     *Program  // nil for a package without one
 }
@@ -38,14 +38,14 @@ type Program struct {
 	Repository string        // the source's, as an https address
 	// Sums are the modules' hashes, as GoSums reads them.
 	Sums map[string]string
-	// Licences has one or several for every part: main module, linked modules,
+	// Licenses has one or several for every part: main module, linked modules,
 	// "golang" for Go's own library, and what else is linked in.
-	Licences []Licence
+	Licenses []License
 	Carried  []Carried
 }
 
-// Licence is that of one part of a program, or of a folder in it.
-type Licence struct {
+// License is that of one part of a program, or of a folder in it.
+type License struct {
 	Name       string // module path or library's name
 	Expression string // SPDX
 }
@@ -54,7 +54,7 @@ type Licence struct {
 // and which is linked where the module is.
 type Carried struct {
 	Module  string // the module's path
-	Name    string // the library's, as in Licences
+	Name    string // the library's, as in Licenses
 	Version string
 }
 

@@ -17,7 +17,7 @@ type part struct {
 	name    string
 	version string // empty if nobody knows
 	about   string // what the name does not say
-	licence string // SPDX expression
+	license string // SPDX expression
 	purl    string
 	cpe     string // CPE 2.3; empty where vulnerabilities are not listed by it
 	sum     string // the module zip's hash, h1:...
@@ -104,7 +104,7 @@ func (p Program) module(m *debug.Module) (module part, err error) {
 }
 
 // standardLibrary is Go's own. Its name is the one of the Go vulnerability
-// database, by which scanners look for it; its licence is listed as "golang".
+// database, by which scanners look for it; its license is listed as "golang".
 func (p Program) standardLibrary(goVersion string) (library part, err error) {
 	library = part{name: "stdlib", about: "The Go standard library and runtime."}
 	// Experiments follow the version after a space.
@@ -149,11 +149,11 @@ func exactly(relation string) (name, version string) {
 	return name, version
 }
 
-// gccLicence is that of the compiler's own library. The exception lets a program that
+// gccLicense is that of the compiler's own library. The exception lets a program that
 // a GCC has compiled be conveyed under its own terms: so the library's are no terms of
 // the package, whose copyright file and License have none of it, as in Debian and
 // Fedora, where it is in nearly every program.
-const gccLicence = "GPL-3.0-or-later WITH GCC-exception-3.1"
+const gccLicense = "GPL-3.0-or-later WITH GCC-exception-3.1"
 
 // brought is what the C compiler brings: its own library, which is known by Debian's
 // name and version, with the changes that are only there; or the C library.
@@ -162,7 +162,7 @@ func (p Program) brought(name, version string) (part, error) {
 		return p.foreign(name, upstream(version), "The C library. The build machine's package of it is "+version+".")
 	}
 	own, err := debian(name, version, map[string]string{"arch": "source"})
-	own.about, own.licence = "libgcc, the C compiler's own library, and what it begins and ends programs with.", gccLicence
+	own.about, own.license = "libgcc, the C compiler's own library, and what it begins and ends programs with.", gccLicense
 	own.cpe = "cpe:2.3:a:gnu:gcc:" + upstream(version) + ":*:*:*:*:*:*:*"
 	return own, err
 }
@@ -220,29 +220,29 @@ func upstream(version string) string {
 	return version
 }
 
-// licensed adds the licence that is listed under a name: all of them, where
+// licensed adds the license that is listed under a name: all of them, where
 // folders have their own.
 func (p Program) licensed(part part, name string) (part, error) {
 	var terms []string
-	for _, licence := range p.Licences {
-		if licence.Name == name {
-			terms = append(terms, conjuncts(licence.Expression)...)
+	for _, license := range p.Licenses {
+		if license.Name == name {
+			terms = append(terms, conjuncts(license.Expression)...)
 		}
 	}
 	if len(terms) == 0 {
-		return part, fmt.Errorf("%s has no licence among those that were found", name)
+		return part, fmt.Errorf("%s has no license among those that were found", name)
 	}
 	slices.Sort(terms)
 	terms = slices.Compact(terms)
-	part.licence = strings.Join(terms, " AND ")
+	part.license = strings.Join(terms, " AND ")
 	if len(terms) == 1 {
-		part.licence = strings.Trim(terms[0], "()")
+		part.license = strings.Trim(terms[0], "()")
 	}
 	return part, nil
 }
 
 // conjuncts are the terms of an expression of the form "A AND (B OR C)", or
-// "B OR C": as package licence writes them.
+// "B OR C": as package license writes them.
 func conjuncts(expression string) []string {
 	if strings.Contains(expression, " OR ") && !strings.Contains(expression, "(") {
 		return []string{"(" + expression + ")"}

@@ -61,7 +61,7 @@ func program() *Program {
 			"example.org/New/v2@v2.0.1":                         sum1,
 			"gopkg.in/yaml.v3@v3.0.1":                           sum2,
 		},
-		Licences: []Licence{
+		Licenses: []License{
 			{"github.com/spiffe/spire", "Apache-2.0"},
 			{"github.com/DataDog/datadog-go", "MIT"},
 			{"github.com/mattn/go-sqlite3", "MIT"},
@@ -85,7 +85,7 @@ func server() Package {
 	return Package{
 		Type: "deb", File: "spire-server_1.2.3-1_amd64.deb", Name: "spire-server", Version: "1.2.3-1", Arch: "amd64",
 		Vendor: "spire-packages", Summary: "SPIFFE Runtime Environment, server", Description: "Signs what agents hand out.\n",
-		Homepage: "https://spiffe.io/", Licence: "Apache-2.0 AND MIT AND LicenseRef-Cake", Time: when, Program: program(),
+		Homepage: "https://spiffe.io/", License: "Apache-2.0 AND MIT AND LicenseRef-Cake", Time: when, Program: program(),
 	}
 }
 
@@ -94,7 +94,7 @@ func keyring() Package {
 	return Package{
 		Type: "rpm", File: "spire-release-1-1.noarch.rpm", Name: "spire-release", Version: "1-1", Arch: "noarch",
 		Vendor: "spire-packages", Summary: "Where SPIRE's packages are", Description: "The key and the address.",
-		Homepage: "https://spiffe.io/", Licence: "Apache-2.0", Time: when,
+		Homepage: "https://spiffe.io/", License: "Apache-2.0", Time: when,
 	}
 }
 

@@ -170,7 +170,7 @@ var uuids = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a
 func TestOrderOfInputsDoesNotMatter(t *testing.T) {
 	p, info := server(), recorded()
 	slices.Reverse(info.Deps)
-	slices.Reverse(p.Program.Licences)
+	slices.Reverse(p.Program.Licenses)
 	slices.Reverse(p.Program.Carried)
 	c, err := p.Program.describe(info)
 	if err != nil {
@@ -227,7 +227,7 @@ func TestPURL(t *testing.T) {
 func TestDescribeRefuses(t *testing.T) {
 	without := func(name string) func(*Program) {
 		return func(p *Program) {
-			p.Licences = slices.DeleteFunc(p.Licences, func(l Licence) bool { return l.Name == name })
+			p.Licenses = slices.DeleteFunc(p.Licenses, func(l License) bool { return l.Name == name })
 		}
 	}
 	for name, test := range map[string]struct {
@@ -235,11 +235,11 @@ func TestDescribeRefuses(t *testing.T) {
 		want   []string
 	}{
 		"nothing":               {func(*Program) {}, nil},
-		"main module's licence": {without("github.com/spiffe/spire"), []string{"spire-server", "github.com/spiffe/spire has no licence"}},
-		"module's licence":      {without("gopkg.in/yaml.v3"), []string{"gopkg.in/yaml.v3 has no licence"}},
-		"Go's licence":          {without("golang"), []string{"golang has no licence"}},
-		"C library's licence":   {without("musl"), []string{"musl has no licence"}},
-		"carried library's":     {without("sqlite3"), []string{"sqlite3 has no licence"}},
+		"main module's license": {without("github.com/spiffe/spire"), []string{"spire-server", "github.com/spiffe/spire has no license"}},
+		"module's license":      {without("gopkg.in/yaml.v3"), []string{"gopkg.in/yaml.v3 has no license"}},
+		"Go's license":          {without("golang"), []string{"golang has no license"}},
+		"C library's license":   {without("musl"), []string{"musl has no license"}},
+		"carried library's":     {without("sqlite3"), []string{"sqlite3 has no license"}},
 		"both":                  {func(p *Program) { without("musl")(p); without("golang")(p) }, []string{"musl has", "golang has"}},
 		"module's sum":          {func(p *Program) { delete(p.Sums, "gopkg.in/yaml.v3@v3.0.1") }, []string{"go.sum has no hash of gopkg.in/yaml.v3@v3.0.1"}},
 		"replacement's sum":     {func(p *Program) { delete(p.Sums, "example.org/New/v2@v2.0.1") }, []string{"no hash of example.org/New/v2@v2.0.1"}},
@@ -261,7 +261,7 @@ func TestReplacedByAFolder(t *testing.T) {
 	wantError(t, err, "github.com/DataDog/datadog-go is replaced by the folder ../mine")
 }
 
-func TestLicences(t *testing.T) {
+func TestLicenses(t *testing.T) {
 	for want, expressions := range map[string][]string{
 		"MIT":                           {"MIT"},
 		"Apache-2.0 AND MIT":            {"MIT", "Apache-2.0", "MIT AND Apache-2.0"},
@@ -271,11 +271,11 @@ func TestLicences(t *testing.T) {
 	} {
 		p := Program{}
 		for _, expression := range expressions {
-			p.Licences = append(p.Licences, Licence{"m", expression}, Licence{"other", "X"})
+			p.Licenses = append(p.Licenses, License{"m", expression}, License{"other", "X"})
 		}
 		part, err := p.licensed(part{}, "m")
-		if part.licence != want || err != nil {
-			t.Errorf("%q: got %s, %v, want %s", expressions, part.licence, err, want)
+		if part.license != want || err != nil {
+			t.Errorf("%q: got %s, %v, want %s", expressions, part.license, err, want)
 		}
 	}
 }

@@ -42,7 +42,7 @@ func (p Package) spdx(c content) ([]byte, error) {
 	if p.Program != nil {
 		p.Program.addSPDX(document, c)
 	}
-	document.OtherLicenses = p.otherLicences(c)
+	document.OtherLicenses = p.otherLicenses(c)
 	text, err := spdxJSON(document)
 	if err != nil {
 		return nil, fmt.Errorf("writing the SPDX SBOM of %s: %w", p.File, err)
@@ -80,7 +80,7 @@ func (p Package) spdxPackage() (*spdx.Package, error) {
 		PackageSupplier:         &common.Supplier{SupplierType: "Organization", Supplier: p.Vendor},
 		PackageDownloadLocation: noAssertion, PackageHomePage: p.Homepage,
 		PackageSummary: p.Summary, PackageDescription: strings.TrimSpace(p.Description),
-		PackageLicenseConcluded: p.Licence, PackageLicenseDeclared: p.Licence, PackageCopyrightText: noAssertion,
+		PackageLicenseConcluded: p.License, PackageLicenseDeclared: p.License, PackageCopyrightText: noAssertion,
 		PrimaryPackagePurpose:     "INSTALL",
 		PackageExternalReferences: []*spdx.PackageExternalReference{spdxPURL(purl)},
 	}, nil
@@ -146,10 +146,10 @@ func (p part) spdx() *spdx.Package {
 		PackageSPDXIdentifier: spdxID(p.ref()), PackageName: p.name, PackageVersion: p.version,
 		PackageSupplier:         &common.Supplier{Supplier: noAssertion},
 		PackageDownloadLocation: noAssertion, PackageDescription: p.about,
-		PackageLicenseConcluded: p.licence, PackageLicenseDeclared: p.licence, PackageCopyrightText: noAssertion,
+		PackageLicenseConcluded: p.license, PackageLicenseDeclared: p.license, PackageCopyrightText: noAssertion,
 		PrimaryPackagePurpose: "LIBRARY",
 	}
-	if p.licence == "" { // a compiler's does not matter
+	if p.license == "" { // a compiler's does not matter
 		element.PackageLicenseConcluded, element.PackageLicenseDeclared = noAssertion, noAssertion
 	}
 	if p.purl != "" {
@@ -189,22 +189,22 @@ func spdxID(ref string) common.ElementID {
 	return common.ElementID(strings.Trim(notInID.ReplaceAllString(ref, "-"), "-") + "-" + hex.EncodeToString(sum[:4]))
 }
 
-var licenceRef = regexp.MustCompile(`LicenseRef-[A-Za-z0-9.-]+`)
+var licenseRef = regexp.MustCompile(`LicenseRef-[A-Za-z0-9.-]+`)
 
-// otherLicences declares the licences that SPDX has no identifier for.
-func (p Package) otherLicences(c content) []*spdx.OtherLicense {
-	expressions := []string{p.Licence, c.main.licence}
+// otherLicenses declares the licenses that SPDX has no identifier for.
+func (p Package) otherLicenses(c content) []*spdx.OtherLicense {
+	expressions := []string{p.License, c.main.license}
 	for _, linked := range c.linked {
-		expressions = append(expressions, linked.licence)
+		expressions = append(expressions, linked.license)
 	}
-	ids := licenceRef.FindAllString(strings.Join(expressions, " "), -1)
+	ids := licenseRef.FindAllString(strings.Join(expressions, " "), -1)
 	slices.Sort(ids)
-	var licences []*spdx.OtherLicense
+	var licenses []*spdx.OtherLicense
 	for _, id := range slices.Compact(ids) {
-		licences = append(licences, &spdx.OtherLicense{
+		licenses = append(licenses, &spdx.OtherLicense{
 			LicenseIdentifier: id, LicenseName: strings.TrimPrefix(id, "LicenseRef-"),
 			ExtractedText: "The text is in the package, in the file of the licences of all that is linked into its program.",
 		})
 	}
-	return licences
+	return licenses
 }

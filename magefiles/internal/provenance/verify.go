@@ -108,7 +108,7 @@ func (s Statement) Covers(name, sha256 string) error {
 	case !ok:
 		return fmt.Errorf("the provenance statement is not about %s", name)
 	case subject.SHA256 != sha256:
-		return fmt.Errorf("%s is not the file that the provenance statement is about: its SHA-256 is %s, not %s", name, sha256, subject.SHA256)
+		return fmt.Errorf("checksum mismatch: %s is not the file that the provenance statement is about: its SHA-256 is %s, not %s", name, sha256, subject.SHA256)
 	}
 	return nil
 }

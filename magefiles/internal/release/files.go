@@ -61,7 +61,7 @@ func shippable(file artifact.File, sums map[string]string) error {
 	case !ok:
 		return fmt.Errorf("%s is not in %s", file.Name(), artifact.SumsName)
 	case sum != "" && sum != file.SHA256:
-		return fmt.Errorf("%s has the SHA-256 %s, not %s", file.Name(), file.SHA256, sum)
+		return fmt.Errorf("checksum mismatch: %s has the SHA-256 %s, not %s", file.Name(), file.SHA256, sum)
 	case file.Size == 0 || file.Size >= sizeLimit:
 		return fmt.Errorf("%s has %d bytes, and GitHub takes from 1 to %d", file.Name(), file.Size, sizeLimit-1)
 	}

@@ -106,7 +106,7 @@ func (b *batch) compareOne(it *item, key string, taken map[string]string) error 
 		return nil
 	}
 	if before != it.sha256 {
-		return fmt.Errorf("%s has the SHA-256 %s, but %s was published with %s: what is published never changes; raise its release (a keyring package's version) and publish that, or build again what was published", it.from, it.sha256, key, before)
+		return fmt.Errorf("checksum mismatch: %s has the SHA-256 %s, but %s was published with %s: what is published never changes; raise its release (a keyring package's version) and publish that, or build again what was published", it.from, it.sha256, key, before)
 	}
 	offered := b.ledger.find(key)
 	it.known, it.gone = len(offered) > 0, len(offered) == 0
@@ -123,7 +123,7 @@ func (b *batch) compareOne(it *item, key string, taken map[string]string) error 
 func (r Repository) intact(f File) error {
 	sum, _, err := artifact.Digest(r.path(f.Path))
 	if err == nil && sum != f.SHA256 {
-		err = fmt.Errorf("its SHA-256 is %s, and %s was published", sum, f.SHA256)
+		err = fmt.Errorf("checksum mismatch: its SHA-256 is %s, and %s was published", sum, f.SHA256)
 	}
 	if err != nil {
 		return fmt.Errorf("the published file %s was changed: %w (put the published one back)", f.Path, err)
@@ -258,7 +258,7 @@ func checkSums(dir string, items []*item) error {
 			continue
 		}
 		if want[it.base()] != it.sha256 {
-			errs = append(errs, fmt.Errorf("%s has the SHA-256 %s, and %s says %q: sign the version again", it.from, it.sha256, list, want[it.base()]))
+			errs = append(errs, fmt.Errorf("checksum mismatch: %s has the SHA-256 %s, and %s says %q: sign the version again", it.from, it.sha256, list, want[it.base()]))
 		}
 		delete(want, it.base())
 	}

@@ -153,7 +153,7 @@ func (r Repository) record(f File) (record, error) {
 		return record{}, fmt.Errorf("reading the record of %s: %w", f.Path, err)
 	}
 	if got := artifact.DigestBytes(content); got != f.Record {
-		return record{}, fmt.Errorf("the record of %s is not what was published (its SHA-256 is %s, not %s): put an earlier copy of the folder in its place", f.Path, got, f.Record)
+		return record{}, fmt.Errorf("checksum mismatch: the record of %s is not what was published (its SHA-256 is %s, not %s): put an earlier copy of the folder in its place", f.Path, got, f.Record)
 	}
 	var found record
 	if err := json.Unmarshal(content, &found); err != nil {

@@ -393,7 +393,7 @@ func TestTampered(t *testing.T) {
 		change func(Repository)
 		want   string // empty if it is mended
 	}{
-		"a deb that is published again": {edit(deb.Path, flip), "the published file " + deb.Path + " was changed: its SHA-256 is"},
+		"a deb that is published again": {edit(deb.Path, flip), "the published file " + deb.Path + " was changed: checksum mismatch: its SHA-256 is"},
 		"a deb cut short":               {edit(deb.Path, func(b []byte) []byte { return b[:9] }), deb.Path + " has 9 bytes"},
 		"a deb removed":                 {func(r Repository) { must(t, os.Remove(r.path(deb.Path))) }, "a published file is not what it was"},
 		"a record":                      {edit(recordPath(deb.Record), flip), "the record of " + deb.Path + " is not what was published"},

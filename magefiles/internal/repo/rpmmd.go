@@ -122,7 +122,7 @@ func (r Repository) genuine(dir string) error {
 	for _, name := range locations(content) {
 		sum, _, failed := artifact.Digest(filepath.Join(dir, name))
 		if failed == nil && !strings.HasPrefix(name, sum) {
-			failed = fmt.Errorf("%s has the SHA-256 %s", name, sum)
+			failed = fmt.Errorf("checksum mismatch: %s has the SHA-256 %s", name, sum)
 		}
 		err = errors.Join(err, failed)
 	}
@@ -190,7 +190,7 @@ func (m metadata) check(rpms []File) error {
 	names := locations(m[repomd])
 	for _, name := range names {
 		if m[name] == nil || !strings.HasPrefix(name, artifact.DigestBytes(m[name])) {
-			return fmt.Errorf("%s is not what %s says", name, repomd)
+			return fmt.Errorf("checksum mismatch: %s is not what %s says", name, repomd)
 		}
 	}
 	name, err := primaryOf(names)

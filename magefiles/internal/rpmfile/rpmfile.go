@@ -109,7 +109,7 @@ func (f File) Check() error {
 func same(what string, content, digest []byte) error {
 	sum := sha256.Sum256(content)
 	if !bytes.Equal(text(hex.EncodeToString(sum[:])), digest) {
-		return fmt.Errorf("the rpm's %s is not what its SHA-256 digest says", what)
+		return fmt.Errorf("checksum mismatch: the rpm's %s is not what its SHA-256 digest says", what)
 	}
 	return nil
 }

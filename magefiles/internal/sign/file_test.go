@@ -135,7 +135,7 @@ func TestDamagedRPM(t *testing.T) {
 		content := read(t, path)
 		content[len(content)-1] ^= 1
 		to := filepath.Join(t.TempDir(), "signed")
-		wantError(t, signer.RPM(t.Context(), write(t, "x.rpm", content), to), "signing ", "x.rpm: the rpm's payload is not")
+		wantError(t, signer.RPM(t.Context(), write(t, "x.rpm", content), to), "signing ", "x.rpm: checksum mismatch: the rpm's payload is not")
 		if _, err := os.Stat(to); err == nil {
 			t.Error("a damaged rpm is signed")
 		}

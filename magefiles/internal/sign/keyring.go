@@ -227,7 +227,7 @@ func (k Keyring) explain(err error, who []signer) error {
 	case errors.Is(err, pgperrors.ErrKeyRevoked):
 		return fmt.Errorf("it is signed by the key %s, which is revoked", strings.Join(names, " and "))
 	case errors.As(err, &bad):
-		return fmt.Errorf("its content is not what the key %s has signed", strings.Join(names, " and "))
+		return fmt.Errorf("bad signature: its content is not what the key %s has signed", strings.Join(names, " and "))
 	}
 	return fmt.Errorf("verifying the signature by the key %s: %w", strings.Join(names, " and "), err)
 }

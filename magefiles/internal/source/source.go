@@ -255,7 +255,7 @@ func (f Fetcher) identify(tree *artifact.Tree, infoFile string) error {
 		tree.Commit = pin.Commit // not every proxy passes the origin on
 	}
 	if tree.Sum != pin.Sum || tree.Commit != pin.Commit || !tree.Time.Equal(pin.Time) {
-		return fmt.Errorf("version %s is not what it was: sum %s, commit %s, time %s; srpm/%s/source.yaml has sum %s, commit %s, time %s: find out why before anything is built from it",
+		return fmt.Errorf("checksum mismatch: version %s is not what it was: sum %s, commit %s, time %s; srpm/%s/source.yaml has sum %s, commit %s, time %s: find out why before anything is built from it",
 			tree.Version, tree.Sum, tree.Commit, tree.Time.Format(time.RFC3339), f.Source.Name, pin.Sum, pin.Commit, pin.Time.Format(time.RFC3339))
 	}
 	return nil

@@ -58,7 +58,7 @@ type Source struct {
 	// variables, as KEY=value, that decide what the compilers make of either.
 	Static, Dynamic, Env []string
 	Reported             string // what the programs answer to --version
-	Licence              string // SPDX expression over the whole source
+	License              string // SPDX expression over the whole source
 	Copyright            []byte // Debian's machine-readable form of the same
 	Changelog            []byte // the packaging's, in Debian's form
 	Note                 string // the changelog's one line

@@ -68,7 +68,7 @@ func demo(t *testing.T, dir string) Source {
 	return Source{
 		Source: source, Tree: tree, Packages: []Package{demoPackage(t, dir)},
 		Static: []string{"-trimpath", "-ldflags=-s -w -X example.org/up/said.Version=1.2.3"}, Dynamic: []string{"-buildmode=pie"},
-		Env: []string{"CGO_ENABLED=0"}, Reported: "1.2.3", Licence: "MIT", Copyright: []byte("Format: x\n"),
+		Env: []string{"CGO_ENABLED=0"}, Reported: "1.2.3", License: "MIT", Copyright: []byte("Format: x\n"),
 		Changelog: []byte("up (1.2.3-2) stable; urgency=medium\n\n  * SPIRE 1.2.3.\n\n -- " + source.Maintainer + "  Thu, 23 Oct 2025 12:39:57 +0000\n"),
 		Note:      "SPIRE 1.2.3.",
 	}

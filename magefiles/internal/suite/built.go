@@ -143,7 +143,7 @@ func (s Suite) lintianOn(ctx context.Context, files ...string) error {
 	return s.linted(ctx, "lintian", []string{"--allow-root", "--fail-on=error,warning", "-X", "binaries/spelling", "--no-tag-display-limit"}, files...)
 }
 
-// rpmlintConfig names the distributions' licences and what rpmlint cannot
+// rpmlintConfig names the distributions' licenses and what rpmlint cannot
 // know, each with its reason.
 const rpmlintConfig = "tests/rpmlint.toml"
 
@@ -243,7 +243,7 @@ func (p part) compare(dir string) error {
 	var errs []error
 	for _, file := range p.result.Files {
 		if !slices.Contains(lines, file.SHA256+"  "+file.Name()) {
-			errs = append(errs, fmt.Errorf("%s came out otherwise the second time", file.Name()))
+			errs = append(errs, fmt.Errorf("not reproducible: %s came out otherwise the second time", file.Name()))
 		}
 	}
 	if len(lines) != len(p.result.Files) {

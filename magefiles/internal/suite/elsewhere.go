@@ -63,7 +63,7 @@ func (b built) samePrograms(ctx context.Context, finder toolroot.Finder, dir str
 	for _, binary := range info.Binaries {
 		ours := b.work(runtime.GOARCH, "bin", binary.Name)
 		if sum, _, err := artifact.Digest(ours); err != nil || sum != binary.SHA256 {
-			errs = append(errs, errors.Join(err, fmt.Errorf("%s came out otherwise with the tools of a root", binary.Name)))
+			errs = append(errs, errors.Join(err, fmt.Errorf("not reproducible: %s came out otherwise with the tools of a root", binary.Name)))
 		}
 	}
 	return errors.Join(errs...)
@@ -95,7 +95,7 @@ func (b built) sameC(ctx context.Context, finder toolroot.Finder, dir string) er
 		sums = append(sums, sum)
 	}
 	if sums[0] != sums[1] {
-		return errors.New("a program in C came out otherwise with the tools of a root")
+		return errors.New("not reproducible: a program in C came out otherwise with the tools of a root")
 	}
 	return nil
 }

@@ -48,10 +48,10 @@ func scripts() fs.FS {
 }
 
 // texts go where Arch's guidelines want them.
-func texts(docs, licences string) map[string]pkgdef.Entry {
+func texts(docs, licenses string) map[string]pkgdef.Entry {
 	return map[string]pkgdef.Entry{
-		pkgdef.DocLicense:    {Path: licences + "/" + pkgdef.DocLicense, Kind: pkgdef.License},
-		pkgdef.DocThirdParty: {Path: licences + "/" + pkgdef.DocThirdParty, Kind: pkgdef.License},
+		pkgdef.DocLicense:    {Path: licenses + "/" + pkgdef.DocLicense, Kind: pkgdef.License},
+		pkgdef.DocThirdParty: {Path: licenses + "/" + pkgdef.DocThirdParty, Kind: pkgdef.License},
 		pkgdef.DocChangelog:  {Path: docs + "/CHANGELOG.md", Kind: pkgdef.Doc},
 	}
 }

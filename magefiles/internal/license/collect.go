@@ -1,4 +1,4 @@
-package licence
+package license
 
 import (
 	"bufio"
@@ -96,7 +96,7 @@ func moduleLine(line string) (Module, bool) {
 	return m, true
 }
 
-// place is one directory that has licence texts, or the top of a component.
+// place is one directory that has license texts, or the top of a component.
 type place struct {
 	name, version string
 	pattern       string // Entry.Place
@@ -143,7 +143,7 @@ func mainPlace(tree string, m Module) ([]place, error) {
 	p := place{name: m.Path, version: m.Version, pattern: "*", source: filepath.Join(tree, "cmd")}
 	entries, err := os.ReadDir(tree)
 	if err != nil {
-		return nil, fmt.Errorf("listing the licences of %s: %w", m.Path, err)
+		return nil, fmt.Errorf("listing the licenses of %s: %w", m.Path, err)
 	}
 	for _, e := range entries {
 		if e.Type().IsRegular() && isText(e.Name()) {
@@ -175,7 +175,7 @@ func modulePlaces(tree string, m Module, foreign map[string]bool) ([]place, erro
 		return m.put(&places, top, path.Dir(dir), file)
 	})
 	if err != nil {
-		return nil, fmt.Errorf("looking for the licences of %s@%s: %w", m.Path, m.Version, err)
+		return nil, fmt.Errorf("looking for the licenses of %s@%s: %w", m.Path, m.Version, err)
 	}
 	return places, nil
 }
@@ -205,13 +205,13 @@ func (m Module) place(top, dir string) place {
 func (p *place) read(file string) error {
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return fmt.Errorf("reading a licence of %s: %w", p.name, err)
+		return fmt.Errorf("reading a license of %s: %w", p.name, err)
 	}
 	p.files = append(p.files, File{filepath.Base(file), strings.ReplaceAll(string(text), "\r\n", "\n")})
 	return nil
 }
 
-// textName is how licence files are called; go mod vendor keeps those and
+// textName is how license files are called; go mod vendor keeps those and
 // their like. Words before and after are common: GO-LICENSE, LICENSE.libyaml.
 var (
 	textName   = regexp.MustCompile(`(?i)(^|[-_.])(un)?(licen[cs]es?|copying|copyright|copyleft|legal|notice|patents)([-_.]|$)`)
@@ -220,7 +220,7 @@ var (
 
 func isText(name string) bool { return textName.MatchString(name) && !sourceName.MatchString(name) }
 
-// notice says whether a file holds attributions beside a licence.
+// notice says whether a file holds attributions beside a license.
 func notice(name string) bool { return hasWord(name, "NOTICE") }
 
 // companion says whether a file may hold copyright lines only.

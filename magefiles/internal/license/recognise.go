@@ -1,4 +1,4 @@
-package licence
+package license
 
 import (
 	"fmt"
@@ -10,7 +10,7 @@ import (
 	"github.com/google/licensecheck"
 )
 
-// piece is the part of a text that is one licence.
+// piece is the part of a text that is one license.
 type piece struct{ id, text string }
 
 // reading is what a text says.
@@ -18,24 +18,24 @@ type reading struct {
 	whole   string
 	terms   []term
 	pieces  []piece
-	remarks []string // what is beside the licences, without copyright lines
-	unknown string   // the start of a part that reads like a licence of its own
+	remarks []string // what is beside the licenses, without copyright lines
+	unknown string   // the start of a part that reads like a license of its own
 	granted bool     // it holds a grant, see grants
 }
 
-// idleWords is how many words outside the known licences may use a licence's
+// idleWords is how many words outside the known licenses may use a license's
 // language; headings and lists of files are shorter or use none of it.
 const idleWords = 12
 
 var (
-	// legal is the language of a licence's terms, refers that of a pointer to
+	// legal is the language of a license's terms, refers that of a pointer to
 	// one, as notices have it too.
 	legal  = regexp.MustCompile(`(?i)redistribut|permission|permitted|warrant|liabilit|\bgrant|prohibit|non-?commercial|\bshall\b|royalt|copyleft`)
 	refers = regexp.MustCompile(`(?i)licen[cs]ed under|\bA?L?GPL|general public licen`)
 	choice = regexp.MustCompile(`(?i)dual[- ]licen[cs]|at your option|either of|your choice|choose (either|one|between)`)
 )
 
-// quick knows the licences that nearly all modules have. The library takes a
+// quick knows the licenses that nearly all modules have. The library takes a
 // second or more to compile all it knows, so that is left for the texts that
 // quick does not explain; a relative of one of these (JSON of MIT, BSD-4-Clause
 // of BSD-3-Clause) either does not match or leaves its extra clause over.
@@ -50,12 +50,12 @@ var quick = sync.OnceValue(func() *licensecheck.Scanner {
 	}
 	scanner, err := licensecheck.NewScanner(few)
 	if err != nil {
-		panic("compiling the library's own licences: " + err.Error())
+		panic("compiling the library's own licenses: " + err.Error())
 	}
 	return scanner
 })
 
-// recognise reads one text with the common licences, thorough with all.
+// recognise reads one text with the common licenses, thorough with all.
 func recognise(text string) reading { return read(text, quick().Scan) }
 func thorough(text string) reading  { return read(text, licensecheck.Scan) }
 
@@ -93,8 +93,8 @@ var onlyThis = map[string]string{
 	"LGPL-2.1": "LGPL-2.1-only", "LGPL-3.0": "LGPL-3.0-only",
 }
 
-// gap takes a part between known licences. Legal language in it means a
-// licence that the library does not know, or terms beside a known one.
+// gap takes a part between known licenses. Legal language in it means a
+// license that the library does not know, or terms beside a known one.
 func (r *reading) gap(text string) {
 	text = strings.Trim(withoutCopyright(text), " \t\r\n-=_*#/.")
 	count := len(strings.Fields(text))
@@ -109,8 +109,8 @@ func (r *reading) gap(text string) {
 	}
 }
 
-// alternatives makes one term of two licences, where the text itself offers a
-// choice. Licences side by side without such words all apply, and so do three
+// alternatives makes one term of two licenses, where the text itself offers a
+// choice. Licenses side by side without such words all apply, and so do three
 // or more: which of them the words mean is for a person to say.
 func (r *reading) alternatives() {
 	all := ids(r.terms)
@@ -128,7 +128,7 @@ func (r reading) orWhole(text string) reading {
 	return r
 }
 
-// explain reads the text again with all licences where the common ones do not
+// explain reads the text again with all licenses where the common ones do not
 // do, and gives the reading that checks, or the error of the thorough one.
 func (r reading) explain(name string, carried bool) (reading, error) {
 	known := r.unknown == "" || notice(name) && !legal.MatchString(r.whole)

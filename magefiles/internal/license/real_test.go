@@ -1,4 +1,4 @@
-package licence
+package license
 
 import (
 	"io"
@@ -10,8 +10,8 @@ import (
 
 // looked is what a person decided about SPIRE 1.13.3's modules.
 var looked = []Allowance{
-	{Module: "github.com/gogo/googleapis", Licence: "Apache-2.0", Reason: "the module has no licence file; the .proto files in it say Apache-2.0"},
-	{Module: "github.com/google/go-tpm-tools", File: "LICENSE", Licence: "Apache-2.0", Reason: "the BSD and TCG parts cover simulator/, which only tests use"},
+	{Module: "github.com/gogo/googleapis", License: "Apache-2.0", Reason: "the module has no license file; the .proto files in it say Apache-2.0"},
+	{Module: "github.com/google/go-tpm-tools", File: "LICENSE", License: "Apache-2.0", Reason: "the BSD and TCG parts cover simulator/, which only tests use"},
 	{Module: "github.com/opencontainers/go-digest", File: "LICENSE.docs", Reason: "covers the documentation"},
 }
 
@@ -36,7 +36,7 @@ func TestReal(t *testing.T) {
 			set := scan(t, realRequest(t, name))
 			t.Logf("%d entries: %s", len(set.Entries), set.Expression())
 			if !strings.HasPrefix(set.Expression(), "Apache-2.0 AND ") {
-				t.Errorf("the expression does not begin with SPIRE's own licence")
+				t.Errorf("the expression does not begin with SPIRE's own license")
 			}
 		})
 	}

@@ -1,4 +1,4 @@
-package licence
+package license
 
 import (
 	"bytes"
@@ -13,7 +13,7 @@ import (
 // Upstream is the head of Debian's copyright file.
 type Upstream struct{ Name, Source string }
 
-// common are the licences that Debian keeps in /usr/share/common-licenses, by
+// common are the licenses that Debian keeps in /usr/share/common-licenses, by
 // SPDX identifier, with the file's name and the notice that stands for them.
 var common = map[string]struct{ file, notice string }{
 	"Apache-2.0":        {"Apache-2.0", apacheNotice},
@@ -47,7 +47,7 @@ file, You can obtain one at https://mozilla.org/MPL/2.0/.`
 )
 
 // DEP5 writes Debian's machine-readable copyright file: a stanza for each
-// entry, then every licence once. Texts that differ in more than copyright
+// entry, then every license once. Texts that differ in more than copyright
 // lines and layout are told apart as MIT, MIT~2 and so on.
 func (s Set) DEP5(w io.Writer, up Upstream) error {
 	var b bytes.Buffer
@@ -117,10 +117,10 @@ func indent(lines []string) string {
 	return b.String()
 }
 
-// named is one licence text under the name that the stanzas use.
+// named is one license text under the name that the stanzas use.
 type named struct{ id, name, text string }
 
-// lines is the text, or for a common licence the reference to it.
+// lines is the text, or for a common license the reference to it.
 func (n named) lines() []string {
 	c, ok := common[n.id]
 	if !ok {
@@ -134,7 +134,7 @@ func (n named) lines() []string {
 		"/usr/share/common-licenses/"+c.file+".")
 }
 
-// names gives each distinct licence text its name.
+// names gives each distinct license text its name.
 type names struct {
 	list   []named
 	byText map[[2]string]string
@@ -171,7 +171,7 @@ func (n *names) name(p piece) string {
 	return name
 }
 
-// expression is the entry's licence in Debian's grammar, where "or" binds
+// expression is the entry's license in Debian's grammar, where "or" binds
 // less than "and" and a comma less than both.
 func (n *names) expression(e Entry) string {
 	var parts []string
@@ -189,7 +189,7 @@ func (n *names) expression(e Entry) string {
 	return strings.Join(parts, ", and ")
 }
 
-// of is the names of the entry's texts of one licence.
+// of is the names of the entry's texts of one license.
 func (n *names) of(e Entry, id string) []string {
 	var list []string
 	for _, p := range e.pieces {
@@ -235,15 +235,15 @@ func (s Set) ThirdParty(w io.Writer) error {
 	return err
 }
 
-// source names a file as "name version: licence (file)".
+// source names a file as "name version: license (file)".
 func (e Entry) source(f File) string {
 	name := strings.TrimSpace(e.Name + " " + e.Version)
 	return fmt.Sprintf("%s: %s (%s)", name, e.label(), path.Join(strings.TrimSuffix(e.Place, "*"), f.Name))
 }
 
 func (e Entry) label() string {
-	if e.Licence == "" {
+	if e.License == "" {
 		return "notice"
 	}
-	return e.Licence
+	return e.License
 }

@@ -1,4 +1,4 @@
-package licence
+package license
 
 import (
 	"fmt"
@@ -45,7 +45,7 @@ func join(terms []term) string {
 var spdxID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.+-]*( WITH [A-Za-z0-9.-]+)?$`)
 
 // parse reads an expression of the form "A AND (B OR C)", or "B OR C": as
-// deep as licences of modules go.
+// deep as licenses of modules go.
 func parse(expression string) ([]term, error) {
 	parts := strings.Split(expression, " AND ")
 	var terms []term
@@ -56,11 +56,11 @@ func parse(expression string) ([]term, error) {
 		}
 		t := term(strings.Split(bare, " OR "))
 		if len(t) > 1 && bare == part && len(parts) > 1 {
-			return nil, fmt.Errorf("licence expression %q: AND beside OR needs parentheses", expression)
+			return nil, fmt.Errorf("license expression %q: AND beside OR needs parentheses", expression)
 		}
 		for _, id := range t {
 			if !spdxID.MatchString(id) {
-				return nil, fmt.Errorf("licence expression %q: %q is no identifier", expression, id)
+				return nil, fmt.Errorf("license expression %q: %q is no identifier", expression, id)
 			}
 		}
 		slices.Sort(t)
@@ -76,11 +76,11 @@ func ids(terms []term) []string {
 	return slices.Compact([]string(all))
 }
 
-// accepted are the licences, by the library's name for them, whose terms a
+// accepted are the licenses, by the library's name for them, whose terms a
 // statically linked binary package fulfils by carrying their texts (and, for
 // MPL-2.0, by its source package). The names are SPDX's, checked against the
 // library's list; what it calls otherwise than SPDX is not here and thus
-// refused. The library's own types do not help: all its built-in licences
+// refused. The library's own types do not help: all its built-in licenses
 // have the type Unknown.
 var accepted = set(
 	"0BSD", "Apache-2.0", "BSD-1-Clause", "BSD-2-Clause", "BSD-2-Clause-Patent",
@@ -91,7 +91,7 @@ var accepted = set(
 	"curl", "libpng-2.0", "zlib-acknowledgement",
 )
 
-// grants are texts that give rights beside a licence and demand nothing. SPDX
+// grants are texts that give rights beside a license and demand nothing. SPDX
 // has no identifier for them: they are kept as remarks.
 var grants = set("GooglePatentClause", "GooglePatentsFile")
 

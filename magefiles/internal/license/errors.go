@@ -1,4 +1,4 @@
-package licence
+package license
 
 import (
 	"errors"
@@ -7,9 +7,9 @@ import (
 
 // What can be wrong with a component; an *Error wraps one of them.
 var (
-	ErrNone    = errors.New("no licence text")
-	ErrUnknown = errors.New("not a known licence")
-	ErrRefused = errors.New("not a licence that may be linked statically")
+	ErrNone    = errors.New("no license text")
+	ErrUnknown = errors.New("not a known license")
+	ErrRefused = errors.New("not a license that may be linked statically")
 )
 
 // Error is a component, and a file of it, that may not be shipped as it is.
@@ -29,9 +29,9 @@ func (e *Error) Error() string {
 		name += "@" + e.Version
 	}
 	if e.File == "" {
-		return fmt.Sprintf("licence of %s: %v", name, e.Err)
+		return fmt.Sprintf("license of %s: %v", name, e.Err)
 	}
-	return fmt.Sprintf("licence of %s: %s: %v", name, e.File, e.Err)
+	return fmt.Sprintf("license of %s: %s: %v", name, e.File, e.Err)
 }
 
 // Unwrap gives the reason.
@@ -74,24 +74,24 @@ func newAllowances(list []Allowance) (allowances, error) {
 		key := [2]string{a.Module, a.File}
 		switch _, twice := all[key]; {
 		case a.Module == "":
-			return nil, errors.New("a licence allowance names no module")
+			return nil, errors.New("a license allowance names no module")
 		case a.Reason == "":
-			return nil, fmt.Errorf("the licence allowance for %s %s gives no reason", a.Module, a.File)
-		case a.File == "" && a.Licence == "":
-			return nil, fmt.Errorf("the licence allowance for %s gives neither file nor licence", a.Module)
-		case a.File == "" && a.Text == "" && !inCommon(a.Licence):
-			return nil, fmt.Errorf("the licence allowance for %s gives no text of %s", a.Module, a.Licence)
+			return nil, fmt.Errorf("the license allowance for %s %s gives no reason", a.Module, a.File)
+		case a.File == "" && a.License == "":
+			return nil, fmt.Errorf("the license allowance for %s gives neither file nor license", a.Module)
+		case a.File == "" && a.Text == "" && !inCommon(a.License):
+			return nil, fmt.Errorf("the license allowance for %s gives no text of %s", a.Module, a.License)
 		case twice:
-			return nil, fmt.Errorf("two licence allowances for %s %s", a.Module, a.File)
+			return nil, fmt.Errorf("two license allowances for %s %s", a.Module, a.File)
 		}
 		all[key] = a
 	}
 	return all, nil
 }
 
-// inCommon says whether Debian keeps the text of a single licence.
-func inCommon(licence string) bool {
-	_, ok := common[licence]
+// inCommon says whether Debian keeps the text of a single license.
+func inCommon(license string) bool {
+	_, ok := common[license]
 	return ok
 }
 

@@ -1,4 +1,4 @@
-package licence
+package license
 
 import (
 	"cmp"
@@ -17,7 +17,7 @@ var (
 	claim = regexp.MustCompile(`^[\s#*/;.>|-]*((?:Portions |Parts |Modifications |All code )?(?:(?:Copyright|COPYRIGHT|copyright)\b|©|\([cC]\)).*)$`)
 	// holder is what must follow, so that prose does not count.
 	holder = regexp.MustCompile(`^.*?(?:(?:(?i:copyright)|©)(?:\s|:|,|©|\([cC]\))*(?:\d{4}|[A-Z@"'])|\([cC]\)\s*\d{4})`)
-	// prose is a claim's look-alike in a licence's own words or its template.
+	// prose is a claim's look-alike in a license's own words or its template.
 	prose = regexp.MustCompile(`(?i)copyright\s+(notice|licen|holder|owner|statement|law|act\b|interest|in\b|and\b|disclaimer|right)|[\[{<]\s*(yyyy|year|name|copyright)|copyright holder`)
 	// dated splits a claim in a source file into its years and its holder.
 	dated = regexp.MustCompile(`^(?i:copyright)?(?:\s|:|©|\([cC]\))*(\d{4})?(?:\s*[-–,]\s*(\d{4}))*[,.]?\s*(.*)$`)

@@ -1,11 +1,11 @@
-// Package licence finds the licences of everything that is linked into a Go
+// Package license finds the licenses of everything that is linked into a Go
 // binary, from the texts in its vendored source tree, and writes them down as
 // Debian's and rpm's packages want them.
 //
-// It fails closed: a text that no known licence explains, a component without
-// any, and a licence that static linking may not take are errors until the
+// It fails closed: a text that no known license explains, a component without
+// any, and a license that static linking may not take are errors until the
 // caller's table of allowances says otherwise and why.
-package licence
+package license
 
 import (
 	"cmp"
@@ -37,45 +37,45 @@ type Component struct {
 	// Place is what Debian's copyright file gives as Files. It is empty for a
 	// component whose source is not in the tree.
 	Place string
-	Files []File // its licence texts
+	Files []File // its license texts
 }
 
-// File is one licence or notice text.
+// File is one license or notice text.
 type File struct{ Name, Text string }
 
 // Allowance is a decision about one file that a person made, with the reason.
 type Allowance struct {
 	Module string // the component's name
 	File   string // the file, relative to the module; empty when it has none
-	// Licence is the SPDX expression that the file counts as, accepted even
+	// License is the SPDX expression that the file counts as, accepted even
 	// where the rules would refuse it. Empty means that the file covers nothing
 	// that is linked, and is left out.
-	Licence string
-	// Text is the licence text for a module that has no file. It may be empty
+	License string
+	// Text is the license text for a module that has no file. It may be empty
 	// for what Debian has in /usr/share/common-licenses.
 	Text   string
 	Reason string // why; must not be empty
 }
 
 // Entry is the result for one component, or for one directory of a module
-// that has licence texts of its own.
+// that has license texts of its own.
 type Entry struct {
 	Name, Version string
 	Place         string   // as in Component
-	Licence       string   // SPDX expression
+	License       string   // SPDX expression
 	Copyright     []string // copyright lines as found, in order
 	Files         []File   // the texts verbatim, notices included
 
 	terms   []term
 	pieces  []piece
-	remarks []string // notices and what stands between licences, verbatim
+	remarks []string // notices and what stands between licenses, verbatim
 }
 
-// Set is the licences of one or several binaries; the main component first,
+// Set is the licenses of one or several binaries; the main component first,
 // the others sorted by place.
 type Set struct{ Entries []Entry }
 
-// Scan reads the licence texts of all components. Its error joins one *Error
+// Scan reads the license texts of all components. Its error joins one *Error
 // for every component or file that it cannot accept.
 func Scan(req Request) (Set, error) {
 	allow, err := newAllowances(req.Allow)
@@ -110,7 +110,7 @@ func judge(found []place, known map[string]reading, allow allowances) (Set, erro
 	return set, nil
 }
 
-// inherit gives a directory that has notices but no licence of its own that of
+// inherit gives a directory that has notices but no license of its own that of
 // its module.
 func inherit(found []place, entries []Entry) {
 	for i := range entries {
@@ -120,7 +120,7 @@ func inherit(found []place, entries []Entry) {
 		}
 		for j := range entries {
 			if top := entries[j]; !found[j].nested && top.Name == e.Name && top.Version == e.Version {
-				e.terms, e.pieces, e.Licence = top.terms, top.pieces, top.Licence
+				e.terms, e.pieces, e.License = top.terms, top.pieces, top.License
 			}
 		}
 	}
@@ -154,7 +154,7 @@ func (s Set) InSource() Set {
 }
 
 // Expression is the SPDX expression over all components: the main one's
-// licence first, the others sorted.
+// license first, the others sorted.
 func (s Set) Expression() string {
 	if len(s.Entries) == 0 {
 		return ""
@@ -211,7 +211,7 @@ func parallel(n int, f func(int)) {
 }
 
 // entry applies the rules to one place: every text is explained, and a
-// component has at least one licence.
+// component has at least one license.
 func (p place) entry(known map[string]reading, allow allowances) (Entry, error) {
 	e := Entry{Name: p.name, Version: p.version, Place: p.pattern}
 	var errs []error
@@ -223,7 +223,7 @@ func (p place) entry(known map[string]reading, allow allowances) (Entry, error) 
 	} else if len(e.terms) == 0 && !p.nested && errors.Join(errs...) == nil {
 		errs = append(errs, &Error{Module: p.name, Version: p.version, Err: ErrNone})
 	}
-	e.Licence = join(sorted(e.terms))
+	e.License = join(sorted(e.terms))
 	e.Copyright = p.copyright(e)
 	return e, errors.Join(errs...)
 }
@@ -231,7 +231,7 @@ func (p place) entry(known map[string]reading, allow allowances) (Entry, error) 
 // add takes one file into the entry, by an allowance or by what was read.
 func (e *Entry) add(f File, p place, r reading, allow allowances) error {
 	if a, ok := allow.find(p.name, path.Join(p.inside, f.Name)); ok {
-		if a.Licence == "" {
+		if a.License == "" {
 			return nil
 		}
 		e.Files = append(e.Files, f)
@@ -261,10 +261,10 @@ func (e *Entry) take(terms []term, r reading) {
 	}
 }
 
-// allow adds what an allowance says in place of what was read. A licence that
+// allow adds what an allowance says in place of what was read. A license that
 // was not read in the text has the whole text as its own.
 func (e *Entry) allow(a Allowance, r reading) error {
-	terms, err := parse(a.Licence)
+	terms, err := parse(a.License)
 	if err != nil {
 		return fmt.Errorf("reading the allowance for %s: %w", a.Module, err)
 	}

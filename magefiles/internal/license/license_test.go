@@ -1,4 +1,4 @@
-package licence
+package license
 
 import (
 	"bytes"
@@ -105,7 +105,7 @@ func TestScan(t *testing.T) {
 	set := scan(t, tree(t))
 	var got []string
 	for _, e := range set.Entries {
-		got = append(got, strings.Join([]string{e.Name, e.Version, e.Place, e.Licence, strings.Join(e.Copyright, ";")}, "|"))
+		got = append(got, strings.Join([]string{e.Name, e.Version, e.Place, e.License, strings.Join(e.Copyright, ";")}, "|"))
 	}
 	want := []string{
 		"example.org/main|v1.2.3|*|Apache-2.0|Copyright 2020 The Main Project",
@@ -117,7 +117,7 @@ func TestScan(t *testing.T) {
 		"example.org/dual|v2.0.0|vendor/example.org/dual/*|Apache-2.0 OR MIT|Copyright (c) 2018 Dual Authors",
 		"example.org/dual|v2.0.0|vendor/example.org/dual/third_party/fork/*|MIT|Copyright (c) 2018 Fork Authors",
 		"example.org/notice|v3.0.0+incompatible|vendor/example.org/notice/*|Apache-2.0|Copyright 2021 Notice Authors",
-		// A notice in a folder of its own says nothing of the licence.
+		// A notice in a folder of its own says nothing of the license.
 		"example.org/notice|v3.0.0+incompatible|vendor/example.org/notice/inner/*|Apache-2.0|Copyright 2022 Inner Authors",
 		"example.org/patents|v0.0.0-20200101000000-abcdefabcdef|vendor/example.org/patents/*|ISC|Copyright (c) 2012-2016 Dave Collins <dave@davec.name>",
 	}
@@ -170,8 +170,8 @@ func TestScanRefuses(t *testing.T) {
 		"GPL":                 {"COPYING", gpl, ErrRefused, "GPL-2.0-or-later"},
 		"GPL in a notice":     {"NOTICE", gpl, ErrRefused, "GPL-2.0-or-later"},
 		"JSON":                {"LICENSE", mitWith("\nThe Software shall be used for Good, not Evil.\n"), ErrRefused, "JSON"},
-		"only a notice":       {"NOTICE", "Made by somebody.\n", ErrNone, "no licence text"},
-		"only copyright":      {"COPYRIGHT", "Copyright 2020 Somebody\n", ErrNone, "no licence text"},
+		"only a notice":       {"NOTICE", "Made by somebody.\n", ErrNone, "no license text"},
+		"only copyright":      {"COPYRIGHT", "Copyright 2020 Somebody\n", ErrNone, "no license text"},
 		"unknown patent text": {"PATENTS", invented, ErrUnknown, "Tuesdays"},
 	}
 	for name, test := range tests {
@@ -191,7 +191,7 @@ func TestScanRefuses(t *testing.T) {
 	}
 }
 
-// What is only carried may be under any licence that is known.
+// What is only carried may be under any license that is known.
 func TestCarried(t *testing.T) {
 	req := with(tree(t), "example.org/bad", "COPYING", gpl)
 	req.Carried = true
@@ -229,14 +229,14 @@ func TestAllow(t *testing.T) {
 	tests := map[string]struct {
 		file, text string
 		allow      Allowance
-		want       string // licence of the component; empty when it has no entry
+		want       string // license of the component; empty when it has no entry
 	}{
-		"GPL":            {"COPYING", gpl, Allowance{File: "COPYING", Licence: "GPL-2.0-or-later"}, "GPL-2.0-or-later"},
-		"unknown":        {"LICENSE", invented, Allowance{File: "LICENSE", Licence: "LicenseRef-Cake"}, "LicenseRef-Cake"},
-		"one of two":     {"LICENSE", mitWith("") + "\n" + invented, Allowance{File: "LICENSE", Licence: "MIT"}, "MIT"},
-		"none, by text":  {"NOTICE", "By me.\n", Allowance{Licence: "LicenseRef-Cake", Text: invented}, "LicenseRef-Cake"},
-		"none, common":   {"NOTICE", "By me.\n", Allowance{Licence: "Apache-2.0"}, "Apache-2.0"},
-		"choice":         {"LICENSE", gpl, Allowance{File: "LICENSE", Licence: "MIT AND (GPL-2.0-or-later OR ISC)"}, "(GPL-2.0-or-later OR ISC) AND MIT"},
+		"GPL":            {"COPYING", gpl, Allowance{File: "COPYING", License: "GPL-2.0-or-later"}, "GPL-2.0-or-later"},
+		"unknown":        {"LICENSE", invented, Allowance{File: "LICENSE", License: "LicenseRef-Cake"}, "LicenseRef-Cake"},
+		"one of two":     {"LICENSE", mitWith("") + "\n" + invented, Allowance{File: "LICENSE", License: "MIT"}, "MIT"},
+		"none, by text":  {"NOTICE", "By me.\n", Allowance{License: "LicenseRef-Cake", Text: invented}, "LicenseRef-Cake"},
+		"none, common":   {"NOTICE", "By me.\n", Allowance{License: "Apache-2.0"}, "Apache-2.0"},
+		"choice":         {"LICENSE", gpl, Allowance{File: "LICENSE", License: "MIT AND (GPL-2.0-or-later OR ISC)"}, "(GPL-2.0-or-later OR ISC) AND MIT"},
 		"covers nothing": {"LICENSE.docs", invented, Allowance{Module: "example.org/bad", File: "LICENSE.docs"}, ""},
 	}
 	for name, test := range tests {
@@ -250,30 +250,30 @@ func TestAllow(t *testing.T) {
 			req.Allow = []Allowance{test.allow}
 			set := scan(t, req)
 			i := slices.IndexFunc(set.Entries, func(e Entry) bool { return e.Name == bad })
-			if i < 0 || set.Entries[i].Licence != test.want {
-				t.Fatalf("entry %d of %v, want licence %q", i, set.Entries, test.want)
+			if i < 0 || set.Entries[i].License != test.want {
+				t.Fatalf("entry %d of %v, want license %q", i, set.Entries, test.want)
 			}
 			var b strings.Builder
 			if err := set.DEP5(&b, Upstream{"x", "y"}); err != nil || strings.Contains(b.String(), "License: \n") {
-				t.Errorf("error %v or an empty licence in\n%s", err, b.String())
+				t.Errorf("error %v or an empty license in\n%s", err, b.String())
 			}
 		})
 	}
 }
 
 func TestAllowErrors(t *testing.T) {
-	good := Allowance{Module: "m", File: "LICENSE", Licence: "MIT", Reason: "r"}
+	good := Allowance{Module: "m", File: "LICENSE", License: "MIT", Reason: "r"}
 	tests := map[string]struct {
 		list []Allowance
 		says string
 	}{
 		"no module":  {[]Allowance{{File: "x", Reason: "r"}}, "names no module"},
 		"no reason":  {[]Allowance{{Module: "m", File: "x"}}, "gives no reason"},
-		"nothing":    {[]Allowance{{Module: "m", Reason: "r"}}, "neither file nor licence"},
-		"no text":    {[]Allowance{{Module: "m", Licence: "LicenseRef-X", Reason: "r"}}, "gives no text of LicenseRef-X"},
-		"twice":      {[]Allowance{good, good}, "two licence allowances for m LICENSE"},
-		"expression": {[]Allowance{{Module: "sqlite", File: "sqlite3.c", Licence: "MIT; rm", Reason: "r"}}, `"MIT; rm" is no identifier`},
-		"grammar":    {[]Allowance{{Module: "sqlite", File: "sqlite3.c", Licence: "MIT AND ISC OR X11", Reason: "r"}}, "needs parentheses"},
+		"nothing":    {[]Allowance{{Module: "m", Reason: "r"}}, "neither file nor license"},
+		"no text":    {[]Allowance{{Module: "m", License: "LicenseRef-X", Reason: "r"}}, "gives no text of LicenseRef-X"},
+		"twice":      {[]Allowance{good, good}, "two license allowances for m LICENSE"},
+		"expression": {[]Allowance{{Module: "sqlite", File: "sqlite3.c", License: "MIT; rm", Reason: "r"}}, `"MIT; rm" is no identifier`},
+		"grammar":    {[]Allowance{{Module: "sqlite", File: "sqlite3.c", License: "MIT AND ISC OR X11", Reason: "r"}}, "needs parentheses"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -329,7 +329,7 @@ func TestLinked(t *testing.T) {
 	if diff := cmp.Diff(want, deps); diff != "" || main != (Module{Path: "main", Version: "v1"}) {
 		t.Errorf("main %v, modules (-want +got):\n%s", main, diff)
 	}
-	if _, _, err := Linked("licence_test.go"); err == nil || !strings.Contains(err.Error(), "licence_test.go") {
+	if _, _, err := Linked("license_test.go"); err == nil || !strings.Contains(err.Error(), "license_test.go") {
 		t.Errorf("error %v, want one that names the file", err)
 	}
 }
@@ -358,7 +358,7 @@ func TestClaims(t *testing.T) {
 
 func TestNames(t *testing.T) {
 	for name, want := range map[string]bool{
-		"LICENSE": true, "licence.md": true, "COPYING": true, "NOTICE.txt": true, "LICENSE-MIT": true,
+		"LICENSE": true, "license.md": true, "COPYING": true, "NOTICE.txt": true, "LICENSE-MIT": true,
 		"GO-LICENSE": true, "LICENSE_list": true, "UNLICENSE": true, "PATENTS": true, "LICENSES": true,
 		"license.go": false, "check_license.sh": false, "notice_response.go": false, "README.md": false, "licensee": false,
 	} {
