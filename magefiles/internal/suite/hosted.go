@@ -22,7 +22,6 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub/hubtest"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/osv/osvtest"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/web"
@@ -43,7 +42,6 @@ const hostedScenario = "works"
 // hosting is a GitHub, with a machine that plays its runners.
 type hosting struct {
 	built
-	source  pkgdef.Source
 	machine hosted.Machine
 	github  *hubtest.Server
 	key     *testKey
