@@ -196,24 +196,8 @@ func printPlan(plans upstream.Plans, json bool) error {
 	return err
 }
 
-// shipped gives the names of all that the release of a version has. They are
-// those of the version that is built by default, with another version and number.
+// shipped gives the names of all that the release of a version has.
 func shipped(source pkgdef.Source, arches []string) (func(version string, release int) []string, error) {
-	names, err := checkout().Made(pipeline.Options{Source: source.Name, Arches: arches})
-	if err != nil {
-		return nil, err
-	}
-	full := fmt.Sprintf("%s-%d", source.Version, source.Release)
-	for _, arch := range arches {
-		names = append(names, source.Name+"_"+full+"_"+arch+".buildinfo")
-	}
-	names = append(names, source.Name+"_"+full+".intoto.json", "SHA256SUMS", "SHA256SUMS.asc")
-	return func(version string, release int) []string {
-		replace := strings.NewReplacer(full, fmt.Sprintf("%s-%d", version, release), source.Version, version)
-		var renamed []string
-		for _, name := range names {
-			renamed = append(renamed, replace.Replace(name))
-		}
-		return renamed
-	}, nil
+	expected, err := checkout().Expected(source.Name, arches)
+	return func(version string, release int) []string { return expected(version, release).Shipped }, err
 }

@@ -5,6 +5,8 @@ import (
 	"html/template"
 	"slices"
 	"strings"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 )
 
 // view is what the page's template knows.
@@ -115,21 +117,8 @@ type sbom struct{ Format, Path string }
 
 // Meaning is what a reader may not know from the file's name.
 func (f File) Meaning() string {
-	switch {
-	case f.Kind == AsProvenance:
-		return "SLSA provenance"
-	case strings.HasSuffix(f.Path, ".changes"):
-		return "signed list of the source’s files"
-	case strings.HasSuffix(f.Path, ".buildinfo"):
-		return "build environment"
-	case strings.HasSuffix(f.Path, ".build.json"):
-		return "how the programs were built"
-	case f.Kind == AsSums:
-		return "checksums of all files"
-	case f.Kind == AsSignature:
-		return "their signature"
-	}
-	return ""
+	form, _ := artifact.FormOf(f.Path)
+	return form.Meaning
 }
 
 // rows are the files of the given kinds, in that order, with their SBOMs.
@@ -162,9 +151,9 @@ func describes(doc, f File) (format string, ok bool) {
 		return "", false
 	}
 	switch doc.Name() {
-	case f.Name() + ".cdx.json":
+	case f.Name() + artifact.CycloneDX:
 		return "CycloneDX", true
-	case f.Name() + ".spdx.json":
+	case f.Name() + artifact.SPDX:
 		return "SPDX", true
 	}
 	return "", false

@@ -46,7 +46,7 @@ var fileName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._+~-]{0,199}$`)
 
 func (d fetched) all(ctx context.Context) error {
 	var said [2][]byte
-	for i, name := range []string{artifact.SumsName, artifact.SumsName + signatureSuffix} {
+	for i, name := range []string{artifact.SumsName, artifact.SumsSignature} {
 		var text strings.Builder
 		if _, err := d.get(ctx, name, d.list, &text); err != nil {
 			return err
@@ -62,7 +62,7 @@ func (d fetched) all(ctx context.Context) error {
 	}
 	names := slices.Sorted(maps.Keys(sums))
 	for _, name := range names {
-		if !fileName.MatchString(name) || name == artifact.SumsName || name == artifact.SumsName+signatureSuffix {
+		if !fileName.MatchString(name) || name == artifact.SumsName || name == artifact.SumsSignature {
 			return fmt.Errorf("nothing that %s names was downloaded: %q is not the name of a shipped file", printed(d.address), name)
 		}
 	}

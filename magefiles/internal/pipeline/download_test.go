@@ -68,21 +68,21 @@ func (h *hostile) lists(t *testing.T, signer *sign.Signer, names ...string) {
 	if err := os.WriteFile(file, []byte(list.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := signer.File(t.Context(), file, file+signatureSuffix); err != nil {
+	if err := signer.File(t.Context(), file, file+artifact.Signature); err != nil {
 		t.Fatal(err)
 	}
-	signature, err := os.ReadFile(file + signatureSuffix)
+	signature, err := os.ReadFile(file + artifact.Signature)
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.files[artifact.SumsName], h.files[artifact.SumsName+signatureSuffix] = saying(list.String()), saying(string(signature))
+	h.files[artifact.SumsName], h.files[artifact.SumsSignature] = saying(list.String()), saying(string(signature))
 }
 
 // Nothing is asked for, stored or shown that a trusted key has not signed, nor more
 // than there is room for.
 func TestDownloadFromAHostileServer(t *testing.T) {
 	ours, theirs := someone(t, "ours"), someone(t, "theirs")
-	both := []string{"/" + artifact.SumsName, "/" + artifact.SumsName + signatureSuffix}
+	both := []string{"/" + artifact.SumsName, "/" + artifact.SumsSignature}
 	for name, test := range map[string]struct {
 		serve func(t *testing.T, h *hostile)
 		asked []string // nil for any
@@ -95,7 +95,7 @@ func TestDownloadFromAHostileServer(t *testing.T) {
 		"an endless list": {func(_ *testing.T, h *hostile) { h.files[artifact.SumsName] = endless }, both[:1], "it has more than the 1000 bytes that there is room for"},
 		"an endless signature": {func(t *testing.T, h *hostile) {
 			h.lists(t, ours, "a.deb")
-			h.files[artifact.SumsName+signatureSuffix] = endless
+			h.files[artifact.SumsSignature] = endless
 		}, both, "SHA256SUMS.asc: it has more than"},
 		"an endless file": {func(t *testing.T, h *hostile) { h.lists(t, ours, "a.deb"); h.files["a.deb"] = endless }, nil, "a.deb: it has more than the 2000 bytes"},
 		"all files together": {func(t *testing.T, h *hostile) {

@@ -22,12 +22,9 @@ type info struct {
 	Installed []string `json:",omitempty"`
 }
 
-// infoSuffix ends the name of the file with an info.
-const infoSuffix = ".build.json"
-
 // infoName is the name of the file with an architecture's info.
 func (b *build) infoName(label, arch string) string {
-	return fmt.Sprintf("%s_%s-%d_%s%s", b.source.Name, label, b.source.Release, arch, infoSuffix)
+	return fmt.Sprintf("%s_%s-%d_%s%s", b.source.Name, label, b.source.Release, arch, artifact.BuildRecord)
 }
 
 // writeInfo writes how the binaries were made beside the packages.

@@ -9,8 +9,10 @@ import (
 	"slices"
 	"text/tabwriter"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/srcpkg"
 )
 
@@ -22,20 +24,60 @@ func (p Pipeline) List(o Options, w io.Writer) error {
 		return err
 	}
 	table := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	for _, item := range b.expected() {
+	for _, name := range b.expected().Built {
 		state := "not built"
-		if _, err := os.Stat(item); err == nil {
+		if _, err := os.Stat(filepath.Join(b.Dist.Version(b.options.Version), name)); err == nil {
 			state = "built"
 		}
-		fmt.Fprintf(table, "%s\t%s\n", filepath.Base(item), state)
+		fmt.Fprintf(table, "%s\t%s\n", name, state)
 	}
 	return table.Flush()
 }
 
-// expected are the packages, binary and source, that a build of a verified source has.
-func (b *build) expected() []string {
+// Expected are the names of a version's files, in order, made from a verified source.
+type Expected struct {
+	Built   []string // what Build makes
+	Shipped []string // what Sign makes of that: the folder to release
+}
+
+// Expected says which files a version of a source has, with a number of the packaging.
+func (p Pipeline) Expected(source string, arches []string) (func(version string, release int) Expected, error) {
+	b, err := p.load(Options{Source: source, Arches: arches})
+	if err != nil {
+		return nil, err
+	}
+	return func(version string, release int) Expected {
+		other := *b
+		other.options.Version, other.source.Release = version, release
+		return other.expected()
+	}, nil
+}
+
+func (b *build) expected() (e Expected) {
+	for _, name := range b.packageNames() {
+		e.Built = append(e.Built, name)
+		if _, ok := format.Of(name); ok {
+			e.Built = append(e.Built, name+artifact.CycloneDX, name+artifact.SPDX)
+		}
+	}
+	full := fmt.Sprintf("%s_%s-%d", b.source.Name, b.options.Version, b.source.Release)
+	e.Shipped = []string{full + artifact.Provenance, artifact.SumsName, artifact.SumsSignature}
+	for _, arch := range b.options.Arches {
+		e.Built = append(e.Built, b.infoName(b.options.Version, arch))
+		if slices.Contains(b.options.Formats, pkgdef.Deb) {
+			e.Shipped = append(e.Shipped, full+"_"+architecture.Of(arch).Debian+artifact.BuildInfo)
+		}
+	}
+	e.Shipped = append(e.Shipped, e.Built...)
+	slices.Sort(e.Built)
+	slices.Sort(e.Shipped)
+	return e
+}
+
+// packageNames are the packages, binary and source.
+func (b *build) packageNames() []string {
 	tree := artifact.Tree{Version: b.options.Version, Verified: true}
-	var files []string
+	var names []string
 	for _, arch := range b.options.Arches {
 		for _, p := range b.packages {
 			for _, f := range format.All() {
@@ -43,44 +85,14 @@ func (b *build) expected() []string {
 					continue
 				}
 				item := format.Item{Source: b.source, Package: p, Tree: tree, Binary: artifact.Binary{Arch: arch}}
-				file, err := f.FileName(item)
-				if err == nil {
-					files = append(files, filepath.Join(b.Dist.Version(tree.Label()), file))
+				if name, err := f.FileName(item); err == nil {
+					names = append(names, name)
 				}
 			}
 		}
 	}
 	source := srcpkg.Source{Source: b.source, Tree: tree}
-	for _, name := range source.FileNames(b.options.Formats) {
-		files = append(files, filepath.Join(b.Dist.Version(tree.Label()), name))
-	}
-	return files
-}
-
-// Made are the names of all files that Build makes from a verified source, in
-// order: the packages, what is in each, and how the programs were made.
-func (p Pipeline) Made(o Options) ([]string, error) {
-	b, err := p.load(o)
-	if err != nil {
-		return nil, err
-	}
-	return b.made(), nil
-}
-
-func (b *build) made() []string {
-	var names []string
-	for _, path := range b.expected() {
-		name := filepath.Base(path)
-		names = append(names, name)
-		if _, ok := format.Of(name); ok {
-			names = append(names, name+cycloneDX, name+spdx)
-		}
-	}
-	for _, arch := range b.options.Arches {
-		names = append(names, b.infoName(b.options.Version, arch))
-	}
-	slices.Sort(names)
-	return names
+	return append(names, source.FileNames(b.options.Formats)...)
 }
 
 // Clean removes dist with everything in it, when no other run works there.

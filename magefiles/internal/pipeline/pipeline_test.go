@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -49,6 +50,23 @@ func TestList(t *testing.T) {
 		}
 		golden.Check(t, "list-"+name+".golden", b.String())
 	}
+}
+
+// All names of all sources' files, of a build and of a release.
+func TestExpected(t *testing.T) {
+	p := real(t)
+	var text strings.Builder
+	for _, source := range []string{"spire", "spiffe-helper"} {
+		for _, arches := range [][]string{{"amd64"}, {"amd64", "arm64"}} {
+			expected, err := p.Expected(source, arches)
+			if err != nil {
+				t.Fatal(err)
+			}
+			e := expected("1.2.3", len(arches))
+			fmt.Fprintf(&text, "%s for %s, built:\n%s\n\nshipped:\n%s\n\n", source, strings.Join(arches, " and "), strings.Join(e.Built, "\n"), strings.Join(e.Shipped, "\n"))
+		}
+	}
+	golden.Check(t, "expected.golden", text.String())
 }
 
 func TestDefaults(t *testing.T) {

@@ -105,7 +105,7 @@ func (b *build) ofMachine(dir string) ([]artifact.File, error) {
 	for _, file := range files {
 		listed[file.Name()] = true
 	}
-	known := b.made()
+	known := b.expected().Built
 	var errs []error
 	for _, entry := range entries {
 		switch name := entry.Name(); {
@@ -142,7 +142,7 @@ func merge(found map[string]artifact.File, files []artifact.File) error {
 // exactly is an error unless these are the names of all files that a release of
 // the version has for the asked architectures, and no others.
 func (b *build) exactly(names []string) error {
-	want := b.made()
+	want := b.expected().Built
 	var errs []error
 	for _, name := range slices.Sorted(slices.Values(names)) {
 		if !slices.Contains(want, name) {
@@ -160,7 +160,7 @@ func (b *build) exactly(names []string) error {
 // the known source.
 func (b *build) treeOf(files []artifact.File) (artifact.Tree, error) {
 	for _, file := range files {
-		if !strings.HasSuffix(file.Path, infoSuffix) {
+		if !strings.HasSuffix(file.Path, artifact.BuildRecord) {
 			continue
 		}
 		record, ok, err := artifact.Load[info](file.Path)

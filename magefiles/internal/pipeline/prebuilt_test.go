@@ -27,7 +27,7 @@ func machines(t *testing.T, version string) (Pipeline, Options) {
 		if err := os.Mkdir(dir, 0o755); err != nil {
 			t.Fatal(err)
 		}
-		for _, name := range b.made() {
+		for _, name := range b.expected().Built {
 			put(t, filepath.Join(dir, name), "content of "+name)
 		}
 		record(t, b, filepath.Join(dir, b.infoName(version, arch)), arch, func(*info) {})

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo"
@@ -23,16 +24,13 @@ func (l *Looked) add(path, deb string) bool {
 	switch {
 	case strings.HasSuffix(path, deb):
 		l.Debs = append(l.Debs, path)
-	case strings.HasSuffix(path, BillSuffix):
+	case strings.HasSuffix(path, artifact.CycloneDX):
 		l.Bills = append(l.Bills, path)
 	default:
 		return false
 	}
 	return true
 }
-
-// BillSuffix is what the name of a package's bill of materials adds to the package's.
-const BillSuffix = cycloneDX
 
 // Released downloads the debs of one architecture, and the bills of materials of all,
 // of the newest release of each supported minor version, and gives their places; none

@@ -7,12 +7,6 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/provenance"
 )
 
-// The names of a package's bills of materials end so.
-const (
-	cycloneDX = ".cdx.json"
-	spdx      = ".spdx.json"
-)
-
 // linked is what all programs of a tree have in common, for their bills of
 // materials.
 type linked struct {
@@ -43,7 +37,7 @@ func (b *build) bills(items []wanted, files []artifact.File) ([]artifact.File, e
 		for _, form := range []struct {
 			ending string
 			write  func() ([]byte, error)
-		}{{cycloneDX, bill.CycloneDX}, {spdx, bill.SPDX}} {
+		}{{artifact.CycloneDX, bill.CycloneDX}, {artifact.SPDX, bill.SPDX}} {
 			content, err := form.write()
 			if err != nil {
 				return nil, fmt.Errorf("listing what is in %s: %w", files[i].Name(), err)

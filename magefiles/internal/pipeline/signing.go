@@ -186,7 +186,7 @@ func (s signing) fill(ctx context.Context, dir, packaging string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := keep(filepath.Join(dir, s.name(statementSuffix)), statement); err != nil {
+	if _, err := keep(filepath.Join(dir, s.name(artifact.Provenance)), statement); err != nil {
 		return err
 	}
 	all, err := artifact.Describe(dir)
@@ -197,14 +197,8 @@ func (s signing) fill(ctx context.Context, dir, packaging string) error {
 		return err
 	}
 	sums := filepath.Join(dir, artifact.SumsName)
-	return s.signer.File(ctx, sums, sums+signatureSuffix)
+	return s.signer.File(ctx, sums, sums+artifact.Signature)
 }
-
-// The ends of the names of what is made here.
-const (
-	statementSuffix = ".intoto.json"
-	signatureSuffix = ".asc"
-)
 
 // name is that of a file that is of the whole source.
 func (s signing) name(suffix string) string {

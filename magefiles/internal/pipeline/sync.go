@@ -197,7 +197,7 @@ func (d download) fill(ctx context.Context, dir string, assets []hub.Asset) erro
 
 // isList says whether a file is the list of checksums, or its signature.
 func isList(name string) bool {
-	return name == artifact.SumsName || name == artifact.SumsName+signatureSuffix
+	return name == artifact.SumsName || name == artifact.SumsSignature
 }
 
 // asListed is an error unless assets are the listed files, all and no others.
@@ -249,7 +249,7 @@ func (d download) check(ctx context.Context, dir string) error {
 	if err := v.open(); err != nil {
 		return err
 	}
-	if name := d.release.Source + "_" + d.release.full() + statementSuffix; v.sums[name] == "" {
+	if name := d.release.Source + "_" + d.release.full() + artifact.Provenance; v.sums[name] == "" {
 		return fmt.Errorf("its files are of another version: %s lists no %s", artifact.SumsName, name)
 	}
 	verdicts := v.complete(files)

@@ -218,7 +218,7 @@ func TestSyncRefused(t *testing.T) {
 		},
 		"no signature": {
 			spoil: func(_ *world, dir string) error {
-				return os.Remove(filepath.Join(dir, artifact.SumsName+signatureSuffix))
+				return os.Remove(filepath.Join(dir, artifact.SumsSignature))
 			},
 			want: "there is no SHA256SUMS.asc beside it",
 		},

@@ -127,7 +127,7 @@ func (v *verifier) readSums() error {
 	if err != nil {
 		return err
 	}
-	signature, err := beside(list + signatureSuffix)
+	signature, err := beside(list + artifact.Signature)
 	if err != nil {
 		return err
 	}
@@ -157,7 +157,7 @@ func beside(path string) ([]byte, error) {
 }
 
 // statementName is the form of the statement's name: source, version, release.
-var statementName = regexp.MustCompile(`^([a-z][a-z0-9-]*)_([0-9.]+)-[0-9]+` + regexp.QuoteMeta(statementSuffix) + `$`)
+var statementName = regexp.MustCompile(`^([a-z][a-z0-9-]*)_([0-9.]+)-[0-9]+` + regexp.QuoteMeta(artifact.Provenance) + `$`)
 
 func (v *verifier) readStatement() error {
 	for name, sum := range v.sums {
@@ -193,7 +193,7 @@ func (v *verifier) readStatement() error {
 // one verifies one file.
 func (v *verifier) one(ctx context.Context, file string) (proven []string, err error) {
 	name := filepath.Base(file)
-	if name == artifact.SumsName || name == artifact.SumsName+signatureSuffix {
+	if name == artifact.SumsName || name == artifact.SumsSignature {
 		return []string{"signature"}, nil
 	}
 	sum, _, err := artifact.Digest(file)

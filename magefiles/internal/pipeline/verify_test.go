@@ -99,7 +99,7 @@ func stated(t *testing.T, source pkgdef.Source, module, version string, release 
 func resum(t *testing.T, signer *sign.Signer, dir string) {
 	t.Helper()
 	sums := filepath.Join(dir, artifact.SumsName)
-	for _, old := range []string{sums, sums + signatureSuffix} {
+	for _, old := range []string{sums, sums + artifact.Signature} {
 		if err := os.RemoveAll(old); err != nil {
 			t.Fatal(err)
 		}
@@ -109,7 +109,7 @@ func resum(t *testing.T, signer *sign.Signer, dir string) {
 		err = artifact.WriteSums(dir, files)
 	}
 	if err == nil {
-		err = signer.File(context.Background(), sums, sums+signatureSuffix)
+		err = signer.File(context.Background(), sums, sums+artifact.Signature)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -147,13 +147,13 @@ func TestVerify(t *testing.T) {
 			want:  "BAD  " + deb + ": there is no SHA256SUMS beside it",
 		},
 		"no signature": {
-			spoil: func(dir string) error { return os.Remove(filepath.Join(dir, artifact.SumsName+signatureSuffix)) },
+			spoil: func(dir string) error { return os.Remove(filepath.Join(dir, artifact.SumsSignature)) },
 			want:  "BAD  " + deb + ": there is no SHA256SUMS.asc beside it",
 		},
 		"another's signature": {
 			spoil: func(dir string) error {
 				sums := filepath.Join(dir, artifact.SumsName)
-				return other.File(context.Background(), sums, sums+signatureSuffix)
+				return other.File(context.Background(), sums, sums+artifact.Signature)
 			},
 			want: "BAD  " + deb + ": the signature of SHA256SUMS: ",
 		},

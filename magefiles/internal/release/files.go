@@ -34,7 +34,7 @@ func listed(dir string) ([]artifact.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s in %s: %w", artifact.SumsName, dir, err)
 	}
-	sums[artifact.SumsName], sums[signatureName] = artifact.DigestBytes(content), ""
+	sums[artifact.SumsName], sums[artifact.SumsSignature] = artifact.DigestBytes(content), ""
 	var errs []error
 	for _, file := range files {
 		errs = append(errs, shippable(file, sums))
@@ -48,9 +48,6 @@ func listed(dir string) ([]artifact.File, error) {
 	}
 	return files, nil
 }
-
-// signatureName is the name of the signature of the checksums.
-const signatureName = artifact.SumsName + ".asc"
 
 // shippable says whether GitHub takes the file, and whether it is as listed.
 func shippable(file artifact.File, sums map[string]string) error {
@@ -68,20 +65,6 @@ func shippable(file artifact.File, sums map[string]string) error {
 	return nil
 }
 
-// mediaTypes are what browsers are told of the files, by the end of the name.
-var mediaTypes = []struct{ suffix, mediaType string }{
-	{".tar.xz", "application/x-xz"},
-	{".cdx.json", "application/vnd.cyclonedx+json"},
-	{".spdx.json", "application/spdx+json"},
-	{".intoto.json", "application/vnd.in-toto+json"},
-	{".json", "application/json"},
-	{".asc", "application/pgp-signature"},
-	{".dsc", "text/plain; charset=utf-8"},
-	{".changes", "text/plain; charset=utf-8"},
-	{".buildinfo", "text/plain; charset=utf-8"},
-	{artifact.SumsName, "text/plain; charset=utf-8"},
-}
-
 // mediaType is the content type of a file of the given name.
 func mediaType(name string) string {
 	for _, f := range format.All() {
@@ -89,10 +72,8 @@ func mediaType(name string) string {
 			return f.MediaType
 		}
 	}
-	for _, known := range mediaTypes {
-		if strings.HasSuffix(name, known.suffix) {
-			return known.mediaType
-		}
+	if form, ok := artifact.FormOf(name); ok {
+		return form.MediaType
 	}
 	return "application/octet-stream"
 }

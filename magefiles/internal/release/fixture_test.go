@@ -68,7 +68,7 @@ func folder(t testing.TB, version string, number int) string {
 // seal writes the checksums of all files of a folder, and what stands for their signature.
 func seal(t testing.TB, dir string) {
 	t.Helper()
-	for _, name := range []string{artifact.SumsName, signatureName} {
+	for _, name := range []string{artifact.SumsName, artifact.SumsSignature} {
 		must(t, os.RemoveAll(filepath.Join(dir, name)))
 	}
 	files, err := artifact.Describe(dir)
@@ -76,7 +76,7 @@ func seal(t testing.TB, dir string) {
 	must(t, artifact.WriteSums(dir, files))
 	sums, err := os.ReadFile(filepath.Join(dir, artifact.SumsName))
 	must(t, err)
-	must(t, os.WriteFile(filepath.Join(dir, signatureName), append([]byte("signed: "), sums[:64]...), 0o644))
+	must(t, os.WriteFile(filepath.Join(dir, artifact.SumsSignature), append([]byte("signed: "), sums[:64]...), 0o644))
 }
 
 // releaseOf is the release of a folder.

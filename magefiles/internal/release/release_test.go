@@ -189,7 +189,7 @@ func TestLacks(t *testing.T) {
 		must(s, err)
 		id := s.server.AddRelease(repository, hubtest.Release{Tag: "v1.13.3-1", Target: commit, Title: "SPIRE 1.13.3-1", Notes: text, Latest: true, Immutable: locked})
 		s.server.SetTag(repository, "v1.13.3-1", commit)
-		for _, name := range append(names("1.13.3", 1), artifact.SumsName, signatureName) {
+		for _, name := range append(names("1.13.3", 1), artifact.SumsName, artifact.SumsSignature) {
 			if name != deb {
 				s.server.AddAsset(repository, id, hubtest.Asset{Name: name, ContentType: mediaType(name)}, content(name))
 			}
@@ -452,11 +452,11 @@ func TestListed(t *testing.T) {
 		want   string
 	}{
 		"no checksums":     {func(dir string) error { return os.Remove(filepath.Join(dir, artifact.SumsName)) }, "`sign` makes the folder"},
-		"no signature":     {func(dir string) error { return os.Remove(filepath.Join(dir, signatureName)) }, signatureName + " is not there"},
+		"no signature":     {func(dir string) error { return os.Remove(filepath.Join(dir, artifact.SumsSignature)) }, artifact.SumsSignature + " is not there"},
 		"a file less":      {func(dir string) error { return os.Remove(filepath.Join(dir, deb)) }, deb + " is not there"},
 		"a file more":      {func(dir string) error { return os.WriteFile(filepath.Join(dir, "more.deb"), []byte("x"), 0o644) }, "more.deb is not in SHA256SUMS"},
 		"other bytes":      {func(dir string) error { return os.WriteFile(filepath.Join(dir, deb), []byte("x"), 0o644) }, deb + " has the SHA-256"},
-		"an empty file":    {func(dir string) error { return os.Truncate(filepath.Join(dir, signatureName), 0) }, "0 bytes"},
+		"an empty file":    {func(dir string) error { return os.Truncate(filepath.Join(dir, artifact.SumsSignature), 0) }, "0 bytes"},
 		"a name to change": {func(dir string) error { return os.WriteFile(filepath.Join(dir, "a~b"), []byte("x"), 0o644) }, `"a~b" is not the name`},
 		"no folder":        {os.RemoveAll, "no such file"},
 	} {

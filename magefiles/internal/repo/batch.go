@@ -254,7 +254,7 @@ func checkSums(dir string, items []*item) error {
 	}
 	var errs []error
 	for _, it := range items {
-		if it.kind == Sums || it.base() == sumsSignature {
+		if it.kind == Sums || it.base() == artifact.SumsSignature {
 			continue
 		}
 		if want[it.base()] != it.sha256 {

@@ -30,9 +30,6 @@ const (
 	Signature  Kind = "signature"
 )
 
-// sumsSignature is the name of the signature over a folder's checksums.
-const sumsSignature = artifact.SumsName + ".asc"
-
 // name is what a file's name says of it.
 type name struct {
 	kind Kind
@@ -76,7 +73,7 @@ var forms = []form{
 	{Record, inFiles, names(`N_V-R_` + oneOf(debArchs, "all") + `\.buildinfo`)},
 	{Provenance, inFiles, names(`N_V-R\.intoto\.json`)},
 	{Sums, inFiles, names(regexp.QuoteMeta(artifact.SumsName))},
-	{Signature, inFiles, names(regexp.QuoteMeta(sumsSignature))},
+	{Signature, inFiles, names(regexp.QuoteMeta(artifact.SumsSignature))},
 }
 
 // oneOf is a form of the architectures' names, and of the one for every machine.

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/osv"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/provenance"
 )
 
@@ -119,7 +119,7 @@ func purlOf(bill provenance.Bill, name string) string {
 // advised asks OSV for the parts of what was built. That something is found is no
 // change's fault, and the nightly run keeps an issue about it: it is said aloud.
 func (b built) advised(ctx context.Context, client osv.Client) error {
-	w, err := b.watch(b.files(strings.TrimPrefix(pipeline.BillSuffix, ".")), time.Now())
+	w, err := b.watch(b.files(strings.TrimPrefix(artifact.CycloneDX, ".")), time.Now())
 	if err != nil {
 		return err
 	}

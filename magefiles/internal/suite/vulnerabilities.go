@@ -62,7 +62,7 @@ func (s Suite) vulnerabilities(ctx context.Context, tally *Tally, looked pipelin
 	for _, deb := range looked.Debs {
 		start := time.Now()
 		found, err := s.linked(ctx, deb, ask.Go)
-		err = errors.Join(err, w.judge(found, filepath.Base(deb)+pipeline.BillSuffix))
+		err = errors.Join(err, w.judge(found, filepath.Base(deb)+artifact.CycloneDX))
 		tally.Count("vulnerabilities "+filepath.Base(deb), err, time.Since(start))
 	}
 	start := time.Now()

@@ -65,7 +65,7 @@ func bill(t *testing.T, deb string, parts ...string) string {
 	}
 	text := fmt.Sprintf(`{"bomFormat":"CycloneDX","specVersion":"1.6","version":1,"metadata":{"timestamp":"2025-10-23T12:39:57Z","component":
 {"type":"application","name":"demo","version":"1-1","purl":"pkg:deb/spire-packages/demo@1-1?arch=amd64"}},"components":[%s]}`, strings.Join(components, ","))
-	path := deb + pipeline.BillSuffix
+	path := deb + artifact.CycloneDX
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -296,7 +296,7 @@ func TestVEX(t *testing.T) {
 		_ = w.judge([]vulnerability{
 			{id: "GO-1", part: "example.org/m", text: "GO-1: example.org/m v1.0.0", aliases: []string{"GHSA-1", "CVE-1"}},
 			{id: "ALPINE-CVE-2", part: "sqlite3", text: "x", aliases: []string{"CVE-2"}},
-		}, filepath.Base(deb)+pipeline.BillSuffix)
+		}, filepath.Base(deb)+artifact.CycloneDX)
 		if err := s.writeVEX(w); err != nil {
 			t.Fatal(err)
 		}
