@@ -193,10 +193,10 @@ func valueOf(env []string, variable string) string {
 }
 
 // Run runs a workflow to its end. That a job of it failed is no error.
-func (m Machine) Run(ctx context.Context, w Workflow) (Outcome, error) {
+func (m Machine) Run(ctx context.Context, w Workflow) (Ended, error) {
 	args, err := m.arguments(w)
 	if err != nil {
-		return Outcome{}, fmt.Errorf("running %s: %w", w.File, err)
+		return Ended{}, fmt.Errorf("running %s: %w", w.File, err)
 	}
 	return m.play(ctx, append([]string{"run", Act}, args...))
 }

@@ -70,7 +70,7 @@ func TestIssues(t *testing.T) {
 func TestJobs(t *testing.T) {
 	s := hubtest.New(t)
 	r, _ := open(t, s, nil)
-	jobs := []hubtest.Job{{Name: "build (1.13.3)", Conclusion: "failure", Steps: []hubtest.Step{{Name: "Set up job", Conclusion: "success"}, {Name: "Run", Conclusion: "failure"}, {Name: "Post"}}}, {Name: "outcome"}}
+	jobs := []hubtest.Job{{Name: "build (1.13.3)", Conclusion: "failure", Steps: []hubtest.Step{{Name: "Set up job", Conclusion: "success"}, {Name: "Run", Conclusion: "failure"}, {Name: "Post"}}}, {Name: "failure-report"}}
 	for i := range 128 {
 		jobs = append(jobs, hubtest.Job{Name: fmt.Sprint(i), Conclusion: "success"})
 	}
@@ -79,7 +79,7 @@ func TestJobs(t *testing.T) {
 	if len(got) != 130 || err != nil {
 		t.Fatalf("%d jobs, %v", len(got), err)
 	}
-	want := []Job{{"build (1.13.3)", "failure", s.URL() + "/o/r/actions/runs/7/job/1", []Step{{"Set up job", "success"}, {"Run", "failure"}, {"Post", ""}}}, {Name: "outcome", URL: s.URL() + "/o/r/actions/runs/7/job/2"}}
+	want := []Job{{"build (1.13.3)", "failure", s.URL() + "/o/r/actions/runs/7/job/1", []Step{{"Set up job", "success"}, {"Run", "failure"}, {"Post", ""}}}, {Name: "failure-report", URL: s.URL() + "/o/r/actions/runs/7/job/2"}}
 	if diff := cmp.Diff(want, got[:2]); diff != "" || got[129].Name != "127" {
 		t.Errorf("(-want +got):\n%s%+v", diff, got[129])
 	}

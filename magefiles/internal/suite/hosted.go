@@ -326,15 +326,15 @@ func writers(workflows map[string]workflow) (names []string) {
 }
 
 // play runs a workflow, and keeps what was said.
-func (h *hosting) play(ctx context.Context, name string, w hosted.Workflow) (hosted.Outcome, error) {
+func (h *hosting) play(ctx context.Context, name string, w hosted.Workflow) (hosted.Ended, error) {
 	if w.Run == 0 {
 		h.runs++
 		w.Run = h.runs
 	}
 	start := time.Now()
-	outcome, err := h.machine.Run(ctx, w)
+	ended, err := h.machine.Run(ctx, w)
 	log := filepath.Join(string(h.Pipeline.Dist), "test", "workflows", name+".txt")
-	err = errors.Join(err, artifact.WriteBytes(log, 0o644, []byte(outcome.Said)))
+	err = errors.Join(err, artifact.WriteBytes(log, 0o644, []byte(ended.Said)))
 	fmt.Fprintf(h.Log, "%s took %.1f s, see %s\n", name, time.Since(start).Seconds(), log)
-	return outcome, err
+	return ended, err
 }

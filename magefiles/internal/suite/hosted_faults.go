@@ -102,11 +102,11 @@ func (h *hosting) finds(ctx context.Context, f runFault) error {
 	if err := h.machine.Forget(); err != nil {
 		return err
 	}
-	outcome, err := faulty.play(ctx, "fault-"+f.workflow.Job, f.workflow)
+	ended, err := faulty.play(ctx, "fault-"+f.workflow.Job, f.workflow)
 	if err != nil {
 		return err
 	}
-	switch err := faulty.sound(outcome); {
+	switch err := faulty.sound(ended); {
 	case err == nil:
 		return errors.New("it was not found")
 	case !regexp.MustCompile(f.words).MatchString(err.Error()):

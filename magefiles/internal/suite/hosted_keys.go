@@ -73,7 +73,7 @@ func signingBy(secrets []string, key *testKey) []string {
 // resigned signs the indexes anew by the workflow, and wants the key to have done so.
 func (h *hosting) resigned(ctx context.Context, name string, by sign.Certificate) error {
 	w := hosted.Workflow{File: "repo-refresh.yml", Event: "schedule"}
-	if err := h.all(ctx, name, w, append(servingJobs, "outcome")...); err != nil {
+	if err := h.all(ctx, name, w, append(servingJobs, "failure-report")...); err != nil {
 		return err
 	}
 	index, err := os.ReadFile(h.machine.Store("site", "apt", "dists", "stable", "InRelease"))

@@ -179,7 +179,7 @@ func (h *hosting) release(tag, dir string) error {
 }
 
 // sound is an error where anything in a run was not as it has to be.
-func (h *hosting) sound(o hosted.Outcome) error {
+func (h *hosting) sound(o hosted.Ended) error {
 	var errs []error
 	for _, broken := range o.Broken {
 		errs = append(errs, errors.New(broken))
@@ -222,7 +222,7 @@ var servingJobs = []string{"sync", "key", "deploy"}
 // first publishes what is released, as a person does once.
 func (h *hosting) first(ctx context.Context) error {
 	w := hosted.Workflow{File: "repo-refresh.yml", Event: "workflow_dispatch", Inputs: []string{"first=true"}}
-	if err := h.all(ctx, "first", w, append(servingJobs, "outcome")...); err != nil {
+	if err := h.all(ctx, "first", w, append(servingJobs, "failure-report")...); err != nil {
 		return err
 	}
 	version, err := h.before(ctx)
@@ -239,7 +239,7 @@ func (h *hosting) night(ctx context.Context) error {
 		return err
 	}
 	w := hosted.Workflow{File: "nightly.yml", Event: "schedule"}
-	err := h.all(ctx, "night", w, append(servingJobs, "plan", "adopt", "build", "earlier", "places", "test", "rebuild", "vouch", "release", "visit", "vulnerabilities", "outcome")...)
+	err := h.all(ctx, "night", w, append(servingJobs, "plan", "adopt", "build", "earlier", "places", "test", "rebuild", "vouch", "release", "visit", "vulnerabilities", "failure-report")...)
 	if err != nil {
 		return err
 	}
@@ -346,8 +346,8 @@ func (h *hosting) alarmed(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if failed := o.Failed(); !slices.Equal(failed, []string{"nightly/plan"}) || o.Job("outcome") != "success" {
-		return fmt.Errorf("the jobs that failed are %q, and outcome ended with %q", failed, o.Job("outcome"))
+	if failed := o.Failed(); !slices.Equal(failed, []string{"nightly/plan"}) || o.Job("failure-report") != "success" {
+		return fmt.Errorf("the jobs that failed are %q, and failure-report ended with %q", failed, o.Job("failure-report"))
 	}
 	return h.issues("open")
 }
@@ -356,7 +356,7 @@ func (h *hosting) alarmed(ctx context.Context) error {
 func (h *hosting) quiet(ctx context.Context) error {
 	h.github.Forget()
 	w := hosted.Workflow{File: "nightly.yml", Event: "schedule"}
-	if err := h.all(ctx, "quiet", w, "plan", "sync", "key", "visit", "vulnerabilities", "outcome"); err != nil {
+	if err := h.all(ctx, "quiet", w, "plan", "sync", "key", "visit", "vulnerabilities", "failure-report"); err != nil {
 		return err
 	}
 	if changes := h.github.Count("^(POST|PATCH|PUT|DELETE) .*/releases"); changes > 0 {
@@ -373,7 +373,7 @@ func (h *hosting) refreshed(ctx context.Context) error {
 		return err
 	}
 	w := hosted.Workflow{File: "repo-refresh.yml", Event: "schedule"}
-	if err := h.all(ctx, "refreshed", w, append(servingJobs, "outcome")...); err != nil {
+	if err := h.all(ctx, "refreshed", w, append(servingJobs, "failure-report")...); err != nil {
 		return err
 	}
 	signed, _, err := artifact.Digest(index)

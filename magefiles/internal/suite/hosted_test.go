@@ -58,7 +58,7 @@ func TestWriters(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The job version only calls the workflow whose job release writes.
-	if diff := cmp.Diff([]string{"adopt", "outcome", "release", "version"}, writers(workflows)); diff != "" {
+	if diff := cmp.Diff([]string{"adopt", "failure-report", "release", "version"}, writers(workflows)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -19,7 +19,7 @@ var (
 	localCall    = regexp.MustCompile(`^\./\.github/workflows/[a-z-]+\.yml$`)
 	targetCall   = regexp.MustCompile(`^go run magefile\.go( -?[A-Za-z0-9:=,._/-]+)+$`)
 	// exec: a shell that waited would have the secret in its environment.
-	secretCall = regexp.MustCompile(`^exec dist/targets [a-z]+(:[a-z]+)?( -[A-Za-z0-9:=,._/-]+)*$`)
+	secretCall = regexp.MustCompile(`^exec dist/targets [a-zA-Z]+(:[a-zA-Z]+)?( -[A-Za-z0-9:=,._/-]+)*$`)
 	secretUse  = regexp.MustCompile(`\bsecrets\b`)
 	// hidden is what no program but the target gets to see.
 	hidden = regexp.MustCompile(`\b(secrets|github\.token)\b`)
@@ -45,8 +45,8 @@ func workflowFaults(content []byte) []string {
 	faults = append(faults, nodeFaults(&root)...)
 	strangers := strings.Contains(written(child(root.Content[0], "on")), "pull_request")
 	jobs := child(root.Content[0], "jobs")
-	if strings.Contains(written(child(root.Content[0], "on")), "schedule") && !strings.Contains(written(jobs), "exec dist/targets outcome") {
-		faults = append(faults, "its schedule ends after 60 days without a commit: no job runs outcome")
+	if strings.Contains(written(child(root.Content[0], "on")), "schedule") && !strings.Contains(written(jobs), "exec dist/targets failureReport") {
+		faults = append(faults, "its schedule ends after 60 days without a commit: no job runs failureReport")
 	}
 	for i := 0; jobs != nil && i+1 < len(jobs.Content); i += 2 {
 		faults = append(faults, unheard(jobs, i)...)
@@ -57,17 +57,17 @@ func workflowFaults(content []byte) []string {
 	return faults
 }
 
-// unheard are the jobs whose failures open no issue: the job of outcome, if that is
+// unheard are the jobs whose failures open no issue: the job of failureReport, if that is
 // the one with the number, does not wait for them.
 func unheard(jobs *yaml.Node, number int) (faults []string) {
 	job := jobs.Content[number+1]
-	if !strings.Contains(written(child(job, "steps")), "exec dist/targets outcome") {
+	if !strings.Contains(written(child(job, "steps")), "exec dist/targets failureReport") {
 		return nil
 	}
 	heard := strings.Fields(written(child(job, "needs")))
 	for i := 0; i < len(jobs.Content); i += 2 {
 		if name := jobs.Content[i].Value; i != number && !slices.Contains(heard, name) {
-			faults = append(faults, "no issue tells of the job "+name+": outcome does not need it")
+			faults = append(faults, "no issue tells of the job "+name+": failure-report does not need it")
 		}
 	}
 	return faults
@@ -275,22 +275,22 @@ jobs:
     permissions: {pages: write}
     uses: ./.github/workflows/publish.yml
     secrets: inherit
-  outcome:
+  failure-report:
     needs: [test, sign, publish]
     permissions: {issues: write}
     timeout-minutes: 5
     steps:
-      - run: exec dist/targets outcome
+      - run: exec dist/targets failureReport
         env: {GITHUB_TOKEN: "${{ github.token }}"}
 `
 	const scheduled = `on: {schedule: [{cron: 1 1 * * *}]}
 permissions: {}
 jobs:
-  outcome:
+  failure-report:
     permissions: {issues: write}
     timeout-minutes: 5
     steps:
-      - run: exec dist/targets outcome
+      - run: exec dist/targets failureReport
         env: {GITHUB_TOKEN: "${{ github.token }}"}
 `
 	type change struct{ from, to, want string }
@@ -323,7 +323,7 @@ jobs:
 			"no YAML":               {"on: [", "on: [[", "no YAML"},
 		},
 		scheduled: {
-			"a schedule that ends": {"targets outcome", "targets plan", "ends after 60 days"},
+			"a schedule that ends": {"targets failureReport", "targets plan", "ends after 60 days"},
 		},
 		guarded: {
 			"a run forgotten":      {", queue: max", "", "takes the place of the second"},

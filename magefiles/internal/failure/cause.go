@@ -1,4 +1,4 @@
-package incident
+package failure
 
 import (
 	"cmp"
@@ -44,7 +44,7 @@ type what struct {
 
 // failure looks up what failed. That the jobs cannot be listed is no reason to
 // be silent about the rest.
-func (i Incident) failure(ctx context.Context) what {
+func (i Issue) failure(ctx context.Context) what {
 	f := what{results: i.Run.results(), alarms: i.Run.Alarms}
 	jobs, err := i.Hub.Jobs(ctx, i.Run.ID, i.Run.Attempt)
 	f.unlisted = err

@@ -10,10 +10,10 @@ import (
 	"regexp"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/incident"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/failure"
 )
 
-// Outcome opens, brings up to date or closes the issue that says why a workflow's runs fail.
+// FailureReport opens, brings up to date or closes the issue that says why a workflow's runs fail.
 //
 // It is the last job of the workflow, and reads what a runner sets, and SPIRE_JOBS,
 // GitHub's needs context as JSON, and SPIRE_ALARMS and SPIRE_WAITING, JSON lists of the
@@ -21,8 +21,8 @@ import (
 // It also keeps the workflow's schedule, which GitHub ends after 60 quiet days. The
 // token in GITHUB_TOKEN or GH_TOKEN needs issues: write and actions: write. It fails
 // where one of these could not be done, and not because the run has failed.
-func Outcome(ctx context.Context) error {
-	run, err := incident.FromEnvironment()
+func FailureReport(ctx context.Context) error {
+	run, err := failure.FromEnvironment()
 	if err != nil {
 		return err
 	}
@@ -30,7 +30,7 @@ func Outcome(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	report, err := incident.Incident{Hub: at, Run: run, Log: os.Stderr}.Settle(ctx)
+	report, err := failure.Issue{Hub: at, Run: run, Log: os.Stderr}.Settle(ctx)
 	if err == nil {
 		report.Print(os.Stdout)
 	}

@@ -1,7 +1,7 @@
-// Package incident keeps the one issue that says why a workflow's runs fail: it
+// Package failure keeps the one issue that says why a workflow's runs fail: it
 // is opened by the first run that fails, brought up to date by each further one,
 // and closed by the first that does not.
-package incident
+package failure
 
 import (
 	"context"
@@ -12,8 +12,8 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub"
 )
 
-// Incident is a run, and where its issue is kept.
-type Incident struct {
+// Issue is a run, and where its issue is kept.
+type Issue struct {
 	Hub *hub.Repository
 	Run Run
 	Log io.Writer // gets a line for every second look
@@ -39,16 +39,16 @@ func (r Report) Print(w io.Writer) {
 	fmt.Fprintf(w, "%s: %s\n", r.Did, r.URL)
 }
 
-// Settle makes the issue say what the run's outcome is. It may be called again
+// Settle makes the issue say what the run came to. It may be called again
 // for the same run, which then counts once. The token needs issues: write and
 // actions: read. An error means that the issue may not be as it shall be.
-func (i Incident) Settle(ctx context.Context) (Report, error) {
+func (i Issue) Settle(ctx context.Context) (Report, error) {
 	return i.settle(ctx, time.Now().UTC().Truncate(time.Second), 5*time.Second)
 }
 
 // settle does everything, and does it again when an answer was lost: each round
 // begins by looking at what is there, so that nothing is opened or said twice.
-func (i Incident) settle(ctx context.Context, now time.Time, pause time.Duration) (report Report, err error) {
+func (i Issue) settle(ctx context.Context, now time.Time, pause time.Duration) (report Report, err error) {
 	err = hub.Persist(ctx, i.Log, pause, func(ctx context.Context) (err error) {
 		report, err = i.round(ctx, now)
 		return err
@@ -60,7 +60,7 @@ func (i Incident) settle(ctx context.Context, now time.Time, pause time.Duration
 	return report, nil
 }
 
-func (i Incident) round(ctx context.Context, now time.Time) (Report, error) {
+func (i Issue) round(ctx context.Context, now time.Time) (Report, error) {
 	open, err := i.find(ctx)
 	if err != nil {
 		return Report{}, err
@@ -79,7 +79,7 @@ func (i Incident) round(ctx context.Context, now time.Time) (Report, error) {
 
 // find gives our open issue, or nil. Two runs at once may have opened one each:
 // the oldest is kept, whoever looks.
-func (i Incident) find(ctx context.Context) (*hub.Issue, error) {
+func (i Issue) find(ctx context.Context) (*hub.Issue, error) {
 	all, err := i.Hub.Issues(ctx, i.Run.Workflow)
 	if err != nil {
 		return nil, err
@@ -101,7 +101,7 @@ func (i Incident) find(ctx context.Context) (*hub.Issue, error) {
 }
 
 // begin opens the issue.
-func (i Incident) begin(ctx context.Context, now time.Time) (Report, error) {
+func (i Issue) begin(ctx context.Context, now time.Time) (Report, error) {
 	f := i.failure(ctx)
 	title := fmt.Sprintf("The %s run fails", i.Run.Workflow)
 	made, err := i.Hub.CreateIssue(ctx, title, i.body(f, state{First: now}.after(i.Run, f), now), i.Run.Workflow)
@@ -111,7 +111,7 @@ func (i Incident) begin(ctx context.Context, now time.Time) (Report, error) {
 // goOn writes the issue anew. It comments, which people get by mail, only when
 // something else fails; and it does so first, so that a run that is cut off here
 // is finished by the next.
-func (i Incident) goOn(ctx context.Context, open hub.Issue, now time.Time) (Report, error) {
+func (i Issue) goOn(ctx context.Context, open hub.Issue, now time.Time) (Report, error) {
 	f, old := i.failure(ctx), stateOf(open)
 	current := old.after(i.Run, f)
 	report := Report{Did: "brought the issue up to date", URL: open.URL}
@@ -125,13 +125,13 @@ func (i Incident) goOn(ctx context.Context, open hub.Issue, now time.Time) (Repo
 }
 
 // end closes the issue.
-func (i Incident) end(ctx context.Context, open hub.Issue) (Report, error) {
+func (i Issue) end(ctx context.Context, open hub.Issue) (Report, error) {
 	err := i.close(ctx, open, "Recovered in "+i.link()+".", "completed")
 	return Report{Did: "nothing failed: closed the issue", URL: open.URL}, err
 }
 
 // close says why, and closes. In this order, so that one that is closed says so.
-func (i Incident) close(ctx context.Context, one hub.Issue, why, reason string) error {
+func (i Issue) close(ctx context.Context, one hub.Issue, why, reason string) error {
 	if err := i.say(ctx, one, why); err != nil {
 		return err
 	}
@@ -139,7 +139,7 @@ func (i Incident) close(ctx context.Context, one hub.Issue, why, reason string) 
 }
 
 // say comments, unless just that was said already: the answer may have been lost.
-func (i Incident) say(ctx context.Context, on hub.Issue, text string) error {
+func (i Issue) say(ctx context.Context, on hub.Issue, text string) error {
 	said, err := i.Hub.Comments(ctx, on.Number)
 	if err != nil {
 		return err

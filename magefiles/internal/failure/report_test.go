@@ -1,4 +1,4 @@
-package incident
+package failure
 
 import (
 	"fmt"
@@ -41,7 +41,7 @@ func (s *scene) settle(run Run, jobs ...hubtest.Job) (Report, error) {
 		s.Fatal(err)
 	}
 	s.now = s.now.AddDate(0, 0, 1)
-	return Incident{at, run, s.Output()}.settle(s.Context(), s.now, time.Millisecond)
+	return Issue{at, run, s.Output()}.settle(s.Context(), s.now, time.Millisecond)
 }
 
 // night is settle where it goes well, and what is there afterwards.
@@ -73,7 +73,7 @@ func broke(name, step string) hubtest.Job {
 }
 
 func others() []hubtest.Job {
-	return []hubtest.Job{{Name: "plan", Conclusion: success}, {Name: "release", Conclusion: skipped}, {Name: "outcome"}}
+	return []hubtest.Job{{Name: "plan", Conclusion: success}, {Name: "release", Conclusion: skipped}, {Name: "failure-report"}}
 }
 
 // counts wants so many issues, open ones, and comments on all of them.

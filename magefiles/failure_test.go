@@ -11,7 +11,7 @@ import (
 
 // That the run has failed is no failure of the target; that nobody would learn
 // of it is.
-func TestOutcome(t *testing.T) {
+func TestFailureReport(t *testing.T) {
 	for name, c := range map[string]struct {
 		jobs, alarms, token string
 		want                string // of the error
@@ -30,7 +30,7 @@ func TestOutcome(t *testing.T) {
 				name, value, _ := strings.Cut(line, "=")
 				t.Setenv(name, value)
 			}
-			err := Outcome(t.Context())
+			err := FailureReport(t.Context())
 			if (err != nil) != (c.want != "") || (err != nil && !strings.Contains(err.Error(), c.want)) {
 				t.Errorf("the error is %v, not %q", err, c.want)
 			}

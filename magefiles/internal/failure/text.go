@@ -1,4 +1,4 @@
-package incident
+package failure
 
 import (
 	"fmt"
@@ -20,19 +20,19 @@ const (
 )
 
 // body is the text of the issue, as Markdown.
-func (i Incident) body(f what, s state, now time.Time) string {
+func (i Issue) body(f what, s state, now time.Time) string {
 	return fmt.Sprintf("%s\n\n- last failed: %s, %s\n- first failed: %s\n- runs in a row that failed: %d\n\n%s\n\n"+
-		"`go run magefile.go outcome` keeps this issue, at the end of each run: it closes it when a run succeeds, and comments only when something else fails.\n",
+		"`go run magefile.go failureReport` keeps this issue, at the end of each run: it closes it when a run succeeds, and comments only when something else fails.\n",
 		s.marker(i.Run.Workflow), moment(now), i.link(), moment(s.First), s.Runs, i.says(f))
 }
 
 // change is the text of the comment that something else fails.
-func (i Incident) change(f what) string {
+func (i Issue) change(f what) string {
 	return fmt.Sprintf("Something else fails, in %s:\n\n%s\n", i.link(), i.says(f))
 }
 
 // says are the lists of what failed.
-func (i Incident) says(f what) string {
+func (i Issue) says(f what) string {
 	var parts []string
 	if f.unlisted != nil {
 		parts = append(parts, "The jobs of the run could not be listed: "+markdown.Span(f.unlisted.Error(), alarmLimit))
@@ -65,7 +65,7 @@ func (i Incident) says(f what) string {
 }
 
 // line is a job that failed, in a line.
-func (i Incident) line(b broken) string {
+func (i Issue) line(b broken) string {
 	text := markdown.Span(b.Name, nameLimit) + " " + ended(b.Conclusion)
 	if b.Step != "" {
 		text += " in the step " + markdown.Span(b.Step, nameLimit)
@@ -108,10 +108,10 @@ var address = regexp.MustCompile(`^https?://[A-Za-z0-9.:/_-]{1,300}$`)
 func moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
 
 // link leads to the run.
-func (i Incident) link() string {
+func (i Issue) link() string {
 	return fmt.Sprintf("[run %d, attempt %d](%s)", i.Run.ID, i.Run.Attempt, i.runURL())
 }
 
-func (i Incident) runURL() string {
+func (i Issue) runURL() string {
 	return fmt.Sprintf("%s/actions/runs/%d/attempts/%d", i.Hub.URL(), i.Run.ID, i.Run.Attempt)
 }

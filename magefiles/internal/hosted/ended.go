@@ -14,8 +14,8 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 )
 
-// Outcome is a run that has ended.
-type Outcome struct {
+// Ended is a run that has ended.
+type Ended struct {
 	Jobs []Job // in order of their ends
 	// Broken are the steps that failed, each with the end of what it said.
 	Broken []string
@@ -32,7 +32,7 @@ type Job struct {
 }
 
 // Job gives the result of a job; empty where it did not run.
-func (o Outcome) Job(id string) (result string) {
+func (o Ended) Job(id string) (result string) {
 	for _, job := range o.Jobs {
 		if job.ID == id && result != failure {
 			result = job.Result
@@ -44,7 +44,7 @@ func (o Outcome) Job(id string) (result string) {
 const failure = "failure"
 
 // Failed are the names of the jobs that did.
-func (o Outcome) Failed() (names []string) {
+func (o Ended) Failed() (names []string) {
 	for _, job := range o.Jobs {
 		if job.Result == failure {
 			names = append(names, job.Name)
@@ -61,9 +61,9 @@ type line struct {
 	Time                       time.Time
 }
 
-// reading is an outcome that is being read.
+// reading is a run that is being read.
 type reading struct {
-	Outcome
+	Ended
 	log   io.Writer // gets each job when it ends
 	said  strings.Builder
 	began map[string]time.Time
@@ -105,7 +105,7 @@ func (r *reading) read(text string) {
 }
 
 // play runs act. Where no job ran, that it failed is an error.
-func (m Machine) play(ctx context.Context, args []string) (Outcome, error) {
+func (m Machine) play(ctx context.Context, args []string) (Ended, error) {
 	reader, writer := io.Pipe()
 	command := run.New("go", args...).In(m.Checkout).WithEnv(append(gotool.Roomy(), m.Secrets...)...)
 	command.Stdout, command.Stderr = writer, writer
@@ -124,10 +124,10 @@ func (m Machine) play(ctx context.Context, args []string) (Outcome, error) {
 	r.Said = r.said.String()
 	err := errors.Join(scanner.Err(), <-ended)
 	if ctx.Err() != nil {
-		return r.Outcome, context.Cause(ctx)
+		return r.Ended, context.Cause(ctx)
 	}
 	if len(r.Jobs) > 0 {
 		err = scanner.Err()
 	}
-	return r.Outcome, err
+	return r.Ended, err
 }
