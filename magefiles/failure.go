@@ -9,11 +9,16 @@ import (
 	"os"
 	"regexp"
 
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub"
+	"github.com/magefile/mage/mg"
+
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/failure"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub"
 )
 
-// FailureReport opens, brings up to date or closes the issue that says why a workflow's runs fail.
+// Failure is about runs that fail.
+type Failure mg.Namespace
+
+// Report opens, brings up to date or closes the issue that says why a workflow's runs fail.
 //
 // It is the last job of the workflow, and reads what a runner sets, and SPIRE_JOBS,
 // GitHub's needs context as JSON, and SPIRE_ALARMS and SPIRE_WAITING, JSON lists of the
@@ -21,7 +26,7 @@ import (
 // It also keeps the workflow's schedule, which GitHub ends after 60 quiet days. The
 // token in GITHUB_TOKEN or GH_TOKEN needs issues: write and actions: write. It fails
 // where one of these could not be done, and not because the run has failed.
-func FailureReport(ctx context.Context) error {
+func (Failure) Report(ctx context.Context) error {
 	run, err := failure.FromEnvironment()
 	if err != nil {
 		return err

@@ -30,7 +30,7 @@ func TestFailureReport(t *testing.T) {
 				name, value, _ := strings.Cut(line, "=")
 				t.Setenv(name, value)
 			}
-			err := FailureReport(t.Context())
+			err := Failure{}.Report(t.Context())
 			if (err != nil) != (c.want != "") || (err != nil && !strings.Contains(err.Error(), c.want)) {
 				t.Errorf("the error is %v, not %q", err, c.want)
 			}

@@ -22,7 +22,7 @@ const (
 // body is the text of the issue, as Markdown.
 func (i Issue) body(f what, s state, now time.Time) string {
 	return fmt.Sprintf("%s\n\n- last failed: %s, %s\n- first failed: %s\n- runs in a row that failed: %d\n\n%s\n\n"+
-		"`go run magefile.go failureReport` keeps this issue, at the end of each run: it closes it when a run succeeds, and comments only when something else fails.\n",
+		"`go run magefile.go failure:report` keeps this issue, at the end of each run: it closes it when a run succeeds, and comments only when something else fails.\n",
 		s.marker(i.Run.Workflow), moment(now), i.link(), moment(s.First), s.Runs, i.says(f))
 }
 

@@ -19,7 +19,7 @@ var (
 	localCall    = regexp.MustCompile(`^\./\.github/workflows/[a-z-]+\.yml$`)
 	targetCall   = regexp.MustCompile(`^go run magefile\.go( -?[A-Za-z0-9:=,._/-]+)+$`)
 	// exec: a shell that waited would have the secret in its environment.
-	secretCall = regexp.MustCompile(`^exec dist/targets [a-zA-Z]+(:[a-zA-Z]+)?( -[A-Za-z0-9:=,._/-]+)*$`)
+	secretCall = regexp.MustCompile(`^exec dist/targets [a-z]+(:[a-z]+)?( -[A-Za-z0-9:=,._/-]+)*$`)
 	secretUse  = regexp.MustCompile(`\bsecrets\b`)
 	// hidden is what no program but the target gets to see.
 	hidden = regexp.MustCompile(`\b(secrets|github\.token)\b`)
@@ -45,8 +45,8 @@ func workflowFaults(content []byte) []string {
 	faults = append(faults, nodeFaults(&root)...)
 	strangers := strings.Contains(written(child(root.Content[0], "on")), "pull_request")
 	jobs := child(root.Content[0], "jobs")
-	if strings.Contains(written(child(root.Content[0], "on")), "schedule") && !strings.Contains(written(jobs), "exec dist/targets failureReport") {
-		faults = append(faults, "its schedule ends after 60 days without a commit: no job runs failureReport")
+	if strings.Contains(written(child(root.Content[0], "on")), "schedule") && !strings.Contains(written(jobs), "exec dist/targets failure:report") {
+		faults = append(faults, "its schedule ends after 60 days without a commit: no job runs failure:report")
 	}
 	for i := 0; jobs != nil && i+1 < len(jobs.Content); i += 2 {
 		faults = append(faults, unheard(jobs, i)...)
@@ -57,11 +57,11 @@ func workflowFaults(content []byte) []string {
 	return faults
 }
 
-// unheard are the jobs whose failures open no issue: the job of failureReport, if that is
+// unheard are the jobs whose failures open no issue: the job of failure:report, if that is
 // the one with the number, does not wait for them.
 func unheard(jobs *yaml.Node, number int) (faults []string) {
 	job := jobs.Content[number+1]
-	if !strings.Contains(written(child(job, "steps")), "exec dist/targets failureReport") {
+	if !strings.Contains(written(child(job, "steps")), "exec dist/targets failure:report") {
 		return nil
 	}
 	heard := strings.Fields(written(child(job, "needs")))
@@ -280,7 +280,7 @@ jobs:
     permissions: {issues: write}
     timeout-minutes: 5
     steps:
-      - run: exec dist/targets failureReport
+      - run: exec dist/targets failure:report
         env: {GITHUB_TOKEN: "${{ github.token }}"}
 `
 	const scheduled = `on: {schedule: [{cron: 1 1 * * *}]}
@@ -290,7 +290,7 @@ jobs:
     permissions: {issues: write}
     timeout-minutes: 5
     steps:
-      - run: exec dist/targets failureReport
+      - run: exec dist/targets failure:report
         env: {GITHUB_TOKEN: "${{ github.token }}"}
 `
 	type change struct{ from, to, want string }
@@ -323,7 +323,7 @@ jobs:
 			"no YAML":               {"on: [", "on: [[", "no YAML"},
 		},
 		scheduled: {
-			"a schedule that ends": {"targets failureReport", "targets plan", "ends after 60 days"},
+			"a schedule that ends": {"targets failure:report", "targets plan", "ends after 60 days"},
 		},
 		guarded: {
 			"a run forgotten":      {", queue: max", "", "takes the place of the second"},
