@@ -61,9 +61,9 @@ type Tree struct {
 // commit, which may be wrong.
 const ProxysWord = "the module proxy alone"
 
-// Label is the version as file and folder names show it: a tree that nobody
+// FullVersion is the version as file and folder names show it: a tree that nobody
 // vouches for can never be taken for a release.
-func (t Tree) Label() string {
+func (t Tree) FullVersion() string {
 	if t.Verified {
 		return t.Version
 	}

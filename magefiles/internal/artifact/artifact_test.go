@@ -73,8 +73,8 @@ func TestPlaces(t *testing.T) {
 	dist := Dist("dist")
 	verified, unverified := Tree{Version: "1.2.3", Verified: true}, Tree{Version: "1.2.3"}
 	for got, want := range map[string]string{
-		dist.Version(verified.Label()):    "dist/1.2.3",
-		dist.Version(unverified.Label()):  "dist/1.2.3~unverified",
+		dist.Version(verified.FullVersion()):    "dist/1.2.3",
+		dist.Version(unverified.FullVersion()):  "dist/1.2.3~unverified",
 		dist.Work("a", "b"):               "dist/.work/a/b",
 		dist.Work():                       "dist/.work",
 		File{Path: "dist/x/y.deb"}.Name(): "y.deb",

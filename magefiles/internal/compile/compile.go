@@ -227,11 +227,11 @@ func (c Compiler) plan(ctx context.Context, tree artifact.Tree, arch string) (In
 }
 
 func (c Compiler) record(tree artifact.Tree, arch string) string {
-	return c.Dist.Work(tree.Label(), arch, "binaries.json")
+	return c.Dist.Work(tree.FullVersion(), arch, "binaries.json")
 }
 
 func (c Compiler) binDir(tree artifact.Tree, arch string) string {
-	return c.Dist.Work(tree.Label(), arch, "bin")
+	return c.Dist.Work(tree.FullVersion(), arch, "bin")
 }
 
 func (c Compiler) place(binaries []artifact.Binary, dir string) {

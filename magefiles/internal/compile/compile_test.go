@@ -239,7 +239,7 @@ func TestCompile(t *testing.T) {
 				t.Errorf("%s says %q, %v; want %q", binary.Name, said, err, want)
 			}
 			sum, size, err := artifact.Digest(binary.Path)
-			if err != nil || binary.SHA256 != sum || binary.Size != size || filepath.Dir(binary.Path) != c.Dist.Work(tree.Label(), runtime.GOARCH, "bin") {
+			if err != nil || binary.SHA256 != sum || binary.Size != size || filepath.Dir(binary.Path) != c.Dist.Work(tree.FullVersion(), runtime.GOARCH, "bin") {
 				t.Errorf("%+v is not what is there (%v)", binary, err)
 			}
 			wantMade(t, c, binary)

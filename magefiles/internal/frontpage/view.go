@@ -18,15 +18,15 @@ type view struct {
 }
 
 // Newest is the version that the page shows first and in full.
-func (v view) Newest() edition { return v.editions()[0] }
+func (v view) Newest() revision { return v.revisions()[0] }
 
 // Older are the versions of the same source, which the page keeps folded.
-func (v view) Older() []edition { return v.of(v.Newest().Source)[1:] }
+func (v view) Older() []revision { return v.of(v.Newest().Source)[1:] }
 
 // Others are the newest versions of the other sources, each with its older ones.
 func (v view) Others() []other {
 	var others []other
-	for _, one := range v.editions() {
+	for _, one := range v.revisions() {
 		switch last := len(others) - 1; {
 		case one.Source == v.Versions[0].Source:
 		case last >= 0 && others[last].Newest.Source == one.Source:
@@ -40,25 +40,25 @@ func (v view) Others() []other {
 
 // other is what there is of a source that is not the main one.
 type other struct {
-	Newest edition
-	Older  []edition
+	Newest revision
+	Older  []revision
 }
 
 // of are the versions of one source.
-func (v view) of(source string) []edition {
-	return slices.DeleteFunc(v.editions(), func(e edition) bool { return e.Source != source })
+func (v view) of(source string) []revision {
+	return slices.DeleteFunc(v.revisions(), func(e revision) bool { return e.Source != source })
 }
 
-// edition is a version with the address of its commit.
-type edition struct {
+// revision is a version with the address of its commit.
+type revision struct {
 	Version
 	CommitURL string
 }
 
-func (v view) editions() []edition {
-	var all []edition
+func (v view) revisions() []revision {
+	var all []revision
 	for _, version := range v.Versions {
-		all = append(all, edition{version, version.Upstream + "/commit/" + version.Commit})
+		all = append(all, revision{version, version.Upstream + "/commit/" + version.Commit})
 	}
 	return all
 }

@@ -38,7 +38,7 @@ func (b *build) admit(ctx context.Context, by Builder) ([]artifact.File, error) 
 	var errs []error
 	for i, arch := range b.options.Arches {
 		if err := b.asPinned(infos[i], arch, want); err != nil {
-			errs = append(errs, fmt.Errorf("%s is not the record of a build from this checkout: %w", b.infoName(b.tree.Label(), arch), err))
+			errs = append(errs, fmt.Errorf("%s is not the record of a build from this checkout: %w", b.infoName(b.tree.FullVersion(), arch), err))
 		}
 	}
 	return files, errors.Join(append(errs, b.asRebuilt(files, by))...)
@@ -46,7 +46,7 @@ func (b *build) admit(ctx context.Context, by Builder) ([]artifact.File, error) 
 
 // listed are the version's files, and exactly those that a release has.
 func (b *build) listed() ([]artifact.File, error) {
-	dir := b.Dist.Version(b.tree.Label())
+	dir := b.Dist.Version(b.tree.FullVersion())
 	files, err := artifact.Sums(dir)
 	if err != nil {
 		return nil, err
@@ -87,7 +87,7 @@ func (b *build) known(ctx context.Context) (artifact.Tree, error) {
 func (b *build) infos() ([]info, error) {
 	var infos []info
 	for _, arch := range b.options.Arches {
-		place := filepath.Join(b.Dist.Version(b.tree.Label()), b.infoName(b.tree.Label(), arch))
+		place := filepath.Join(b.Dist.Version(b.tree.FullVersion()), b.infoName(b.tree.FullVersion(), arch))
 		found, ok, err := artifact.Load[info](place)
 		if err != nil || !ok {
 			return nil, errors.Join(err, fmt.Errorf("%s is not the record of a build: remove it and build again", place))

@@ -42,7 +42,7 @@ func (b *build) compress(ctx context.Context, items []wanted) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.NumCPU())
 	for _, binary := range programs(items) {
-		place := b.Dist.Work(b.tree.Label(), binary.Arch, "compressed", binary.Name+".xz")
+		place := b.Dist.Work(b.tree.FullVersion(), binary.Arch, "compressed", binary.Name+".xz")
 		group.Go(func() error {
 			return b.compressOne(ctx, binary, place, settings, artifact.Key(version, settings, binary.SHA256))
 		})

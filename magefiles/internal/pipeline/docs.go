@@ -38,7 +38,7 @@ type docs struct {
 // docs makes the texts of one package, or finds those of an earlier run, and
 // sets what they say of the item's license and modules.
 func (b *build) docs(ctx context.Context, item *format.Item, self string) (docs, error) {
-	place := b.Dist.Work(b.tree.Label(), item.Binary.Arch, item.Package.Name)
+	place := b.Dist.Work(b.tree.FullVersion(), item.Binary.Arch, item.Package.Name)
 	made := docs{Docs: pkgdef.Docs{Dir: filepath.Join(place, "docs"), Changelog: item.Source.Changelog != ""}}
 	text, _, err := artifact.Digest(item.Package.Manual)
 	if err != nil {
@@ -152,7 +152,7 @@ func (b *build) manual(ctx context.Context, item format.Item) (page, completion 
 	}
 	page, err = manual.Page{
 		Command: command, Text: string(text), Section: 1,
-		Title: item.Source.Title, Version: item.Tree.Label(), Date: item.Tree.Time,
+		Title: item.Source.Title, Version: item.Tree.FullVersion(), Date: item.Tree.Time,
 	}.Man()
 	return page, manual.Completion(command), err
 }

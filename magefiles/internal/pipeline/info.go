@@ -29,7 +29,7 @@ func (b *build) infoName(label, arch string) string {
 
 // writeInfo writes how the binaries were made beside the packages.
 func (b *build) writeInfo(ctx context.Context, compiled compile.Info) (artifact.File, error) {
-	file := artifact.File{Path: filepath.Join(b.Dist.Version(b.tree.Label()), b.infoName(b.tree.Label(), compiled.Arch))}
+	file := artifact.File{Path: filepath.Join(b.Dist.Version(b.tree.FullVersion()), b.infoName(b.tree.FullVersion(), compiled.Arch))}
 	before, _, _ := artifact.Digest(file.Path)
 	installed, err := b.installed(ctx, compiled)
 	if err != nil {
@@ -51,7 +51,7 @@ type installedRecord struct {
 }
 
 func (b *build) installed(ctx context.Context, compiled compile.Info) ([]string, error) {
-	key, place := artifact.Key(compiled), b.Dist.Work(b.tree.Label(), compiled.Arch, "installed.json")
+	key, place := artifact.Key(compiled), b.Dist.Work(b.tree.FullVersion(), compiled.Arch, "installed.json")
 	earlier, ok, err := artifact.Load[installedRecord](place)
 	if err != nil || ok && earlier.Key == key {
 		return earlier.Installed, err

@@ -54,12 +54,12 @@ func (b *build) packOne(want wanted) (artifact.File, error) {
 	if err != nil {
 		return artifact.File{}, err
 	}
-	file := artifact.File{Path: filepath.Join(b.Dist.Version(b.tree.Label()), name)}
+	file := artifact.File{Path: filepath.Join(b.Dist.Version(b.tree.FullVersion()), name)}
 	key, err := want.format.Key(want.item, known(want.item.Binary))
 	if err != nil {
 		return artifact.File{}, err
 	}
-	record := b.Dist.Work(b.tree.Label(), want.item.Binary.Arch, want.item.Package.Name, want.format.Name+".json")
+	record := b.Dist.Work(b.tree.FullVersion(), want.item.Binary.Arch, want.item.Package.Name, want.format.Name+".json")
 	if b.unchanged(&file, record, key) {
 		return file, nil
 	}

@@ -269,7 +269,7 @@ func (p Pipeline) Build(ctx context.Context, o Options) (Result, error) {
 
 // result is what is known of a build's result before anything is made.
 func (b *build) result() Result {
-	return Result{Tree: b.tree, Dir: b.Dist.Version(b.tree.Label()), Unsupported: b.source.Unsupported(b.tree.Version)}
+	return Result{Tree: b.tree, Dir: b.Dist.Version(b.tree.FullVersion()), Unsupported: b.source.Unsupported(b.tree.Version)}
 }
 
 // files makes the packages of every architecture and the source packages. The
@@ -375,7 +375,7 @@ func (b *build) fetch(ctx context.Context, meanwhile func(context.Context)) (err
 			return err
 		}
 	}
-	fetcher := source.Fetcher{Source: b.source, Dist: b.Dist, Log: b.Log, Databases: b.Databases, Meanwhile: meanwhile}
+	fetcher := source.Fetcher{Source: b.source, Dist: b.Dist, Log: b.Log, Databases: b.Databases, Background: meanwhile}
 	b.tree, err = fetcher.Fetch(ctx, source.Request{Version: b.options.Version, Dir: b.options.Dir, AllowUnchecked: b.options.Unchecked, Part: len(b.options.Packages) > 0})
 	return err
 }

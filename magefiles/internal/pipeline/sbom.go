@@ -57,7 +57,7 @@ func (b *build) bill(want wanted, file artifact.File, l linked) provenance.Packa
 	item := want.item
 	return provenance.Package{
 		Type: want.format.PURL, File: file.Name(), Name: item.Package.Name,
-		Version: fmt.Sprintf("%s-%d", b.tree.Label(), item.Source.Release), Arch: want.format.Architecture(item.Binary.Arch),
+		Version: fmt.Sprintf("%s-%d", b.tree.FullVersion(), item.Source.Release), Arch: want.format.Architecture(item.Binary.Arch),
 		Vendor: item.Source.Vendor, Summary: item.Package.Summary, Description: item.Package.Description,
 		Homepage: item.Source.Homepage, License: item.License, Time: b.tree.Time,
 		Program: &provenance.Program{

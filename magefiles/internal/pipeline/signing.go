@@ -61,7 +61,7 @@ func (p Pipeline) Sign(ctx context.Context, o Options, key Opener, by Builder, s
 		return Result{}, err
 	}
 	if !built.Tree.Verified {
-		return Result{}, fmt.Errorf("%s is not signed: nobody vouches for its source", built.Tree.Label())
+		return Result{}, fmt.Errorf("%s is not signed: nobody vouches for its source", built.Tree.FullVersion())
 	}
 	b, err := p.load(o)
 	if err != nil {
@@ -121,8 +121,8 @@ func (s signing) make(ctx context.Context) (Result, error) {
 	}
 	key := artifact.Key(self, s.files, s.signer.Fingerprint(), s.signer.Time(), s.by, packaging)
 	result := s.result()
-	result.Dir, result.Signed = filepath.Join(s.signed, s.tree.Label()), s.signer.Fingerprint()
-	place := filepath.Join(s.signed, "."+s.tree.Label()+".json")
+	result.Dir, result.Signed = filepath.Join(s.signed, s.tree.FullVersion()), s.signer.Fingerprint()
+	place := filepath.Join(s.signed, "."+s.tree.FullVersion()+".json")
 	earlier, ok, err := artifact.Load[signedRecord](place)
 	if err != nil {
 		return Result{}, err
@@ -202,7 +202,7 @@ func (s signing) fill(ctx context.Context, dir, packaging string) error {
 
 // name is that of a file that is of the whole source.
 func (s signing) name(suffix string) string {
-	return fmt.Sprintf("%s_%s-%d%s", s.source.Name, s.tree.Label(), s.source.Release, suffix)
+	return fmt.Sprintf("%s_%s-%d%s", s.source.Name, s.tree.FullVersion(), s.source.Release, suffix)
 }
 
 // one signs a file into dir or, where its format has no place for a signature,
@@ -237,7 +237,7 @@ func (s signing) records(dir string, infos []info) ([]provenance.Subject, error)
 			continue // not built by Debian's compilers, or no debs
 		}
 		record := provenance.DebBuild{
-			Source: s.source.Name, Version: fmt.Sprintf("%s-%d", s.tree.Label(), s.source.Release),
+			Source: s.source.Name, Version: fmt.Sprintf("%s-%d", s.tree.FullVersion(), s.source.Release),
 			Arch: arch, Builder: architecture.Own().Debian, Origin: s.source.Vendor,
 			Files: debs, Installed: info.Installed,
 			Env: append(slices.Clone(info.Env), "GOTOOLCHAIN="+info.Toolchain, fmt.Sprintf("SOURCE_DATE_EPOCH=%d", s.tree.Time.Unix())),

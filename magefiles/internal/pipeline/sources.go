@@ -99,7 +99,7 @@ func (s *sources) licenses() error {
 	}
 	libraries := s.libraries(inTree)
 	key := artifact.Key(self, s.tree, s.build.source, libraries)
-	place := s.Dist.Work(s.tree.Label(), "source-license.json")
+	place := s.Dist.Work(s.tree.FullVersion(), "source-license.json")
 	found, ok, err := artifact.Load[sourceLicense](place)
 	if err != nil {
 		return err
@@ -164,7 +164,7 @@ func (s *sources) add(arch string, items []wanted) error {
 
 func (s *sources) sameTexts(arch string) error {
 	for _, p := range s.packages {
-		first, second := s.Dist.Work(s.tree.Label(), s.arch, p.Name, "docs"), s.Dist.Work(s.tree.Label(), arch, p.Name, "docs")
+		first, second := s.Dist.Work(s.tree.FullVersion(), s.arch, p.Name, "docs"), s.Dist.Work(s.tree.FullVersion(), arch, p.Name, "docs")
 		one, err := artifact.HashTree(first, "")
 		if err != nil {
 			return err

@@ -74,7 +74,7 @@ func (p Program) describe(info *debug.BuildInfo) (content, error) {
 // command. A tree that nobody vouches for has no purl, which would name a
 // release.
 func (p Program) mainModule() (main part, err error) {
-	main = part{name: p.Tree.Module, version: "v" + p.Tree.Label(), sum: p.Tree.Sum}
+	main = part{name: p.Tree.Module, version: "v" + p.Tree.FullVersion(), sum: p.Tree.Sum}
 	if p.Tree.Verified {
 		if main.purl, err = modulePURL(main.name, main.version); err != nil {
 			return part{}, err

@@ -110,7 +110,7 @@ type Compile struct {
 func (b Build) Statement(subjects []Subject) ([]byte, error) {
 	text, err := b.statement(subjects)
 	if err != nil {
-		return nil, fmt.Errorf("writing the provenance of %s %s: %w", b.Tree.Module, b.Tree.Label(), err)
+		return nil, fmt.Errorf("writing the provenance of %s %s: %w", b.Tree.Module, b.Tree.FullVersion(), err)
 	}
 	return text, nil
 }
@@ -175,7 +175,7 @@ type internal struct {
 }
 
 func (b Build) predicate() (*structpb.Struct, error) {
-	asked := external{Module: b.Tree.Module, Version: b.Tree.Label(), Release: b.Release}
+	asked := external{Module: b.Tree.Module, Version: b.Tree.FullVersion(), Release: b.Release}
 	followed := internal{Verified: b.Tree.Verified, Compile: map[string]Compile{}}
 	for _, compile := range b.Compiles {
 		asked.Architectures = append(asked.Architectures, compile.Arch)

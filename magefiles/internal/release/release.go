@@ -107,11 +107,11 @@ func (r Release) check() error {
 	case !ours:
 		return fmt.Errorf("%.80q is not the tag of a release, such as v1.13.3-1", r.tag())
 	case !tree.Verified || tree.Sum == "":
-		return fmt.Errorf("%s is not released: nobody vouches for its source", tree.Label())
+		return fmt.Errorf("%s is not released: nobody vouches for its source", tree.FullVersion())
 	case !commitForm.MatchString(tree.Commit):
-		return fmt.Errorf("%s is not released: its upstream commit is %.80q, not 40 hexadecimal digits", tree.Label(), tree.Commit)
+		return fmt.Errorf("%s is not released: its upstream commit is %.80q, not 40 hexadecimal digits", tree.FullVersion(), tree.Commit)
 	case !commitForm.MatchString(r.Commit):
-		return fmt.Errorf("%s is not released: this repository's commit is %.80q, not 40 hexadecimal digits", tree.Label(), r.Commit)
+		return fmt.Errorf("%s is not released: this repository's commit is %.80q, not 40 hexadecimal digits", tree.FullVersion(), r.Commit)
 	case r.Notes.Key == "":
 		return errors.New("nobody has signed the files: `sign` does so")
 	}

@@ -86,7 +86,7 @@ func (r Repository) records(l Ledger) (map[string]record, error) {
 func index(l Ledger, records map[string]record, is func(File) bool) []byte {
 	files := l.where(func(f File) bool { return f.Record != "" && is(f) })
 	slices.SortFunc(files, func(a, b File) int {
-		return cmp.Or(cmp.Compare(a.Package, b.Package), a.edition().compare(b.edition()), compareFiles(a, b))
+		return cmp.Or(cmp.Compare(a.Package, b.Package), a.revision().compare(b.revision()), compareFiles(a, b))
 	})
 	var all bytes.Buffer
 	for i, f := range files {

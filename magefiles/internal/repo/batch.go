@@ -176,7 +176,7 @@ func (b *batch) sums() error {
 		if !slices.ContainsFunc(items, func(it *item) bool { return it.pkg == "" }) {
 			continue
 		}
-		of, gone, err := b.edition(items)
+		of, gone, err := b.revision(items)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("the checksums in %s: %w", dir, err))
 			continue
@@ -194,36 +194,36 @@ func (b *batch) sums() error {
 	return errors.Join(errs...)
 }
 
-// edition is what the files of one folder are an edition of: of the
+// revision is what the files of one folder are a revision of: of the
 // repository's source where that is among them. gone is true if all are.
-func (b *batch) edition(items []*item) (of edition, gone bool, err error) {
-	var found []edition
+func (b *batch) revision(items []*item) (of revision, gone bool, err error) {
+	var found []revision
 	for _, it := range items {
 		if it.pkg == "" || it.release == 0 {
 			continue
 		}
 		if !it.gone {
-			found = append(found, edition{it.source, it.version, it.release})
+			found = append(found, revision{it.source, it.version, it.release})
 		}
 		gone = gone || it.gone
 	}
-	rank := func(e edition) int {
+	rank := func(e revision) int {
 		if e.source == b.Source {
 			return 0
 		}
 		return 1
 	}
-	slices.SortFunc(found, func(x, y edition) int {
+	slices.SortFunc(found, func(x, y revision) int {
 		return cmp.Or(rank(x)-rank(y), strings.Compare(x.source, y.source), x.compare(y))
 	})
 	found = slices.Compact(found)
 	switch {
 	case len(found) == 0 && gone:
-		return edition{}, true, nil
+		return revision{}, true, nil
 	case len(found) == 0:
-		return edition{}, false, errors.New("there is no package beside them")
+		return revision{}, false, errors.New("there is no package beside them")
 	case len(found) > 1 && found[0].source == found[1].source:
-		return edition{}, false, fmt.Errorf("they are of %s-%d and %s-%d: publish a folder for each version", found[0].version, found[0].release, found[1].version, found[1].release)
+		return revision{}, false, fmt.Errorf("they are of %s-%d and %s-%d: publish a folder for each version", found[0].version, found[0].release, found[1].version, found[1].release)
 	}
 	return found[0], false, nil
 }

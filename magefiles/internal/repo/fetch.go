@@ -228,7 +228,7 @@ func (r Repository) named(l Ledger) []wanted {
 		}
 	}
 	needed := l.needed()
-	for _, g := range l.Gone {
+	for _, g := range l.Tombstones {
 		if needed[g.Path] {
 			files = append(files, wanted{path: g.Path, sha256: g.SHA256, size: g.Size, at: g.Published})
 		}

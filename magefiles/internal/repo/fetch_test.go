@@ -113,7 +113,7 @@ func TestFetch(t *testing.T) {
 	r.Log = &log
 	l := s.fetch(r)
 	s.same(r)
-	gone := slices.ContainsFunc(l.Gone, func(g Gone) bool { return l.needed()[g.Path] })
+	gone := slices.ContainsFunc(l.Tombstones, func(g Tombstone) bool { return l.needed()[g.Path] })
 	if !gone || !l.Published.Equal(days(201)) {
 		t.Errorf("the ledger is of %s; something retired is there: %t", l.Published, gone)
 	}
@@ -432,7 +432,7 @@ func TestFetchLedgers(t *testing.T) {
 		"another's folder":  {func(l *Ledger) { l.Files[0].Path = "CNAME/x" }, ours(), `"CNAME/x" is no path`},
 		"a query":           {func(l *Ledger) { l.Files[0].Path = "apt/x?y" }, ours(), `"apt/x?y" is no path`},
 		"a record upwards":  {func(l *Ledger) { l.Files[0].Record = "../../x" }, ours(), `"../x.json" is no path`},
-		"gone upwards":      {func(l *Ledger) { l.Gone[0].Path, l.Gone[0].Until = "../x", days(300) }, ours(), `"../x" is no path`},
+		"gone upwards":      {func(l *Ledger) { l.Tombstones[0].Path, l.Tombstones[0].Until = "../x", days(300) }, ours(), `"../x" is no path`},
 		"kept upwards":      {func(l *Ledger) { l.Kept[0].Path = "../x" }, ours(), `"../x" is no path`},
 		"kept by no digest": {func(l *Ledger) { l.Kept[0].Path = "apt/x" }, ours(), "apt/x has no SHA-256"},
 		"no digest":         {func(l *Ledger) { l.Files[0].SHA256 = "x" }, ours(), "has no SHA-256"},
@@ -596,7 +596,7 @@ func TestDue(t *testing.T) {
 			}
 			for _, line := range test.gone {
 				e := read(line)
-				l.Gone = append(l.Gone, Gone{Path: fmt.Sprintf("files/%s-%d/SHA256SUMS", e.Version, e.Release)})
+				l.Tombstones = append(l.Tombstones, Tombstone{Path: fmt.Sprintf("files/%s-%d/SHA256SUMS", e.Version, e.Release)})
 			}
 			var released []Released
 			for _, line := range test.released {

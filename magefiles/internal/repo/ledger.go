@@ -31,9 +31,9 @@ type Ledger struct {
 	Published time.Time // the Date of the apt indexes, in whole seconds of UTC
 	Until     time.Time // their Valid-Until: apt refuses them after it
 	Files     []File    // all that is offered, in order of path
-	// Gone are files that were published once, in order of path. They are
+	// Tombstones are files that were published once, in order of path. They are
 	// remembered for ever: their names are taken.
-	Gone []Gone
+	Tombstones []Tombstone
 	// Kept are the present and earlier index files under the names that do not
 	// change, in order of path.
 	Kept []Kept
@@ -58,8 +58,8 @@ type File struct {
 	Record string `json:",omitempty"`
 }
 
-// Gone is a file that no index names any more.
-type Gone struct {
+// Tombstone is a file that no index names any more.
+type Tombstone struct {
 	Path      string
 	SHA256    string
 	Size      int64     // bytes
@@ -168,7 +168,7 @@ func (l Ledger) taken() map[string]string {
 	for _, f := range l.Files {
 		digests[key(f.Path)] = f.SHA256
 	}
-	for _, g := range l.Gone {
+	for _, g := range l.Tombstones {
 		digests[key(g.Path)] = g.SHA256
 	}
 	return digests

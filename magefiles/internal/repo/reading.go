@@ -134,8 +134,8 @@ func madeFor(folder string) string {
 	return ForSource
 }
 
-// revision is the second, since 1970, of which rpm-md's metadata are.
-var revision = regexp.MustCompile(`<revision>([0-9]{1,12})</revision>`)
+// second is the one, since 1970, of which rpm-md's metadata are.
+var second = regexp.MustCompile(`<revision>([0-9]{1,12})</revision>`)
 
 // rpm reads the index of a folder of rpms.
 func (r reading) rpm(ctx context.Context, folder string) (Index, error) {
@@ -144,11 +144,11 @@ func (r reading) rpm(ctx context.Context, folder string) (Index, error) {
 	if err != nil {
 		return index, err
 	}
-	second := revision.FindSubmatch(content)
-	if second == nil {
+	made := second.FindSubmatch(content)
+	if made == nil {
 		return index, errors.New("it has no <revision> that is a time")
 	}
-	seconds, err := strconv.ParseInt(string(second[1]), 10, 64)
+	seconds, err := strconv.ParseInt(string(made[1]), 10, 64)
 	if err != nil {
 		return index, err
 	}

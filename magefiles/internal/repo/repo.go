@@ -220,15 +220,15 @@ func (l Ledger) next(added []File, now time.Time) (next Ledger, retired []File) 
 	next = Ledger{Published: now, Until: now.Add(lifetime)}
 	next.Files, retired = retain(append(l.where(func(File) bool { return true }), added...), now)
 	slices.SortFunc(next.Files, compareFiles)
-	next.Gone = append(next.Gone, l.Gone...)
+	next.Tombstones = append(next.Tombstones, l.Tombstones...)
 	end := l.Until
 	if end.Before(now) {
 		end = now // in this publication nothing is deleted that the last one named
 	}
 	for _, f := range retired {
-		next.Gone = append(next.Gone, Gone{f.Path, f.SHA256, f.Size, f.Published, end})
+		next.Tombstones = append(next.Tombstones, Tombstone{f.Path, f.SHA256, f.Size, f.Published, end})
 	}
-	slices.SortFunc(next.Gone, func(a, b Gone) int { return cmp.Compare(a.Path, b.Path) })
+	slices.SortFunc(next.Tombstones, func(a, b Tombstone) int { return cmp.Compare(a.Path, b.Path) })
 	for _, k := range l.Kept {
 		if !now.After(k.Until.Add(slack)) {
 			next.Kept = append(next.Kept, k)

@@ -27,22 +27,22 @@ const (
 	recent = 90 * 24 * time.Hour
 )
 
-// edition is one release of the packaging of one version of a source.
-type edition struct {
+// revision is one release of the packaging of one version of a source.
+type revision struct {
 	source, version string
 	release         int
 }
 
-func (f File) edition() edition { return edition{f.Source, f.Version, f.Release} }
+func (f File) revision() revision { return revision{f.Source, f.Version, f.Release} }
 
-// compare orders editions of one source, the oldest first.
-func (e edition) compare(other edition) int {
+// compare orders revisions of one source, the oldest first.
+func (e revision) compare(other revision) int {
 	return CompareVersions(e.version, e.release, other.version, other.release)
 }
 
 // minor is the source and its MAJOR.MINOR; of a day it is the month.
-func (e edition) minor() edition {
-	return edition{source: e.source, version: e.version[:strings.LastIndex(e.version, ".")]}
+func (e revision) minor() revision {
+	return revision{source: e.source, version: e.version[:strings.LastIndex(e.version, ".")]}
 }
 
 // retain splits files into those that stay at a time and those that are retired.
@@ -52,7 +52,7 @@ func (e edition) minor() edition {
 func retain(files []File, now time.Time) (stay, retired []File) {
 	stays := retained(files, now)
 	for _, f := range files {
-		if stays[f.edition()] {
+		if stays[f.revision()] {
 			stay = append(stay, f)
 		} else {
 			retired = append(retired, f)
@@ -61,39 +61,39 @@ func retain(files []File, now time.Time) (stay, retired []File) {
 	return stay, retired
 }
 
-// retained are the editions that stay. Upstream's archives, which are of no
+// retained are the revisions that stay. Upstream's archives, which are of no
 // release, stay with any release of their version.
-func retained(files []File, now time.Time) map[edition]bool {
-	stays := map[edition]bool{}
+func retained(files []File, now time.Time) map[revision]bool {
+	stays := map[revision]bool{}
 	for _, e := range newest(files) {
 		stays[e] = true
 	}
 	for _, f := range files {
 		if now.Sub(f.Published) <= recent {
-			stays[f.edition()] = true
+			stays[f.revision()] = true
 		}
 	}
 	for e := range stays {
-		stays[edition{source: e.source, version: e.version}] = true
+		stays[revision{source: e.source, version: e.version}] = true
 	}
 	return stays
 }
 
-// newest are the newest editions of each source's newest minors.
-func newest(files []File) []edition {
-	var all []edition
+// newest are the newest revisions of each source's newest minors.
+func newest(files []File) []revision {
+	var all []revision
 	for _, f := range files {
 		if f.Release > 0 {
-			all = append(all, f.edition())
+			all = append(all, f.revision())
 		}
 	}
-	slices.SortFunc(all, func(a, b edition) int { return cmp.Or(cmp.Compare(a.source, b.source), b.compare(a)) })
-	var found []edition
-	minors := map[string]map[edition]bool{}
+	slices.SortFunc(all, func(a, b revision) int { return cmp.Or(cmp.Compare(a.source, b.source), b.compare(a)) })
+	var found []revision
+	minors := map[string]map[revision]bool{}
 	for _, e := range all {
 		seen := minors[e.source]
 		if seen == nil {
-			seen = map[edition]bool{}
+			seen = map[revision]bool{}
 			minors[e.source] = seen
 		}
 		if len(seen) < pkgdef.SupportedMinors && !seen[e.minor()] {
@@ -104,7 +104,7 @@ func newest(files []File) []edition {
 	return found
 }
 
-// Released is an edition of a source that can be published.
+// Released is a revision of a source that can be published.
 type Released struct {
 	Source    string // its name
 	Version   string // MAJOR.MINOR.PATCH
@@ -112,7 +112,7 @@ type Released struct {
 	Published time.Time
 }
 
-// Due are those of the editions that a publication at now shall add, the oldest
+// Due are those of the revisions that a publication at now shall add, the oldest
 // first: what the ledger has never had, and what would stay if it had been
 // published when it was released.
 func (r Repository) Due(l Ledger, released []Released, now time.Time) []Released {
@@ -124,7 +124,7 @@ func (r Repository) Due(l Ledger, released []Released, now time.Time) []Released
 	due := slices.DeleteFunc(slices.Clone(released), func(e Released) bool {
 		sums := path.Join(r.folders(name{place: inFiles}, e.Source, e.Version, e.Release)[0], artifact.SumsName)
 		_, had := taken[sums]
-		return had || !stays[edition{e.Source, e.Version, e.Release}]
+		return had || !stays[revision{e.Source, e.Version, e.Release}]
 	})
 	slices.SortFunc(due, func(a, b Released) int {
 		return cmp.Or(cmp.Compare(a.Source, b.Source), CompareVersions(a.Version, a.Release, b.Version, b.Release))

@@ -300,7 +300,7 @@ func (l Ledger) needed() map[string]bool {
 		needed[f.Path] = true
 		needed[recordPath(f.Record)] = true
 	}
-	for _, g := range l.Gone {
+	for _, g := range l.Tombstones {
 		needed[g.Path] = !l.Published.After(g.Until.Add(slack))
 	}
 	for _, k := range l.Kept {

@@ -47,9 +47,9 @@ type Fetcher struct {
 	// Databases are values of GOSUMDB that count beside Go's own public database:
 	// that of a test.
 	Databases []string
-	// Meanwhile runs beside the making of a tree, most of which keeps one
+	// Background runs beside the making of a tree, most of which keeps one
 	// processor busy; its context ends with it. nil means nothing does.
-	Meanwhile func(context.Context)
+	Background func(context.Context)
 }
 
 // Fetch gives the tree for the request: the one that an earlier run made, when
@@ -107,10 +107,10 @@ type record struct {
 	Tree artifact.Tree
 }
 
-func (f Fetcher) dir(tree artifact.Tree) string    { return f.Dist.Work(tree.Label(), "source") }
-func (f Fetcher) record(tree artifact.Tree) string { return f.Dist.Work(tree.Label(), "source.json") }
+func (f Fetcher) dir(tree artifact.Tree) string    { return f.Dist.Work(tree.FullVersion(), "source") }
+func (f Fetcher) record(tree artifact.Tree) string { return f.Dist.Work(tree.FullVersion(), "source.json") }
 func (f Fetcher) upstream(tree artifact.Tree) string {
-	return f.Dist.Work(tree.Label(), "upstream.tar")
+	return f.Dist.Work(tree.FullVersion(), "upstream.tar")
 }
 
 // earlier finds the tree of an earlier run, if it was made from the same.
@@ -146,7 +146,7 @@ func (f Fetcher) make(ctx context.Context, want asked) (artifact.Tree, error) {
 			return artifact.Tree{}, err
 		}
 	}
-	defer run.Beside(ctx, f.Meanwhile)()
+	defer run.Beside(ctx, f.Background)()
 	tree := from.tree
 	tree.Dir, tree.Upstream = f.dir(tree), f.upstream(tree)
 	// The folder is made inside the archive's making, so that both get their
@@ -341,7 +341,7 @@ func (f Fetcher) fill(ctx context.Context, goTool gotool.Go, dir string, from or
 func (f Fetcher) archive(w io.Writer, dir string, tree artifact.Tree) (string, error) {
 	sum := sha256.New()
 	archive := tarball.New(io.MultiWriter(w, sum), tree.Time)
-	err := errors.Join(archive.Tree(f.Source.Name+"-"+tree.Label(), dir), archive.Close())
+	err := errors.Join(archive.Tree(f.Source.Name+"-"+tree.FullVersion(), dir), archive.Close())
 	return hex.EncodeToString(sum.Sum(nil)), err
 }
 

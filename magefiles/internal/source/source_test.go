@@ -529,7 +529,7 @@ func TestMeanwhile(t *testing.T) {
 	w.upstream(version)
 	f := w.fetcher()
 	ran := 0
-	f.Meanwhile = func(ctx context.Context) {
+	f.Background = func(ctx context.Context) {
 		<-ctx.Done()
 		ran++
 	}

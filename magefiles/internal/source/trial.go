@@ -55,7 +55,7 @@ func (f Fetcher) try(ctx context.Context, want asked) (trial Trial, err error) {
 		return Trial{}, err
 	}
 	trial.Tree = from.tree
-	trial.Tree.Dir = f.Dist.Work(trial.Tree.Label(), "trial")
+	trial.Tree.Dir = f.Dist.Work(trial.Tree.FullVersion(), "trial")
 	err = artifact.MakeDir(trial.Tree.Dir, func(dir string) error {
 		if err := f.copy(dir, from); err != nil {
 			return err

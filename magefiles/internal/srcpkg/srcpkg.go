@@ -92,10 +92,10 @@ type Maker struct {
 }
 
 // upstream is the version of the source without the packaging's number.
-func (s Source) upstream() string { return s.Tree.Label() }
+func (s Source) upstream() string { return s.Tree.FullVersion() }
 
 // full is the version with the packaging's number.
-func (s Source) full() string { return fmt.Sprintf("%s-%d", s.Tree.Label(), s.Source.Release) }
+func (s Source) full() string { return fmt.Sprintf("%s-%d", s.Tree.FullVersion(), s.Source.Release) }
 
 // stem is how Debian's names of the source's files begin.
 func (s Source) stem() string { return s.Source.Name + "_" }

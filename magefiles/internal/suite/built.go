@@ -37,7 +37,7 @@ type part struct {
 }
 
 // full is the version that was built, with the packaging's number.
-func (p part) full() string { return fmt.Sprintf("%s-%d", p.result.Tree.Label(), p.source.Release) }
+func (p part) full() string { return fmt.Sprintf("%s-%d", p.result.Tree.FullVersion(), p.source.Release) }
 
 // build builds what is to be tested.
 func (s Suite) build(ctx context.Context, o pipeline.Options) (built, error) {
@@ -101,7 +101,7 @@ func (b built) dist(of part) artifact.Dist { return b.Pipeline.Dist.Of(of.source
 
 // work is a place among the main source's intermediate files.
 func (b built) work(parts ...string) string {
-	return b.dist(b.part).Work(append([]string{b.result.Tree.Label()}, parts...)...)
+	return b.dist(b.part).Work(append([]string{b.result.Tree.FullVersion()}, parts...)...)
 }
 
 // files are the paths of the files with the given extension, of all sources. A src.rpm
@@ -216,7 +216,7 @@ func (b built) copyCheckout(ctx context.Context, root string) error {
 
 // copyWork copies a source's tree and binaries into another dist.
 func (b built) copyWork(ctx context.Context, of part, dist artifact.Dist) error {
-	label := of.result.Tree.Label()
+	label := of.result.Tree.FullVersion()
 	kept := []string{"source", "source.json", "upstream.tar"}
 	for _, arch := range of.options.Arches {
 		kept = append(kept, filepath.Join(arch, "bin"), filepath.Join(arch, "binaries.json"))

@@ -6,7 +6,9 @@
 # with every file in /etc a conffile.
 
 EXAMPLES='spire-common spire-server spire-agent spire-agent-nodeattestor-tpmdirect'
-EXAMPLES_VERSION=1.12.0 # older than any that it is replaced by
+# Older than any that it is replaced by, and not by more than SPIRE's upgrades may be.
+EXAMPLES_VERSION=${VERSIONS%% *}
+EXAMPLES_VERSION=${EXAMPLES_VERSION%.*}.0
 EXAMPLES_TREE=$TOP/examples/tree
 
 # examples_install: builds and installs them. The packages stay in $TOP/examples.

@@ -153,7 +153,7 @@ func description(item Item) string {
 // Version is the full version as dependencies name it. All formats write a
 // prerelease with a tilde.
 func (item Item) Version() string {
-	return item.Tree.Label() + "-" + strconv.Itoa(item.Source.Release)
+	return item.Tree.FullVersion() + "-" + strconv.Itoa(item.Source.Release)
 }
 
 func (f Format) contents(item Item) files.Contents {
