@@ -58,7 +58,7 @@ func (Check) Key(ctx context.Context) error {
 // -arch (amd64,arm64), -row (SPIRE_TEST_ROW), several separated by commas; -wait=15m,
 // for a web host that may go on giving what it had before the newest version.
 func (Check) Published(ctx context.Context, url, version, repository, key, arch, row *string, wait *time.Duration) error {
-	to := suite.Visit{URL: flag(url, "SPIRE_REPO_URL"), Arches: list(arch, "SPIRE_ARCH"), Rows: list(row, "SPIRE_TEST_ROW")}
+	to := suite.Visit{URL: flag(url, "SPIRE_REPO_URL"), Arches: list(arch, "SPIRE_ARCH"), On: list(row, "SPIRE_TEST_ROW")}
 	if to.URL == "" {
 		return errNowhere
 	}

@@ -11,7 +11,7 @@ set -eu
 in_unit() {
     unit=$1
     shift
-    systemd-run --quiet --wait --pipe --collect --unit="$unit" --uid=65533 "$@"
+    systemd-run --quiet --wait --pipe --collect --unit="$unit" --uid=daemon "$@"
 }
 
 [ -S /run/dbus/system_bus_socket ] || skip 'there is no D-Bus here'

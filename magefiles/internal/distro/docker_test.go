@@ -28,18 +28,18 @@ func cacheDir(t *testing.T) string {
 }
 
 // row is a row of the real file.
-func row(t *testing.T, name string) Row {
+func row(t *testing.T, name string) Distribution {
 	t.Helper()
 	rows, err := Load("../../../tests/distros.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return rows[slices.IndexFunc(rows, func(r Row) bool { return r.Name == name })]
+	return rows[slices.IndexFunc(rows, func(r Distribution) bool { return r.Name == name })]
 }
 
 // driver is a Host whose scenarios are the given scripts, with a file for them
 // to find. It skips the test where containers cannot be booted.
-func driver(t *testing.T, scripts map[string]string) (*Host, Place, *strings.Builder) {
+func driver(t *testing.T, scripts map[string]string) (*Host, Target, *strings.Builder) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("boots a container")
@@ -59,7 +59,7 @@ func driver(t *testing.T, scripts map[string]string) (*Host, Place, *strings.Bui
 	}
 	h.Folders = map[string]string{"packages": t.TempDir()}
 	write(t, filepath.Join(h.Folders["packages"], "a.deb"), "a package")
-	return h, Place{row, runtime.GOARCH}, log
+	return h, Target{row, runtime.GOARCH}, log
 }
 
 func write(t *testing.T, path, text string) {
@@ -94,7 +94,7 @@ systemctl is-active dbus.service`,
 	if err != nil {
 		t.Fatal(err)
 	}
-	report, err := h.Run(t.Context(), []Place{place}, scenarios)
+	report, err := h.Run(t.Context(), []Target{place}, scenarios)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,7 +167,7 @@ echo ok: read`})
 	})}
 	t.Cleanup(func() { _ = server.Close() })
 	go func() { _ = server.Serve(listener) }()
-	report, err := h.Run(t.Context(), []Place{place}, []string{"reads"})
+	report, err := h.Run(t.Context(), []Target{place}, []string{"reads"})
 	if err != nil || report.Count(Passed) != 1 {
 		t.Errorf("%v, %v", report, err)
 	}
@@ -189,7 +189,7 @@ func TestCancelled(t *testing.T) {
 		}
 	}()
 	start := time.Now()
-	if _, err := h.Run(ctx, []Place{place}, []string{"waits"}); !errors.Is(err, why) {
+	if _, err := h.Run(ctx, []Target{place}, []string{"waits"}); !errors.Is(err, why) {
 		t.Errorf("Run says %v, want %v", err, why)
 	}
 	if took := time.Since(start); took > 2*time.Minute {

@@ -57,7 +57,7 @@ const scenarioTime = 10 * time.Minute
 // Each scenario gets a fresh container, which is gone when Run returns. What
 // goes wrong is in the report, which is in the order of the arguments; the
 // error is for wrong arguments and for a context that ended.
-func (h *Host) Run(ctx context.Context, places []Place, scenarios []string) (Report, error) {
+func (h *Host) Run(ctx context.Context, places []Target, scenarios []string) (Report, error) {
 	if err := h.check(places, scenarios); err != nil {
 		return nil, fmt.Errorf("testing on distributions: %w", err)
 	}
@@ -95,7 +95,7 @@ type task struct {
 
 // hand prepares one place after the other, because what prepares them fills
 // the machine by itself, and hands out the scenarios of those that are ready.
-func (h *Host) hand(ctx context.Context, places []Place, scenarios []string, results []Report, tasks chan<- task) error {
+func (h *Host) hand(ctx context.Context, places []Target, scenarios []string, results []Report, tasks chan<- task) error {
 	for i, place := range places {
 		made, err := h.prepare(ctx, place)
 		if ctx.Err() != nil {
@@ -119,7 +119,7 @@ func (h *Host) hand(ctx context.Context, places []Place, scenarios []string, res
 }
 
 // check refuses arguments that would make a run pass by testing nothing.
-func (h *Host) check(places []Place, scenarios []string) error {
+func (h *Host) check(places []Target, scenarios []string) error {
 	if len(places) == 0 {
 		return errors.New("there is no place to test at")
 	}
@@ -145,14 +145,14 @@ func (h *Host) lanes() int {
 
 // bench is what a place's scenarios have in common.
 type bench struct {
-	place   Place
+	place   Target
 	image   string
 	cgroups string
 	owner   string
 }
 
 // prepare finds out whether the place can be had here, and makes its image.
-func (h *Host) prepare(ctx context.Context, place Place) (bench, error) {
+func (h *Host) prepare(ctx context.Context, place Target) (bench, error) {
 	if err := reachable(ctx); err != nil {
 		return bench{}, err
 	}
@@ -177,7 +177,7 @@ func (h *Host) scenario(ctx context.Context, b bench, name string) Result {
 	start := time.Now()
 	kept := filepath.Join(h.Reports, b.place.Name(), name)
 	said, err := h.attempt(ctx, b, name, kept)
-	result := Result{Row: b.place.Name(), Arch: b.place.Arch, Tier: b.place.Tier, Scenario: name, Status: Passed, Checks: said.checks, Logs: kept}
+	result := Result{Distribution: b.place.Name(), Arch: b.place.Arch, Tier: b.place.Tier, Scenario: name, Status: Passed, Checks: said.checks, Logs: kept}
 	if err == nil && said.checks == 0 {
 		err = errors.New("it checked nothing")
 	}
@@ -224,7 +224,7 @@ func (h *Host) attempt(ctx context.Context, b bench, name, kept string) (said *t
 }
 
 // boot brings the container up with the scenarios in it.
-func (h *Host) boot(ctx context.Context, c container, place Place) error {
+func (h *Host) boot(ctx context.Context, c container, place Target) error {
 	step, cancel := context.WithTimeoutCause(ctx, stepTime, fmt.Errorf("no answer from Docker for %s", stepTime))
 	defer cancel()
 	if err := c.create().Run(step); err != nil {
@@ -250,7 +250,7 @@ func (h *Host) scripts() map[string]string {
 }
 
 // await waits for systemd, and says which units of the root's own failed.
-func (h *Host) await(ctx context.Context, c container, place Place) error {
+func (h *Host) await(ctx context.Context, c container, place Target) error {
 	failed, err := c.booted(ctx, place.patience())
 	if err != nil {
 		return fmt.Errorf("booting the container: %w", err)

@@ -20,8 +20,8 @@ import (
 
 func TestCommands(t *testing.T) {
 	c := container{name: "spire-packages-x", image: "image:1", owner: "7.9", cgroups: "/sys/fs/cgroup/unified"}
-	rpm := Place{Row{Format: pkgdef.RPM, Manager: "zypper", Image: Image{StandIn: true}}, runtime.GOARCH}
-	deb := Place{Row{Format: pkgdef.Deb}, "mips"}
+	rpm := Target{Distribution{Format: pkgdef.RPM, Manager: "zypper", Image: Image{StandIn: true}}, runtime.GOARCH}
+	deb := Target{Distribution{Format: pkgdef.Deb}, "mips"}
 	for _, test := range []struct {
 		command run.Command
 		want    string
@@ -172,7 +172,7 @@ func TestSkippedAloud(t *testing.T) {
 	var log strings.Builder
 	h, place := emptyHost(t, &log)
 	t.Setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
-	report, err := h.Run(t.Context(), []Place{place}, []string{"a", "b"})
+	report, err := h.Run(t.Context(), []Target{place}, []string{"a", "b"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,25 +185,25 @@ func TestSkippedAloud(t *testing.T) {
 }
 
 // emptyHost has two scenarios that do nothing.
-func emptyHost(t *testing.T, log io.Writer) (*Host, Place) {
+func emptyHost(t *testing.T, log io.Writer) (*Host, Target) {
 	t.Helper()
 	h := &Host{Cache: t.TempDir(), Reports: t.TempDir(), Scenarios: t.TempDir(), Log: log}
 	write(t, filepath.Join(h.Scenarios, "a.sh"), "")
 	write(t, filepath.Join(h.Scenarios, "b.sh"), "")
-	return h, Place{Row{Name: "debian-12", Format: pkgdef.Deb}, runtime.GOARCH}
+	return h, Target{Distribution{Name: "debian-12", Format: pkgdef.Deb}, runtime.GOARCH}
 }
 
 func TestRunRefuses(t *testing.T) {
 	h, place := emptyHost(t, nil)
 	for name, test := range map[string]struct {
-		places    []Place
+		places    []Target
 		scenarios []string
 		want      string
 	}{
 		"no place":    {nil, []string{"a"}, "no place"},
-		"no scenario": {[]Place{place}, nil, "no scenario to run"},
-		"scenario":    {[]Place{place}, []string{"c"}, `no scenario "c"`},
-		"path":        {[]Place{place}, []string{"../a"}, `no scenario "../a"`},
+		"no scenario": {[]Target{place}, nil, "no scenario to run"},
+		"scenario":    {[]Target{place}, []string{"c"}, `no scenario "c"`},
+		"path":        {[]Target{place}, []string{"../a"}, `no scenario "../a"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := h.Run(t.Context(), test.places, test.scenarios); err == nil || !strings.Contains(err.Error(), test.want) {
@@ -218,7 +218,7 @@ func TestRunAfterCancel(t *testing.T) {
 	why := errors.New("interrupted")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(why)
-	if _, err := h.Run(ctx, []Place{place}, []string{"a"}); !errors.Is(err, why) {
+	if _, err := h.Run(ctx, []Target{place}, []string{"a"}); !errors.Is(err, why) {
 		t.Errorf("got %v, want %v", err, why)
 	}
 }
@@ -226,8 +226,8 @@ func TestRunAfterCancel(t *testing.T) {
 func TestProgress(t *testing.T) {
 	for _, test := range []struct{ got, want string }{
 		{progress("debian-12", "install", 3210*time.Millisecond, ""), "debian-12       install     3.2s"},
-		{Result{Row: "debian-12", Scenario: "works", Status: Passed, Seconds: 12.34}.String(), "debian-12       works      12.3s"},
-		{Result{Row: "rpm-4.18", Scenario: "works", Status: Failed, Reason: "x, expected y, got z"}.String(),
+		{Result{Distribution: "debian-12", Scenario: "works", Status: Passed, Seconds: 12.34}.String(), "debian-12       works      12.3s"},
+		{Result{Distribution: "rpm-4.18", Scenario: "works", Status: Failed, Reason: "x, expected y, got z"}.String(),
 			"rpm-4.18        works       0.0s  FAILED: x, expected y, got z"},
 	} {
 		if test.got != test.want {
@@ -238,9 +238,9 @@ func TestProgress(t *testing.T) {
 
 func TestReport(t *testing.T) {
 	report := Report{
-		{Row: "a", Scenario: "x", Status: Passed},
-		{Row: "a", Scenario: "y", Status: Failed, Reason: "broken"},
-		{Row: "b", Scenario: "x", Status: Skipped, Reason: "no daemon"},
+		{Distribution: "a", Scenario: "x", Status: Passed},
+		{Distribution: "a", Scenario: "y", Status: Failed, Reason: "broken"},
+		{Distribution: "b", Scenario: "x", Status: Skipped, Reason: "no daemon"},
 	}
 	if report.Count(Passed) != 1 || report.Count(Failed) != 1 || report.Count(Skipped) != 1 {
 		t.Errorf("counts of %v", report)

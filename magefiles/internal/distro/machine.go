@@ -24,7 +24,7 @@ func (h *Host) Tarball(ctx context.Context, image Image) (string, error) {
 // Image gives the name of the image in Docker, which it makes when it is not
 // there. The log calls it as name says.
 func (h *Host) Image(ctx context.Context, name string, image Image) (string, error) {
-	return h.image(ctx, Place{Row: Row{Name: name, Image: image}, Arch: runtime.GOARCH})
+	return h.image(ctx, Target{Distribution: Distribution{Name: name, Image: image}, Arch: runtime.GOARCH})
 }
 
 // Derive gives the name of an image that a shell script, with its arguments, makes

@@ -90,12 +90,12 @@ func TestMixOfBrokenRoot(t *testing.T) {
 
 func TestRecipeOfAnotherArchitecture(t *testing.T) {
 	foreign := map[string]string{"amd64": "arm64", "arm64": "amd64"}[runtime.GOARCH]
-	row := Row{Name: "debian-13", Image: Image{Suite: "trixie"}}
-	m, ok := Place{row, foreign}.recipe().(mixed)
+	row := Distribution{Name: "debian-13", Image: Image{Suite: "trixie"}}
+	m, ok := Target{row, foreign}.recipe().(mixed)
 	if !ok || m.arch != foreign || m.native.arch != runtime.GOARCH {
 		t.Errorf("%+v, want %s's root with %s's systemd", m, foreign, runtime.GOARCH)
 	}
-	if _, ok := (Place{row, runtime.GOARCH}).recipe().(root); !ok {
+	if _, ok := (Target{row, runtime.GOARCH}).recipe().(root); !ok {
 		t.Error("this machine's own root is not as it is made")
 	}
 }

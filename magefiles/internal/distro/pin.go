@@ -27,7 +27,7 @@ func Pin(ctx context.Context, path string, log io.Writer) error {
 		}
 		image := row.Image
 		image.Digest = "" // what the tag has, whatever was pinned
-		p := Place{Row{Image: image}, row.Architectures[0]}.recipe().(pulled)
+		p := Target{Distribution{Image: image}, row.Architectures[0]}.recipe().(pulled)
 		if digests[image.Reference], err = p.resolve(ctx, h); err != nil {
 			return fmt.Errorf("pinning %s: %w", row.Name, err)
 		}

@@ -60,7 +60,7 @@ func TestPin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	old := Place{rows[0], runtime.GOARCH}.recipe().(pulled)
+	old := Target{rows[0], runtime.GOARCH}.recipe().(pulled)
 	t.Cleanup(func() { _ = run.New("docker", "rmi", "--force", old.source()).Run(context.Background()) })
 	if err := old.pull(t.Context(), new(Host)); err != nil {
 		t.Errorf("what is pinned cannot be had when its tag has moved: %v", err)
@@ -98,7 +98,7 @@ func pushed(t *testing.T, file, text string) string {
 		t.Fatal(err)
 	}
 	rows[0].Image.Digest = ""
-	to := Place{rows[0], runtime.GOARCH}.recipe().(pulled)
+	to := Target{rows[0], runtime.GOARCH}.recipe().(pulled)
 	root := filepath.Join(t.TempDir(), "root.tar")
 	var content bytes.Buffer
 	packed := tar.NewWriter(&content)

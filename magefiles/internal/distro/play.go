@@ -26,7 +26,7 @@ const skipCode = 77
 const phases = 3
 
 // play runs the scenario's script, over as many reboots as it asks for.
-func (h *Host) play(ctx context.Context, c container, place Place, name string, said *transcript) error {
+func (h *Host) play(ctx context.Context, c container, place Target, name string, said *transcript) error {
 	limit := scenarioTime * time.Duration(place.patience())
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("took longer than %s", limit))
 	defer cancel()
@@ -59,7 +59,7 @@ func code(err error) int {
 
 // script is the command of one phase. What a script knows of its place comes as
 // variables.
-func script(c container, place Place, name string, phase int, more []string) run.Command {
+func script(c container, place Target, name string, phase int, more []string) run.Command {
 	standIn := ""
 	if place.Image.StandIn {
 		standIn = "yes"
@@ -75,7 +75,7 @@ func script(c container, place Place, name string, phase int, more []string) run
 
 // evidence is what is kept of a container in which a scenario failed: file
 // name and the command whose output it holds.
-func (p Place) evidence() map[string][]string {
+func (p Target) evidence() map[string][]string {
 	return map[string][]string{
 		"packages.txt": append([]string{"tail", "--lines=+1"}, p.format().Logs...),
 		"journal.txt":  {"journalctl", "--no-pager", "--output=short-precise"},

@@ -47,7 +47,7 @@ const (
 
 // Rebuilds are the places, and what may differ at all of them.
 type Rebuilds struct {
-	Places  []Rebuild   `yaml:"places"`
+	Targets []Rebuild   `yaml:"places"`
 	Differs []Tolerance `yaml:"differs"`
 }
 
@@ -69,11 +69,11 @@ func parseRebuilds(data []byte) (all Rebuilds, err error) {
 		return all, err
 	}
 	var errs []error
-	if len(all.Places) == 0 {
+	if len(all.Targets) == 0 {
 		errs = append(errs, errors.New("there is no place"))
 	}
 	errs = append(errs, compileTolerances(all.Differs))
-	for i, place := range all.Places {
+	for i, place := range all.Targets {
 		if err := errors.Join(place.validate(), compileTolerances(place.Differs)); err != nil {
 			errs = append(errs, fmt.Errorf("place %d (%s): %w", i+1, place.Name, err))
 		}
@@ -82,7 +82,7 @@ func parseRebuilds(data []byte) (all Rebuilds, err error) {
 }
 
 func (r Rebuild) validate() error {
-	row := Row{Name: r.Name, Format: r.Format, Image: r.Image, Tier: r.Tier, Architectures: architectures, EndOfLife: Date{time.Unix(1, 0)}}
+	row := Distribution{Name: r.Name, Format: r.Format, Image: r.Image, Tier: r.Tier, Architectures: architectures, EndOfLife: Date{time.Unix(1, 0)}}
 	err := row.validate()
 	if r.Toolchain != OurToolchain && r.Toolchain != OwnToolchain {
 		err = errors.Join(err, fmt.Errorf("toolchain %q is neither %q nor %q", r.Toolchain, OurToolchain, OwnToolchain))
@@ -150,7 +150,7 @@ func (j Job) image() Image {
 // Rebuild builds the source package in a fresh container without a network. An
 // error that is an ErrSkip says that this machine cannot.
 func (h *Host) Rebuild(ctx context.Context, job Job) error {
-	made, err := h.prepare(ctx, Place{Row{Name: job.Name, Image: job.image()}, runtime.GOARCH})
+	made, err := h.prepare(ctx, Target{Distribution{Name: job.Name, Image: job.image()}, runtime.GOARCH})
 	if err != nil {
 		return err
 	}

@@ -30,7 +30,7 @@ func TestRebuildReason(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	deb, rpm := all.Places[0], all.Places[1]
+	deb, rpm := all.Targets[0], all.Targets[1]
 	for _, c := range []struct {
 		place Rebuild
 		item  string
@@ -83,7 +83,7 @@ func TestRebuilds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, place := range all.Places {
+	for _, place := range all.Targets {
 		// The programs and the scripts are the point: nobody may excuse them
 		// where our own toolchain builds.
 		for _, item := range []string{"content /usr/bin/spire-server", "scriptlet postinst", "scriptlet PREIN", "conffile /etc/x", "requires x", "depends x", "file /usr/bin/x"} {

@@ -229,7 +229,7 @@ type recipe interface {
 	provide(ctx context.Context, h *Host) error
 }
 
-func (p Place) recipe() recipe {
+func (p Target) recipe() recipe {
 	if p.Image.Reference != "" {
 		return pulled{image: p.Image, client: p.Client(), arch: p.Arch, registry: strings.TrimRight(os.Getenv(registryVar), "/")}
 	}
@@ -241,7 +241,7 @@ func (p Place) recipe() recipe {
 }
 
 // image makes the place's image, if it is not there, and gives its name.
-func (h *Host) image(ctx context.Context, place Place) (string, error) {
+func (h *Host) image(ctx context.Context, place Target) (string, error) {
 	if err := emulated(binfmt, place.Arch); err != nil {
 		return "", err
 	}

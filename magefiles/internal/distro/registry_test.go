@@ -32,7 +32,7 @@ func TestSource(t *testing.T) {
 		{"127.0.0.1:5000", "registry.example/owner/name:9", "127.0.0.1:5000/registry.example/owner/name:9"},
 	} {
 		t.Setenv(registryVar, test.registry)
-		place := Place{Row{Format: pkgdef.RPM, Image: Image{Reference: test.reference}}, "amd64"}
+		place := Target{Distribution{Format: pkgdef.RPM, Image: Image{Reference: test.reference}}, "amd64"}
 		if got := place.recipe().(pulled).source(); got != test.want {
 			t.Errorf("%s of %q: %s, want %s", test.reference, test.registry, got, test.want)
 		}
@@ -171,12 +171,12 @@ echo "ok: $(systemctl is-system-running)"`})
 	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithBlobHandler(registry.NewDiskBlobHandler(t.TempDir()))))
 	t.Cleanup(server.Close)
 	t.Setenv(registryVar, strings.TrimPrefix(server.URL, "http://"))
-	fromRegistry := func(name, reference string) Place {
-		return Place{Row{Name: name, Format: pkgdef.Deb, Tier: Blocking, Image: Image{Reference: reference, Packages: []string{"tree"}}}, runtime.GOARCH}
+	fromRegistry := func(name, reference string) Target {
+		return Target{Distribution{Name: name, Format: pkgdef.Deb, Tier: Blocking, Image: Image{Reference: reference, Packages: []string{"tree"}}}, runtime.GOARCH}
 	}
 	good := fromRegistry("pulled", "debian:12")
 	push(t, h, place, good.recipe().(pulled))
-	report, err := h.Run(t.Context(), []Place{good, fromRegistry("no-tag", "debian:none"), fromRegistry("no-name", "nobody/nothing:1")}, []string{"uses"})
+	report, err := h.Run(t.Context(), []Target{good, fromRegistry("no-tag", "debian:none"), fromRegistry("no-name", "nobody/nothing:1")}, []string{"uses"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +193,7 @@ echo "ok: $(systemctl is-system-running)"`})
 
 // push puts a cut down root where the recipe pulls from, and takes care that no
 // image of the test stays in Docker.
-func push(t *testing.T, h *Host, from Place, to pulled) {
+func push(t *testing.T, h *Host, from Target, to pulled) {
 	t.Helper()
 	image, err := h.image(t.Context(), from)
 	if err != nil {
@@ -233,7 +233,7 @@ func TestRegistryNotReached(t *testing.T) {
 	h, place, _ := driver(t, map[string]string{"uses": "true"})
 	t.Setenv(registryVar, "127.0.0.1:1")
 	place.Image = Image{Reference: "debian:12"}
-	report, err := h.Run(t.Context(), []Place{place}, []string{"uses"})
+	report, err := h.Run(t.Context(), []Target{place}, []string{"uses"})
 	if err != nil || report[0].Status != Skipped || !strings.Contains(report[0].Reason, "connection refused") {
 		t.Errorf("%+v, %v", report, err)
 	}
@@ -246,7 +246,7 @@ func TestRegistryNotReached(t *testing.T) {
 // TestDocumentation turns rpm's documentation off in the ways that images do.
 func TestDocumentation(t *testing.T) {
 	h, place, _ := driver(t, nil)
-	place.Row = row(t, "rpm-4.20")
+	place.Distribution = row(t, "rpm-4.20")
 	image, err := h.image(t.Context(), place)
 	if err != nil {
 		t.Fatal(err)

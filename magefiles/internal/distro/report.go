@@ -23,20 +23,20 @@ const (
 // Result is one scenario on one row. Every scenario that was asked for has
 // exactly one, also when the row never came up.
 type Result struct {
-	Row      string // name of the place
-	Arch     string
-	Tier     Tier
-	Scenario string
-	Status   Status
-	Reason   string // empty when passed
-	Checks   int    // how many "ok:" lines the scenario printed
-	Seconds  float64
-	Logs     string // folder with what was kept; empty if it never ran
+	Distribution string // name of the place
+	Arch         string
+	Tier         Tier
+	Scenario     string
+	Status       Status
+	Reason       string // empty when passed
+	Checks       int    // how many "ok:" lines the scenario printed
+	Seconds      float64
+	Logs         string // folder with what was kept; empty if it never ran
 }
 
 // String is the result as one line.
 func (r Result) String() string {
-	return progress(r.Row, r.Scenario, time.Duration(r.Seconds*float64(time.Second)), r.note())
+	return progress(r.Distribution, r.Scenario, time.Duration(r.Seconds*float64(time.Second)), r.note())
 }
 
 func (r Result) note() string {
@@ -68,21 +68,21 @@ func (r Report) Err() error {
 	var errs []error
 	for _, result := range r {
 		if result.Status == Failed {
-			errs = append(errs, fmt.Errorf("%s %s: %s", result.Row, result.Scenario, result.Reason))
+			errs = append(errs, fmt.Errorf("%s %s: %s", result.Distribution, result.Scenario, result.Reason))
 		}
 	}
 	return errors.Join(errs...)
 }
 
 // every gives each scenario the result that the whole place has.
-func every(place Place, scenarios []string, err error) Report {
+func every(place Target, scenarios []string, err error) Report {
 	status := Failed
 	if errors.Is(err, ErrSkip) {
 		status = Skipped
 	}
 	report := make(Report, len(scenarios))
 	for i, name := range scenarios {
-		report[i] = Result{Row: place.Name(), Arch: place.Arch, Tier: place.Tier, Scenario: name, Status: status, Reason: err.Error()}
+		report[i] = Result{Distribution: place.Name(), Arch: place.Arch, Tier: place.Tier, Scenario: name, Status: status, Reason: err.Error()}
 	}
 	return report
 }

@@ -23,8 +23,8 @@ same 'the plugin' enabled=0 "$(sed -n 's/ //g; /^enabled/p' /etc/dnf/plugins/sub
 `
 	for _, name := range []string{"rpm-4.20", "zypper-1.14"} {
 		h, place, _ := driver(t, map[string]string{"repositories": "set -eu\n" + repositories})
-		place.Row, h.Library = row(t, name), "../../../tests/scenarios/lib"
-		report, err := h.Run(t.Context(), []Place{place}, []string{"repositories"})
+		place.Distribution, h.Library = row(t, name), "../../../tests/scenarios/lib"
+		report, err := h.Run(t.Context(), []Target{place}, []string{"repositories"})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -24,7 +24,7 @@ type built struct {
 	Suite
 	part
 	others []part
-	shared *theStage
+	shared *theFixture
 	// fewer upgrades from one version alone, the one of the minor before.
 	fewer bool
 }
@@ -37,11 +37,13 @@ type part struct {
 }
 
 // full is the version that was built, with the packaging's number.
-func (p part) full() string { return fmt.Sprintf("%s-%d", p.result.Tree.FullVersion(), p.source.Release) }
+func (p part) full() string {
+	return fmt.Sprintf("%s-%d", p.result.Tree.FullVersion(), p.source.Release)
+}
 
 // build builds what is to be tested.
 func (s Suite) build(ctx context.Context, o pipeline.Options) (built, error) {
-	b := built{Suite: s, shared: new(theStage)}
+	b := built{Suite: s, shared: new(theFixture)}
 	each, err := s.Pipeline.Each(o)
 	if err != nil {
 		return b, err

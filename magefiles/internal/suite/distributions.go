@@ -26,20 +26,20 @@ type selection struct {
 // distributions takes every place of tests/distros.yaml through every scenario,
 // with packages from a signed repository, and counts each.
 func (b built) distributions(ctx context.Context, tally *Tally, only selection) error {
-	if err := stageTools(); err != nil {
+	if err := fixtureTools(); err != nil {
 		return err
 	}
 	places, err := b.places(tally, only)
 	if err != nil {
 		return err
 	}
-	stage, err := b.stage(ctx)
+	fixture, err := b.fixture(ctx)
 	if err != nil {
 		return err
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	host, err := stage.hostOf(ctx, mainRepository)
+	host, err := fixture.hostOf(ctx, mainRepository)
 	if err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func (b built) distributions(ctx context.Context, tally *Tally, only selection) 
 // older are the names of the places that have a newer one with the same package manager,
 // which comes later in the list. Only what this machine makes itself counts: an image may
 // not be had.
-func older(places []distro.Place) (names []string) {
+func older(places []distro.Target) (names []string) {
 	newest := map[string]string{}
 	for _, place := range places {
 		if place.Image.Suite == "" {
@@ -94,7 +94,7 @@ func (b built) report(dir string, start time.Time, results distro.Report) error 
 	run := report.Run{Version: b.source.Title + " " + b.full(), Start: start, Took: time.Since(start)}
 	for _, r := range results {
 		result := report.Result{
-			Place: r.Row, Arch: r.Arch, Tier: string(r.Tier), Scenario: r.Scenario, Status: report.Status(r.Status),
+			Place: r.Distribution, Arch: r.Arch, Tier: string(r.Tier), Scenario: r.Scenario, Status: report.Status(r.Status),
 			Reason: r.Reason, Checks: r.Checks, Took: time.Duration(r.Seconds * float64(time.Second)),
 		}
 		if log, err := filepath.Rel(dir, r.Logs); err == nil && r.Logs != "" {
@@ -181,7 +181,7 @@ func countReport(tally *Tally, report distro.Report) {
 				err = Skip{"this row only informs, and it says: " + err.Error()}
 			}
 		}
-		tally.Count(result.Row+" "+result.Scenario, err, time.Duration(result.Seconds*float64(time.Second)))
+		tally.Count(result.Distribution+" "+result.Scenario, err, time.Duration(result.Seconds*float64(time.Second)))
 	}
 }
 
@@ -206,7 +206,7 @@ func (s Suite) Ran(dir string) error {
 	for _, row := range rows {
 		for _, arch := range row.Architectures {
 			if row.Tier == distro.Blocking {
-				errs = append(errs, proven(distro.Place{Row: row, Arch: arch}.Name(), run.Results))
+				errs = append(errs, proven(distro.Target{Distribution: row, Arch: arch}.Name(), run.Results))
 			}
 		}
 	}

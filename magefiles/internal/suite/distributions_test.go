@@ -37,10 +37,10 @@ func TestInformingRow(t *testing.T) {
 	var log strings.Builder
 	tally := &Tally{Log: &log}
 	countReport(tally, distro.Report{
-		{Row: "a", Tier: distro.Blocking, Scenario: "x", Status: distro.Failed, Reason: "broken"},
-		{Row: "b", Tier: distro.Informing, Scenario: "x", Status: distro.Failed, Reason: "moved on"},
-		{Row: "c", Tier: distro.Blocking, Scenario: "x", Status: distro.Skipped, Reason: "no registry"},
-		{Row: "d", Tier: distro.Blocking, Scenario: "x", Status: distro.Passed},
+		{Distribution: "a", Tier: distro.Blocking, Scenario: "x", Status: distro.Failed, Reason: "broken"},
+		{Distribution: "b", Tier: distro.Informing, Scenario: "x", Status: distro.Failed, Reason: "moved on"},
+		{Distribution: "c", Tier: distro.Blocking, Scenario: "x", Status: distro.Skipped, Reason: "no registry"},
+		{Distribution: "d", Tier: distro.Blocking, Scenario: "x", Status: distro.Passed},
 	})
 	if tally.failed != 1 || tally.skipped != 2 || tally.passed != 1 {
 		t.Errorf("%d failed, %d skipped, %d passed", tally.failed, tally.skipped, tally.passed)
@@ -87,8 +87,8 @@ func TestOnlyInforming(t *testing.T) {
 	for tier, want := range map[distro.Tier]string{distro.Informing: "", distro.Blocking: "no test ran"} {
 		tally := &Tally{Log: io.Discard}
 		countReport(tally, distro.Report{
-			{Row: "a", Tier: tier, Scenario: "x", Status: distro.Skipped, Reason: "toomanyrequests"},
-			{Row: "b", Tier: distro.Informing, Scenario: "x", Status: distro.Failed, Reason: "moved on"},
+			{Distribution: "a", Tier: tier, Scenario: "x", Status: distro.Skipped, Reason: "toomanyrequests"},
+			{Distribution: "b", Tier: distro.Informing, Scenario: "x", Status: distro.Failed, Reason: "moved on"},
 		})
 		err := tally.Close()
 		if (err == nil) != (want == "") || err != nil && err.Error() != want {
@@ -144,10 +144,10 @@ func TestRan(t *testing.T) {
 // The newest place of each package manager is not among the older ones, and an image of a
 // registry takes nothing from anybody.
 func TestOlder(t *testing.T) {
-	place := func(name, format, client, suite string) distro.Place {
-		return distro.Place{Row: distro.Row{Name: name, Format: format, Manager: client, Image: distro.Image{Suite: suite}}, Arch: "amd64"}
+	place := func(name, format, client, suite string) distro.Target {
+		return distro.Target{Distribution: distro.Distribution{Name: name, Format: format, Manager: client, Image: distro.Image{Suite: suite}}, Arch: "amd64"}
 	}
-	got := older([]distro.Place{
+	got := older([]distro.Target{
 		place("debian-12", "deb", "", "bookworm"), place("debian-13", "deb", "", "trixie"), place("ubuntu", "deb", "", ""),
 		place("rpm-4.18", "rpm", "", "bookworm"), place("rpm-4.20", "rpm", "", "trixie"), place("zypper", "rpm", "zypper", "bookworm"),
 	})

@@ -28,7 +28,7 @@ func (s Suite) Workflows(ctx context.Context, o pipeline.Options) error {
 	if err != nil {
 		return err
 	}
-	defer built.closeStage()
+	defer built.closeFixture()
 	return s.runAll(ctx, []Check{{"workflows' runs", built.workflowRuns}})
 }
 

@@ -39,7 +39,7 @@ func TestFewerRows(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var want []distro.Row
+	var want []distro.Distribution
 	for _, row := range all {
 		if slices.Contains(hostedRows, row.Name) {
 			row.Architectures = []string{runtime.GOARCH}

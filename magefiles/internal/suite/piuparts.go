@@ -31,7 +31,7 @@ const leftBehind = "/etc/left-behind"
 // compares the root with what it was before. One deb that leaves a file must be
 // found out.
 func (b built) piuparts(ctx context.Context, tally *Tally) error {
-	if err := errors.Join(tool.Need("piuparts", "gzip"), stageTools()); err != nil {
+	if err := errors.Join(tool.Need("piuparts", "gzip"), fixtureTools()); err != nil {
 		return err
 	}
 	if !slices.Contains(b.options.Arches, runtime.GOARCH) {
@@ -41,13 +41,13 @@ func (b built) piuparts(ctx context.Context, tally *Tally) error {
 	if err != nil {
 		return err
 	}
-	stage, err := b.stage(ctx)
+	fixture, err := b.fixture(ctx)
 	if err != nil {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	for _, name := range piupartsPlaces {
-		group.Go(func() error { return stage.piupartsAt(ctx, tally, asRoot, name) })
+		group.Go(func() error { return fixture.piupartsAt(ctx, tally, asRoot, name) })
 	}
 	if err := group.Wait(); err != nil {
 		return err
@@ -70,7 +70,7 @@ func prefixForRoot(ctx context.Context) ([]string, error) {
 // earlierRepository is a folder with the debs of the earlier versions, which apt
 // can read as it is. They are copies, for one place alone: piuparts ends whatever
 // process has a file open that it has in its root.
-func (s *stage) earlierRepository(ctx context.Context, place distro.Place) (string, error) {
+func (s *fixture) earlierRepository(ctx context.Context, place distro.Target) (string, error) {
 	dir := s.folder("piuparts-earlier-" + place.Name())
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
@@ -91,7 +91,7 @@ func (s *stage) earlierRepository(ctx context.Context, place distro.Place) (stri
 }
 
 // piupartsAt counts what piuparts says on one row's root.
-func (s *stage) piupartsAt(ctx context.Context, tally *Tally, asRoot []string, name string) error {
+func (s *fixture) piupartsAt(ctx context.Context, tally *Tally, asRoot []string, name string) error {
 	place, err := s.placeNamed(name)
 	if err != nil {
 		return err
@@ -120,7 +120,7 @@ func (s *stage) piupartsAt(ctx context.Context, tally *Tally, asRoot []string, n
 }
 
 // piupartsBase is the row's root, as piuparts takes one.
-func (s *stage) piupartsBase(ctx context.Context, place distro.Place) (string, error) {
+func (s *fixture) piupartsBase(ctx context.Context, place distro.Target) (string, error) {
 	host, err := s.hostFor("scenarios")
 	if err != nil {
 		return "", err
@@ -138,7 +138,7 @@ func (s *stage) piupartsBase(ctx context.Context, place distro.Place) (string, e
 }
 
 // piupartsOn has piuparts test the debs; what it says is kept under the name.
-func (s *stage) piupartsOn(ctx context.Context, asRoot []string, place distro.Place, base, name string, debs []string, more ...string) error {
+func (s *fixture) piupartsOn(ctx context.Context, asRoot []string, place distro.Target, base, name string, debs []string, more ...string) error {
 	kept := filepath.Join(string(s.Pipeline.Dist), "test", "piuparts", name+".txt")
 	if err := os.MkdirAll(filepath.Dir(kept), 0o755); err != nil {
 		return err
@@ -177,7 +177,7 @@ func complaints(said string) string {
 }
 
 // piupartsFinds plants a deb that leaves a file behind.
-func (s *stage) piupartsFinds(ctx context.Context, asRoot []string, place distro.Place, base string) error {
+func (s *fixture) piupartsFinds(ctx context.Context, asRoot []string, place distro.Target, base string) error {
 	good := s.plantedIn(place)
 	if len(good) != 1 {
 		return fmt.Errorf("the version under test has %d packages of %s for %s", len(good), planted, place.Name())

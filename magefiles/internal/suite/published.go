@@ -32,9 +32,9 @@ type Visit struct {
 	// such as 1.13.3-2, by source; one of the main source at least.
 	Versions map[string]string
 	Arches   []string // for which it is to be there; Go's names
-	// Rows are those of tests/distros.yaml to install on; none means the newest release
+	// On are those of tests/distros.yaml to install on; none means the newest release
 	// of each distribution.
-	Rows []string
+	On []string
 	// Wait is how long the newest version may not be there yet: web hosts have caches.
 	Wait time.Duration
 }
@@ -223,13 +223,13 @@ func (v visitor) host(pastes map[string]string, dir string) (*distro.Host, error
 }
 
 // places are those to install at, on this machine's architecture.
-func (v visitor) places(tally *Tally) ([]distro.Place, error) {
+func (v visitor) places(tally *Tally) ([]distro.Target, error) {
 	if !slices.Contains(v.Arches, runtime.GOARCH) {
 		return nil, fmt.Errorf("the packages are for %s, and this machine is %s", strings.Join(v.Arches, " and "), runtime.GOARCH)
 	}
-	if len(v.Rows) > 0 {
+	if len(v.On) > 0 {
 		here := built{Suite: v.Suite, part: part{options: pipeline.Options{Arches: []string{runtime.GOARCH}}}}
-		return here.places(tally, selection{rows: v.Rows})
+		return here.places(tally, selection{rows: v.On})
 	}
 	rows, err := distro.Load(filepath.Join(v.Root, "tests", "distros.yaml"))
 	return distro.Newest(rows, runtime.GOARCH), err

@@ -100,7 +100,7 @@ func (b built) rebuild(ctx context.Context, tally *Tally, cache string, take fun
 	if err != nil {
 		return err
 	}
-	for _, place := range all.Places {
+	for _, place := range all.Targets {
 		if !take(place) {
 			continue
 		}
@@ -142,7 +142,7 @@ func (b built) rebuildAt(ctx context.Context, tally *Tally, host *distro.Host, o
 		return
 	}
 	tally.Count(name, nil, time.Since(start))
-	row := distro.Row{Format: job.Format}
+	row := distro.Distribution{Format: job.Format}
 	shipped := row.Select(of.files(job.Format), runtime.GOARCH)
 	for _, file := range shipped {
 		start := time.Now()

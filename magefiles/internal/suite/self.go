@@ -28,7 +28,7 @@ type fault struct {
 	// is made from; in a published repository.
 	deb         func(root string) error
 	definitions func(root string) error
-	repository  func(ctx context.Context, s *stage, place distro.Place, www string) error
+	repository  func(ctx context.Context, s *fixture, place distro.Target, www string) error
 }
 
 // The places at which faults are planted: one for each format.
@@ -132,7 +132,7 @@ var faults = []fault{
 	},
 	{
 		name: "unsigned file", place: rpmPlace, scenario: "fresh", words: `[Ss]igned|GPG|signature`,
-		repository: func(ctx context.Context, s *stage, place distro.Place, www string) error {
+		repository: func(ctx context.Context, s *fixture, place distro.Target, www string) error {
 			return s.unsign(ctx, place, www)
 		},
 	},
@@ -161,13 +161,13 @@ func alter(path, pattern, with string) error {
 // self plants the faults, one in each repository, and has the scenarios find
 // them.
 func (b built) self(ctx context.Context, tally *Tally) error {
-	if err := stageTools(); err != nil {
+	if err := fixtureTools(); err != nil {
 		return err
 	}
 	if !slices.Contains(b.options.Arches, runtime.GOARCH) {
 		return Skip{"no packages for this machine were built"}
 	}
-	stage, err := b.stage(ctx)
+	fixture, err := b.fixture(ctx)
 	if err != nil {
 		return err
 	}
@@ -176,7 +176,7 @@ func (b built) self(ctx context.Context, tally *Tally) error {
 	for i, fault := range faults {
 		group.Go(func() error {
 			start := time.Now()
-			err := stage.finds(ctx, fault, fmt.Sprintf("fault-%d", i))
+			err := fixture.finds(ctx, fault, fmt.Sprintf("fault-%d", i))
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
@@ -191,7 +191,7 @@ func (b built) self(ctx context.Context, tally *Tally) error {
 }
 
 // finds plants a fault in a repository of its own and plays the scenario there.
-func (s *stage) finds(ctx context.Context, f fault, name string) error {
+func (s *fixture) finds(ctx context.Context, f fault, name string) error {
 	place, err := s.placeNamed(f.place)
 	if err != nil {
 		return err
@@ -204,7 +204,7 @@ func (s *stage) finds(ctx context.Context, f fault, name string) error {
 		return err
 	}
 	host.Reports, host.Log = filepath.Join(host.Reports, "self", name), nil
-	report, err := host.Run(ctx, []distro.Place{place}, []string{f.scenario})
+	report, err := host.Run(ctx, []distro.Target{place}, []string{f.scenario})
 	if err != nil {
 		return err
 	}
@@ -222,20 +222,20 @@ func (s *stage) finds(ctx context.Context, f fault, name string) error {
 }
 
 // placeNamed is a row on this machine's own architecture.
-func (s *stage) placeNamed(name string) (distro.Place, error) {
+func (s *fixture) placeNamed(name string) (distro.Target, error) {
 	rows, err := distro.Load(filepath.Join(s.Root, "tests", "distros.yaml"))
 	if err != nil {
-		return distro.Place{}, err
+		return distro.Target{}, err
 	}
-	i := slices.IndexFunc(rows, func(r distro.Row) bool { return r.Name == name })
+	i := slices.IndexFunc(rows, func(r distro.Distribution) bool { return r.Name == name })
 	if i < 0 {
-		return distro.Place{}, fmt.Errorf("tests/distros.yaml has no row %s", name)
+		return distro.Target{}, fmt.Errorf("tests/distros.yaml has no row %s", name)
 	}
-	return distro.Place{Row: rows[i], Arch: runtime.GOARCH}, nil
+	return distro.Target{Distribution: rows[i], Arch: runtime.GOARCH}, nil
 }
 
 // plant publishes everything with the package in which the fault is.
-func (s *stage) plant(ctx context.Context, f fault, place distro.Place, name string) error {
+func (s *fixture) plant(ctx context.Context, f fault, place distro.Target, name string) error {
 	if f.repository != nil {
 		if err := s.command(ctx, "cp", "-al", s.folder(mainRepository), s.folder(name)); err != nil {
 			return err
@@ -264,7 +264,7 @@ func (s *stage) plant(ctx context.Context, f fault, place distro.Place, name str
 
 // publishPlanted publishes all versions, with the bad package in the place of
 // the good one, and checksums that say so.
-func (s *stage) publishPlanted(ctx context.Context, name, bad string) error {
+func (s *fixture) publishPlanted(ctx context.Context, name, bad string) error {
 	var files []string
 	for _, path := range s.published {
 		if filepath.Dir(path) != s.signed {
@@ -296,7 +296,7 @@ func (s *stage) publishPlanted(ctx context.Context, name, bad string) error {
 }
 
 // plantedIn is the package as it was built.
-func (s *stage) plantedIn(place distro.Place) []string {
+func (s *fixture) plantedIn(place distro.Target) []string {
 	return slices.DeleteFunc(place.Select(s.files(place.Format), place.Arch), func(path string) bool {
 		return !strings.HasPrefix(filepath.Base(path), planted)
 	})
@@ -307,7 +307,7 @@ func (s *stage) plantedIn(place distro.Place) []string {
 const sums = `find . -path ./DEBIAN -prune -o -type f -printf '%P\0' | xargs -0 md5sum >DEBIAN/md5sums`
 
 // repack changes what is in a deb.
-func (s *stage) repack(ctx context.Context, good, bad string, change func(string) error) error {
+func (s *fixture) repack(ctx context.Context, good, bad string, change func(string) error) error {
 	root := s.folder(filepath.Base(filepath.Dir(bad)) + "-root")
 	if err := s.command(ctx, "dpkg-deb", "--raw-extract", good, root); err != nil {
 		return err
@@ -324,7 +324,7 @@ func (s *stage) repack(ctx context.Context, good, bad string, change func(string
 
 // remake makes the rpm from changed definitions and the same binaries, and signs
 // it.
-func (s *stage) remake(ctx context.Context, place distro.Place, bad, name string, change func(string) error) error {
+func (s *fixture) remake(ctx context.Context, place distro.Target, bad, name string, change func(string) error) error {
 	p := s.Pipeline
 	p.Root, p.Dist = s.folder(name+"-definitions"), artifact.Dist(s.folder(name+"-dist"))
 	if err := s.copyDefinitions(ctx, p.Root); err != nil {
@@ -359,7 +359,7 @@ func (s *stage) remake(ctx context.Context, place distro.Place, bad, name string
 
 // unsign puts the package as it was built in the place of the signed one, and
 // signs the index that names it.
-func (s *stage) unsign(ctx context.Context, place distro.Place, www string) error {
+func (s *fixture) unsign(ctx context.Context, place distro.Target, www string) error {
 	for _, file := range s.plantedIn(place) {
 		folder := rpmFolder(www, file)
 		published := filepath.Join(folder, filepath.Base(file))
@@ -401,6 +401,6 @@ func (s Suite) Self(ctx context.Context, o pipeline.Options) error {
 	if err != nil {
 		return err
 	}
-	defer built.closeStage()
+	defer built.closeFixture()
 	return s.runAll(ctx, []Check{{"self", built.self}})
 }

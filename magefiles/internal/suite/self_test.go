@@ -26,7 +26,7 @@ func TestPlantedNames(t *testing.T) {
 	} {
 		files = append(files, artifact.File{Path: filepath.Join("dist", name)})
 	}
-	s := &stage{built: built{part: part{result: pipeline.Result{Files: files}}}}
+	s := &fixture{built: built{part: part{result: pipeline.Result{Files: files}}}}
 	for _, test := range []struct {
 		format             string
 		arch, name, folder string
@@ -36,7 +36,7 @@ func TestPlantedNames(t *testing.T) {
 		{pkgdef.RPM, "amd64", planted + "-1.13.3-1.x86_64.rpm", "www/rpm/x86_64"},
 		{pkgdef.RPM, "arm64", planted + "-1.13.3-1.aarch64.rpm", "www/rpm/aarch64"},
 	} {
-		place := distro.Place{Row: distro.Row{Format: test.format}, Arch: test.arch}
+		place := distro.Target{Distribution: distro.Distribution{Format: test.format}, Arch: test.arch}
 		got := s.plantedIn(place)
 		if want := []string{filepath.Join("dist", test.name)}; !slices.Equal(got, want) {
 			t.Fatalf("%s %s: %v, want %v", test.format, test.arch, got, want)
@@ -68,13 +68,13 @@ func TestUnsign(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = key.close() })
-	s := &stage{built: built{part: part{result: pipeline.Result{Files: []artifact.File{{Path: write("dist/"+name, "unsigned")}}}}}, key: key}
+	s := &fixture{built: built{part: part{result: pipeline.Result{Files: []artifact.File{{Path: write("dist/"+name, "unsigned")}}}}}, key: key}
 	s.Root = dir
 	shared, published := write("shared", "signed"), filepath.Join(dir, "www/rpm/aarch64", name)
 	if err := errors.Join(os.MkdirAll(filepath.Dir(published), 0o755), os.Link(shared, published)); err != nil {
 		t.Fatal(err)
 	}
-	place := distro.Place{Row: distro.Row{Format: pkgdef.RPM}, Arch: "arm64"}
+	place := distro.Target{Distribution: distro.Distribution{Format: pkgdef.RPM}, Arch: "arm64"}
 	if err := s.unsign(t.Context(), place, filepath.Join(dir, "www")); err != nil {
 		t.Fatal(err)
 	}

@@ -59,9 +59,9 @@ func handedOn(dir, number string) (shipped pipeline.Shipped, err error) {
 	return shipped, err
 }
 
-// offerShipped adds published packages to the stage: the very same, but for the rpms'
-// signatures, which are the stage's, so that one key is to be trusted in the tests.
-func (s *stage) offerShipped(ctx context.Context, shipped pipeline.Shipped) error {
+// offerShipped adds published packages to the fixture: the very same, but for the rpms'
+// signatures, which are the fixture's, so that one key is to be trusted in the tests.
+func (s *fixture) offerShipped(ctx context.Context, shipped pipeline.Shipped) error {
 	if shipped.Version == "" {
 		return nil
 	}

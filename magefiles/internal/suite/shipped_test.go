@@ -115,21 +115,21 @@ func (s *served) refusesOthers(o pipeline.Options, number string) {
 	}
 }
 
-// A published package is the same in the stage, and an rpm's signature is the stage's.
+// A published package is the same in the fixture, and an rpm's signature is the fixture's.
 func TestOfferShipped(t *testing.T) {
 	s := newServed(t)
-	stages, err := newTestKey(t.Context(), "Stage <stage@example.org>", s.key.signer.Time())
+	fixtures, err := newTestKey(t.Context(), "Fixture <fixture@example.org>", s.key.signer.Time())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = stages.close() }()
+	defer func() { _ = fixtures.close() }()
 	var shipped pipeline.Shipped
 	for _, file := range s.signed {
 		if _, ok := format.Of(file); ok {
 			shipped.Version, shipped.Files = s.version, append(shipped.Files, file)
 		}
 	}
-	to := &stage{place: t.TempDir(), key: stages}
+	to := &fixture{place: t.TempDir(), key: fixtures}
 	to.Log = t.Output()
 	if err := to.offerShipped(t.Context(), shipped); err != nil {
 		t.Fatal(err)
@@ -137,7 +137,7 @@ func TestOfferShipped(t *testing.T) {
 	if !slices.Equal(to.versions, []string{s.version}) || len(to.published) != len(shipped.Files) {
 		t.Fatalf("%q, %q", to.versions, to.published)
 	}
-	trusted := sign.NewKeyring(stages.signer.Certificate())
+	trusted := sign.NewKeyring(fixtures.signer.Certificate())
 	for i, file := range to.published {
 		if how, ok := format.Signed(file); ok {
 			if err := how.Verify(t.Context(), trusted, file); err != nil {

@@ -47,7 +47,7 @@ func (s Suite) All(ctx context.Context, o pipeline.Options) error {
 	if err != nil {
 		return err
 	}
-	defer built.closeStage()
+	defer built.closeFixture()
 	built.fewer = true
 	// Few checks fill the machine by themselves: the rest wait, or work on one
 	// core. The longest begin first.
@@ -87,7 +87,7 @@ func (s Suite) Distributions(ctx context.Context, o pipeline.Options, rows, scen
 	if err != nil {
 		return err
 	}
-	defer built.closeStage()
+	defer built.closeFixture()
 	return s.runAll(ctx, []Check{{"distributions", func(ctx context.Context, t *Tally) error {
 		return built.distributions(ctx, t, selection{rows: rows, scenarios: scenarios})
 	}}})

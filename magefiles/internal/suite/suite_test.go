@@ -374,9 +374,9 @@ func TestCountReport(t *testing.T) {
 	var log strings.Builder
 	tally := &Tally{Log: &log}
 	countReport(tally, distro.Report{
-		{Row: "debian-12", Scenario: "install", Status: distro.Passed},
-		{Row: "debian-12", Scenario: "purge", Status: distro.Failed, Reason: "files are left", Logs: "dist/test/x"},
-		{Row: "fedora", Scenario: "install", Status: distro.Skipped, Reason: "no image"},
+		{Distribution: "debian-12", Scenario: "install", Status: distro.Passed},
+		{Distribution: "debian-12", Scenario: "purge", Status: distro.Failed, Reason: "files are left", Logs: "dist/test/x"},
+		{Distribution: "fedora", Scenario: "install", Status: distro.Skipped, Reason: "no image"},
 	})
 	_ = tally.Close()
 	for _, want := range []string{"FAIL debian-12 purge", "files are left (see dist/test/x)", "SKIP fedora install", "no image", "\n1 passed, 1 failed, 1 skipped\n"} {

@@ -23,7 +23,7 @@ func (s Suite) Machine(ctx context.Context, o pipeline.Options) error {
 	if err != nil {
 		return err
 	}
-	defer built.closeStage()
+	defer built.closeFixture()
 	return s.runAll(ctx, []Check{{"machine", built.machine}})
 }
 
@@ -31,36 +31,36 @@ func (s Suite) Machine(ctx context.Context, o pipeline.Options) error {
 // it is the work of one processor. What goes wrong is for the check of the machine
 // to count, which asks for them again.
 func (b built) machineParts(ctx context.Context, _ *Tally) error {
-	if stage, err := b.machineStage(ctx); err == nil {
+	if fixture, err := b.machineStage(ctx); err == nil {
 		ctx, stop := context.WithCancel(ctx)
 		defer stop()
-		_, _ = stage.machine(ctx)
+		_, _ = fixture.machine(ctx)
 	}
 	return errCounted
 }
 
-// machineStage is the stage, where this machine and the packages are of the
+// machineStage is the fixture, where this machine and the packages are of the
 // architecture that the machine is. It is made for all checks, so ctx is theirs.
-func (b built) machineStage(ctx context.Context) (*stage, error) {
-	if err := stageTools(); err != nil {
+func (b built) machineStage(ctx context.Context) (*fixture, error) {
+	if err := fixtureTools(); err != nil {
 		return nil, err
 	}
 	if runtime.GOARCH != "amd64" || !slices.Contains(b.options.Arches, "amd64") {
 		return nil, Skip{"the machine is an amd64 one, and so must be the packages and what runs this"}
 	}
-	return b.stage(ctx)
+	return b.fixture(ctx)
 }
 
 // machine installs the packages from a signed repository on a whole machine,
 // and counts each of its scenarios.
 func (b built) machine(ctx context.Context, tally *Tally) error {
-	stage, err := b.machineStage(ctx)
+	fixture, err := b.machineStage(ctx)
 	if err != nil {
 		return err
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	machine, err := stage.machine(ctx)
+	machine, err := fixture.machine(ctx)
 	if errors.Is(err, distro.ErrSkip) {
 		return Skip{err.Error()}
 	}
@@ -88,9 +88,9 @@ func countMachine(tally *Tally, kept string, results []vm.Result) {
 	}
 }
 
-// machine is a machine that has the stage's repository, made of roots as the
+// machine is a machine that has the fixture's repository, made of roots as the
 // distributions' are.
-func (s *stage) machine(ctx context.Context) (vm.Machine, error) {
+func (s *fixture) machine(ctx context.Context) (vm.Machine, error) {
 	host, err := s.hostOf(ctx, mainRepository)
 	if err != nil {
 		return vm.Machine{}, err

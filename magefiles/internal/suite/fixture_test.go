@@ -122,7 +122,7 @@ func TestEarlierElsewhere(t *testing.T) {
 	s := Suite{Root: here, Log: t.Output(), Pipeline: pipeline.Pipeline{Root: here, Dist: artifact.Dist(t.TempDir())}}
 	folder, dir := t.TempDir(), t.TempDir()
 	t.Setenv(earlierFolder, folder)
-	other := &stage{built: built{Suite: s, part: part{options: pipeline.Options{Arches: []string{"arm64"}}}}, place: t.TempDir(), key: new(testKey)}
+	other := &fixture{built: built{Suite: s, part: part{options: pipeline.Options{Arches: []string{"arm64"}}}}, place: t.TempDir(), key: new(testKey)}
 	if _, err := other.earlier(t.Context(), "1.12.2", false); err == nil || !strings.Contains(err.Error(), "taking what was built in "+folder) {
 		t.Errorf("without what was built: %v", err)
 	}

@@ -13,7 +13,7 @@ import (
 var clients = []string{"sds"}
 
 // buildClients builds them, static, for every architecture.
-func (s *stage) buildClients(ctx context.Context) error {
+func (s *fixture) buildClients(ctx context.Context) error {
 	for _, arch := range s.options.Arches {
 		for _, name := range clients {
 			command := run.New("go", "build", "-trimpath", "-ldflags=-s -w", "-o", s.folder("tools/"+name+"-"+arch), "./magefiles/internal/"+name).

@@ -29,10 +29,10 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/web"
 )
 
-// stage is what the scenarios play on: a repository as a user meets it, signed
+// fixture is what the scenarios play on: a repository as a user meets it, signed
 // by a key made for the purpose, with the version under test and those that it
 // is upgraded from.
-type stage struct {
+type fixture struct {
 	built
 	place string // folder with everything
 	key   *testKey
@@ -54,31 +54,31 @@ const formerRelease = 1
 // mainRepository is the folder of the repository that nobody has broken.
 const mainRepository = "www"
 
-// theStage is the stage that all checks of a run share, which is made for the
+// theFixture is the fixture that all checks of a run share, which is made for the
 // first of them.
-type theStage struct {
+type theFixture struct {
 	once sync.Once
-	made *stage
+	made *fixture
 	err  error
 }
 
-// stage is the run's, and open until closeStage.
-func (b built) stage(ctx context.Context) (*stage, error) {
-	b.shared.once.Do(func() { b.shared.made, b.shared.err = b.openStage(ctx) })
+// fixture is the run's, and open until closeFixture.
+func (b built) fixture(ctx context.Context) (*fixture, error) {
+	b.shared.once.Do(func() { b.shared.made, b.shared.err = b.openFixture(ctx) })
 	return b.shared.made, b.shared.err
 }
 
-// closeStage gives the stage up, if there is one.
-func (b built) closeStage() {
+// closeFixture gives the fixture up, if there is one.
+func (b built) closeFixture() {
 	if b.shared.made != nil {
 		b.shared.made.close()
 	}
 }
 
-// openStage makes the repository.
-func (b built) openStage(ctx context.Context) (_ *stage, err error) {
-	s := &stage{built: b, now: time.Now().UTC().Truncate(time.Second)}
-	if s.place, err = os.MkdirTemp("", "spire-packages-stage-"); err != nil {
+// openFixture makes the repository.
+func (b built) openFixture(ctx context.Context) (_ *fixture, err error) {
+	s := &fixture{built: b, now: time.Now().UTC().Truncate(time.Second)}
+	if s.place, err = os.MkdirTemp("", "spire-packages-fixture-"); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -98,23 +98,23 @@ func (b built) openStage(ctx context.Context) (_ *stage, err error) {
 	return s, s.buildClients(ctx)
 }
 
-// stageTools says which tools are missing for a stage.
-func stageTools() error {
+// fixtureTools says which tools are missing for a fixture.
+func fixtureTools() error {
 	return tool.Need(slices.Concat(repo.Tools(), []string{"docker", "mmdebstrap", "gpg", "cp"})...)
 }
 
-func (s *stage) close() {
+func (s *fixture) close() {
 	if s.key != nil {
 		_ = s.key.close() // what is left is in the system's folder for such things
 	}
 	_ = os.RemoveAll(s.place)
 }
 
-// folder is a place of the stage's, which is made if need be.
-func (s *stage) folder(name string) string { return filepath.Join(s.place, name) }
+// folder is a place of the fixture's, which is made if need be.
+func (s *fixture) folder(name string) string { return filepath.Join(s.place, name) }
 
 // publish signs all versions and publishes them at once.
-func (s *stage) publish(ctx context.Context) error {
+func (s *fixture) publish(ctx context.Context) error {
 	signed, err := s.signBy(ctx, s.key, s.folder("signed"))
 	if err != nil {
 		return err
@@ -136,7 +136,7 @@ func (s *stage) publish(ctx context.Context) error {
 }
 
 // publishEarlier adds the versions that the main source's is upgraded from.
-func (s *stage) publishEarlier(ctx context.Context) error {
+func (s *fixture) publishEarlier(ctx context.Context) error {
 	if !s.source.Main {
 		return nil
 	}
@@ -186,8 +186,8 @@ func (s Suite) share(ctx context.Context, from, to string) error {
 	return s.command(ctx, "sh", "-ec", `mkdir -p "$1" && { cp -al "$0/." "$1" || cp -a "$0/." "$1"; }`, from, to)
 }
 
-// publishIn publishes files in a repository of the stage.
-func (s *stage) publishIn(ctx context.Context, name string, files []string) error {
+// publishIn publishes files in a repository of the fixture.
+func (s *fixture) publishIn(ctx context.Context, name string, files []string) error {
 	_, err := s.Pipeline.Publish(ctx, pipeline.Archive{
 		Dir: s.folder(name), URL: distro.WebURL, Signer: s.key.signer, Now: s.now,
 	}, files)
@@ -206,7 +206,7 @@ func (s Suite) earlierDist() artifact.Dist {
 }
 
 // earlier builds a version to upgrade from, unless another machine has, and signs it.
-func (s *stage) earlier(ctx context.Context, number string, first bool) ([]string, error) {
+func (s *fixture) earlier(ctx context.Context, number string, first bool) ([]string, error) {
 	p, options, err := s.earlierBuild(ctx, s.options, number, first)
 	if err != nil {
 		return nil, err
@@ -431,14 +431,14 @@ func earlier(numbers []string, under string) []string {
 // expect writes for each package what it has, as the build made it: a line a
 // file or folder, "MODE OWNER/GROUP SHA256 PATH". What the source packages are is
 // beside that.
-func (s *stage) expect(ctx context.Context) error {
+func (s *fixture) expect(ctx context.Context) error {
 	for _, f := range format.All() {
 		for _, arch := range s.options.Arches {
 			folder := filepath.Join(s.folder("expected"), fmt.Sprintf("%s-%s", f.Name, arch))
 			if err := os.MkdirAll(folder, 0o755); err != nil {
 				return err
 			}
-			for _, file := range (distro.Row{Format: f.Name}).Select(s.files(f.Name), arch) {
+			for _, file := range (distro.Distribution{Format: f.Name}).Select(s.files(f.Name), arch) {
 				m, err := f.Read(ctx, file)
 				if err != nil {
 					return err
@@ -479,9 +479,9 @@ func ghost(words []string) bool {
 	})
 }
 
-// hostOf is this machine, ready to play the scenarios with one of the stage's
+// hostOf is this machine, ready to play the scenarios with one of the fixture's
 // repositories, which is served until ctx ends.
-func (s *stage) hostOf(ctx context.Context, repository string) (*distro.Host, error) {
+func (s *fixture) hostOf(ctx context.Context, repository string) (*distro.Host, error) {
 	host, err := s.hostFor("scenarios")
 	if err != nil {
 		return nil, err
@@ -525,7 +525,7 @@ func (s *stage) hostOf(ctx context.Context, repository string) (*distro.Host, er
 // otherPackages are the packages of the other sources, one a word: the name, the version that was
 // built, and the units and users, separated by commas, with colons between. What a
 // package's own test is travels with the scenarios: see packageTests.
-func (s *stage) otherPackages() (string, error) {
+func (s *fixture) otherPackages() (string, error) {
 	var words []string
 	for _, part := range s.parts() {
 		if part.source.Main {
@@ -547,7 +547,7 @@ func (s *stage) otherPackages() (string, error) {
 }
 
 // packageTests puts the packages' own tests into a folder, by the packages' names.
-func (s *stage) packageTests(dir string) error {
+func (s *fixture) packageTests(dir string) error {
 	packages, err := pkgdef.Load(s.Root)
 	err = errors.Join(err, os.MkdirAll(dir, 0o755))
 	if err != nil {
@@ -565,7 +565,7 @@ func (s *stage) packageTests(dir string) error {
 }
 
 // serve answers on a socket that the containers get, until ctx ends.
-func (s *stage) serve(ctx context.Context, dir, socket string) error {
+func (s *fixture) serve(ctx context.Context, dir, socket string) error {
 	if err := os.MkdirAll(socket, 0o755); err != nil {
 		return err
 	}
@@ -602,16 +602,16 @@ func writePastes(pastes map[string]string, dir string) error {
 
 // places are the rows, or those selected, on the architectures that packages
 // were built for. What is left out for another reason than its name is counted.
-func (b built) places(tally *Tally, only selection) ([]distro.Place, error) {
+func (b built) places(tally *Tally, only selection) ([]distro.Target, error) {
 	rows, err := distro.Load(filepath.Join(b.Root, "tests", "distros.yaml"))
 	if err != nil {
 		return nil, err
 	}
-	var places []distro.Place
+	var places []distro.Target
 	missing := slices.Clone(only.rows)
 	for _, row := range rows {
 		for _, arch := range row.Architectures {
-			place := distro.Place{Row: row, Arch: arch}
+			place := distro.Target{Distribution: row, Arch: arch}
 			switch {
 			case len(only.rows) > 0 && !slices.Contains(only.rows, place.Name()):
 			case only.blocking && row.Tier == distro.Informing:

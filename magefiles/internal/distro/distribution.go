@@ -27,8 +27,8 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 )
 
-// Row is one distribution release that the packages are tested on.
-type Row struct {
+// Distribution is one distribution release that the packages are tested on.
+type Distribution struct {
 	Name   string `yaml:"name"`
 	Format string `yaml:"format"`
 	// Manager is the package manager, where a format has several: dnf (the
@@ -95,7 +95,7 @@ func (d *Date) UnmarshalYAML(node *yaml.Node) error {
 
 // Load reads the rows of a distros.yaml. A key that it does not know, or a
 // value that is not exactly of the expected form, is an error that names it.
-func Load(path string) ([]Row, error) {
+func Load(path string) ([]Distribution, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading the distributions: %w", err)
@@ -107,8 +107,8 @@ func Load(path string) ([]Row, error) {
 	return rows, nil
 }
 
-func parse(data []byte) ([]Row, error) {
-	var rows []Row
+func parse(data []byte) ([]Distribution, error) {
+	var rows []Distribution
 	if err := decode(data, &rows); err != nil {
 		return nil, err
 	}
@@ -120,7 +120,7 @@ func parse(data []byte) ([]Row, error) {
 		if err := row.validate(); err != nil {
 			errs = append(errs, fmt.Errorf("row %d (%s): %w", i+1, row.Name, err))
 		}
-		if slices.ContainsFunc(rows[:i], func(r Row) bool { return r.Name == row.Name }) {
+		if slices.ContainsFunc(rows[:i], func(r Distribution) bool { return r.Name == row.Name }) {
 			errs = append(errs, fmt.Errorf("row %d: the name %q is taken", i+1, row.Name))
 		}
 	}
@@ -152,7 +152,7 @@ var (
 	architectures = architecture.Names(architecture.All())
 )
 
-func (r Row) validate() error {
+func (r Distribution) validate() error {
 	var errs []error
 	add := func(wrong bool, format string, args ...any) {
 		if wrong {
@@ -185,7 +185,7 @@ func formats() (names []string) {
 }
 
 // format is what is known of the row's format; validate has made sure that it is one.
-func (r Row) format() format.Format {
+func (r Distribution) format() format.Format {
 	found, _ := format.Find(r.Format)
 	return found
 }
@@ -224,28 +224,28 @@ func (i Image) packages() []string {
 	return slices.Compact(slices.Sorted(slices.Values(packages)))
 }
 
-// Place is a row on one architecture.
-type Place struct {
-	Row
+// Target is a row on one architecture.
+type Target struct {
+	Distribution
 	Arch string // Go's name
 }
 
 // Name is what reports call the place: the row's, with the architecture where
 // that is not the usual one.
-func (p Place) Name() string {
+func (p Target) Name() string {
 	if p.Arch == architecture.Usual().Go {
-		return p.Row.Name
+		return p.Distribution.Name
 	}
-	return p.Row.Name + "-" + p.Arch
+	return p.Distribution.Name + "-" + p.Arch
 }
 
 // emulated is whether the place's programs are another architecture's.
-func (p Place) emulated() bool { return p.Arch != runtime.GOARCH }
+func (p Target) emulated() bool { return p.Arch != runtime.GOARCH }
 
-func (p Place) patience() int { return patience(p.Arch) }
+func (p Target) patience() int { return patience(p.Arch) }
 
 // Client is the package manager: apt, dnf or zypper; empty where the format has none.
-func (r Row) Client() string {
+func (r Distribution) Client() string {
 	clients := r.format().Clients
 	if r.Manager != "" || len(clients) == 0 {
 		return r.Manager
@@ -255,7 +255,7 @@ func (r Row) Client() string {
 
 // Select picks from package files those that a row of this format installs on
 // the given architecture.
-func (r Row) Select(files []string, arch string) []string {
+func (r Distribution) Select(files []string, arch string) []string {
 	ending := r.format().Ending(arch)
 	var picked []string
 	for _, file := range files {
@@ -283,7 +283,7 @@ func Scenarios(dir string) ([]string, error) {
 }
 
 // Ended names each row whose last day of support has passed.
-func Ended(rows []Row, now time.Time) error {
+func Ended(rows []Distribution, now time.Time) error {
 	var errs []error
 	for _, row := range rows {
 		if !now.Before(row.EndOfLife.AddDate(0, 0, 1)) {
@@ -300,8 +300,8 @@ var distribution = regexp.MustCompile(`^[a-z]+`)
 // Newest are the places with the newest release of each distribution that an
 // architecture has: of the rows that block a release and are no stand-ins, those
 // that are supported longest.
-func Newest(rows []Row, arch string) []Place {
-	var places []Place
+func Newest(rows []Distribution, arch string) []Target {
+	var places []Target
 	newest := map[string]int{} // index in places
 	for _, row := range rows {
 		if row.Tier != Blocking || row.Image.StandIn || !slices.Contains(row.Architectures, arch) {
@@ -312,9 +312,9 @@ func Newest(rows []Row, arch string) []Place {
 		switch {
 		case !known:
 			newest[name] = len(places)
-			places = append(places, Place{row, arch})
+			places = append(places, Target{row, arch})
 		case row.EndOfLife.After(places[i].EndOfLife.Time):
-			places[i] = Place{row, arch}
+			places[i] = Target{row, arch}
 		}
 	}
 	return places
@@ -322,12 +322,12 @@ func Newest(rows []Row, arch string) []Place {
 
 // Matrix is the places of the rows that there are hosted machines for, as JSON for a
 // workflow's strategy.matrix. A row there is what -row= takes.
-func Matrix(rows []Row) ([]byte, error) {
+func Matrix(rows []Distribution) ([]byte, error) {
 	type job struct {
-		Row    string `json:"row"`
-		Arch   string `json:"arch"`
-		Runner string `json:"runner"`
-		Tier   Tier   `json:"tier"`
+		Distribution string `json:"row"`
+		Arch         string `json:"arch"`
+		Runner       string `json:"runner"`
+		Tier         Tier   `json:"tier"`
 	}
 	var matrix struct {
 		Include []job `json:"include"`
@@ -335,7 +335,7 @@ func Matrix(rows []Row) ([]byte, error) {
 	for _, row := range rows {
 		for _, arch := range row.Architectures {
 			if runner := architecture.Of(arch).Runner; runner != "" {
-				matrix.Include = append(matrix.Include, job{Place{row, arch}.Name(), arch, runner, row.Tier})
+				matrix.Include = append(matrix.Include, job{Target{row, arch}.Name(), arch, runner, row.Tier})
 			}
 		}
 	}

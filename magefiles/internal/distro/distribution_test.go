@@ -96,15 +96,15 @@ func TestRows(t *testing.T) {
 }
 
 func TestEnded(t *testing.T) {
-	var rows []Row
+	var rows []Distribution
 	for name, day := range map[string]string{"a": "2026-11-24", "b": "2026-11-25", "c": "rolling"} {
-		row := Row{Name: name}
+		row := Distribution{Name: name}
 		if err := yaml.Unmarshal([]byte(day), &row.EndOfLife); err != nil {
 			t.Fatal(err)
 		}
 		rows = append(rows, row)
 	}
-	slices.SortFunc(rows, func(a, b Row) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(rows, func(a, b Distribution) int { return strings.Compare(a.Name, b.Name) })
 	for now, want := range map[string]string{
 		"2026-11-24T23:59:59Z": "",
 		"2026-11-25T00:00:00Z": "row a: support ended on 2026-11-24",
@@ -129,14 +129,14 @@ func TestEnded(t *testing.T) {
 // The newest of each distribution is its row that is supported longest, wherever it is
 // in the file.
 func TestNewest(t *testing.T) {
-	row := func(name, end string, tier Tier, standIn bool, arches ...string) Row {
-		r := Row{Name: name, Tier: tier, Architectures: arches, Image: Image{StandIn: standIn}}
+	row := func(name, end string, tier Tier, standIn bool, arches ...string) Distribution {
+		r := Distribution{Name: name, Tier: tier, Architectures: arches, Image: Image{StandIn: standIn}}
 		if err := yaml.Unmarshal([]byte(end), &r.EndOfLife); err != nil {
 			t.Fatal(err)
 		}
 		return r
 	}
-	rows := []Row{
+	rows := []Distribution{
 		row("debian-13", "2030-06-30", Blocking, false, "amd64", "arm64"),
 		row("debian-12", "2028-06-30", Blocking, false, "amd64", "arm64"),
 		row("debian-sid", "rolling", Informing, false, "amd64"),
@@ -164,7 +164,7 @@ func TestNewestOfAll(t *testing.T) {
 	}
 	known := map[string]int{}
 	for _, place := range Newest(rows, "amd64") {
-		known[distribution.FindString(place.Row.Name)]++
+		known[distribution.FindString(place.Distribution.Name)]++
 	}
 	for _, name := range []string{"debian", "ubuntu", "fedora", "centos", "ubi", "opensuse"} {
 		if known[name] != 1 {
@@ -212,7 +212,7 @@ func TestSelect(t *testing.T) {
 		{pkgdef.RPM, "arm64", files[3:4]},
 		{pkgdef.Deb, "riscv64", nil},
 	} {
-		if got := (Row{Format: test.format}).Select(files, test.arch); !slices.Equal(got, test.want) {
+		if got := (Distribution{Format: test.format}).Select(files, test.arch); !slices.Equal(got, test.want) {
 			t.Errorf("%s %s: %v, want %v", test.format, test.arch, got, test.want)
 		}
 	}
