@@ -73,11 +73,11 @@ func TestPlaces(t *testing.T) {
 	dist := Dist("dist")
 	verified, unverified := Tree{Version: "1.2.3", Verified: true}, Tree{Version: "1.2.3"}
 	for got, want := range map[string]string{
-		dist.Version(verified.FullVersion()):    "dist/1.2.3",
-		dist.Version(unverified.FullVersion()):  "dist/1.2.3~unverified",
-		dist.Work("a", "b"):               "dist/.work/a/b",
-		dist.Work():                       "dist/.work",
-		File{Path: "dist/x/y.deb"}.Name(): "y.deb",
+		dist.Version(verified.FullVersion()):   "dist/1.2.3",
+		dist.Version(unverified.FullVersion()): "dist/1.2.3~unverified",
+		dist.Work("a", "b"):                    "dist/.work/a/b",
+		dist.Work():                            "dist/.work",
+		File{Path: "dist/x/y.deb"}.Name():      "y.deb",
 	} {
 		if got != want {
 			t.Errorf("got %s, want %s", got, want)

@@ -226,12 +226,7 @@ func (c Client) call(ctx context.Context, method, path string, ask, answer any) 
 		return err
 	}
 	request.Header.Set("Content-Type", "application/json")
-	client := retryablehttp.NewClient()
-	client.Logger = log.New(io.Discard, "", 0)
-	client.RetryMax = cmp.Or(c.Attempts, 5) - 1
-	client.RetryWaitMin, client.RetryWaitMax = cmp.Or(c.Pause, time.Second), 30*time.Second
-	client.ErrorHandler = retryablehttp.PassthroughErrorHandler
-	response, err := client.Do(request)
+	response, err := c.patient().Do(request)
 	if err != nil {
 		if response != nil {
 			_ = response.Body.Close()
@@ -252,6 +247,16 @@ func (c Client) call(ctx context.Context, method, path string, ask, answer any) 
 		return fmt.Errorf("reading OSV's answer: %w", err)
 	}
 	return nil
+}
+
+// patient asks again where that may help.
+func (c Client) patient() *retryablehttp.Client {
+	client := retryablehttp.NewClient()
+	client.Logger = log.New(io.Discard, "", 0)
+	client.RetryMax = cmp.Or(c.Attempts, 5) - 1
+	client.RetryWaitMin, client.RetryWaitMax = cmp.Or(c.Pause, time.Second), 30*time.Second
+	client.ErrorHandler = retryablehttp.PassthroughErrorHandler
+	return client
 }
 
 // reached marks the error of a call that found nobody.

@@ -107,8 +107,10 @@ type record struct {
 	Tree artifact.Tree
 }
 
-func (f Fetcher) dir(tree artifact.Tree) string    { return f.Dist.Work(tree.FullVersion(), "source") }
-func (f Fetcher) record(tree artifact.Tree) string { return f.Dist.Work(tree.FullVersion(), "source.json") }
+func (f Fetcher) dir(tree artifact.Tree) string { return f.Dist.Work(tree.FullVersion(), "source") }
+func (f Fetcher) record(tree artifact.Tree) string {
+	return f.Dist.Work(tree.FullVersion(), "source.json")
+}
 func (f Fetcher) upstream(tree artifact.Tree) string {
 	return f.Dist.Work(tree.FullVersion(), "upstream.tar")
 }

@@ -49,25 +49,9 @@ func questions(part provenance.Part) ([]osv.Package, error) {
 // advisories asks OSV for all parts of all bills; unaccepted names what is neither
 // accepted nor known already.
 func (w *watch) advisories(ctx context.Context, client osv.Client) (unaccepted, err error) {
-	type asked struct {
-		part provenance.Part
-		bill string
-	}
-	about := map[osv.Package][]asked{}
-	var packages []osv.Package
-	for _, name := range w.sortedBills() {
-		for _, part := range w.bills[name].Parts {
-			some, err := questions(part)
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", name, err)
-			}
-			for _, one := range some {
-				if about[one] == nil {
-					packages = append(packages, one)
-				}
-				about[one] = append(about[one], asked{part, name})
-			}
-		}
+	packages, about, err := w.questions()
+	if err != nil {
+		return nil, err
 	}
 	found, err := client.Ask(ctx, packages)
 	if err != nil {
@@ -89,6 +73,32 @@ func (w *watch) advisories(ctx context.Context, client osv.Client) (unaccepted, 
 		}
 	}
 	return errors.Join(errs...), nil
+}
+
+// asked is a part of a program that OSV is asked about, and the bill that lists it.
+type asked struct {
+	part provenance.Part
+	bill string
+}
+
+// questions are what OSV is to be asked about, once each, and where each is linked.
+func (w *watch) questions() (packages []osv.Package, about map[osv.Package][]asked, err error) {
+	about = map[osv.Package][]asked{}
+	for _, name := range w.sortedBills() {
+		for _, part := range w.bills[name].Parts {
+			some, err := questions(part)
+			if err != nil {
+				return nil, nil, fmt.Errorf("%s: %w", name, err)
+			}
+			for _, one := range some {
+				if about[one] == nil {
+					packages = append(packages, one)
+				}
+				about[one] = append(about[one], asked{part, name})
+			}
+		}
+	}
+	return packages, about, nil
 }
 
 // textOf is what OSV says of a package, on one line. It may be anything.

@@ -46,15 +46,9 @@ func (b built) distributions(ctx context.Context, tally *Tally, only selection) 
 	if b.fewer {
 		host.Vars = append(host.Vars, "OLDER_PLACES="+strings.Join(older(places), " "))
 	}
-	scenarios, err := distro.Scenarios(host.Scenarios)
+	scenarios, err := b.scenarios(host, only)
 	if err != nil {
 		return err
-	}
-	switch {
-	case len(only.scenarios) > 0:
-		scenarios = only.scenarios
-	case !b.source.Main: // the others are about the main one
-		scenarios = []string{packagesScenario}
 	}
 	start := time.Now()
 	results, err := host.Run(ctx, places, scenarios)
@@ -66,6 +60,17 @@ func (b built) distributions(ctx context.Context, tally *Tally, only selection) 
 		return err
 	}
 	return errCounted
+}
+
+// scenarios are those to be played.
+func (b built) scenarios(host *distro.Host, only selection) ([]string, error) {
+	switch {
+	case len(only.scenarios) > 0:
+		return only.scenarios, nil
+	case !b.source.Main: // the others are about the main one
+		return []string{packagesScenario}, nil
+	}
+	return distro.Scenarios(host.Scenarios)
 }
 
 // older are the names of the places that have a newer one with the same package manager,

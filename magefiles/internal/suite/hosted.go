@@ -150,6 +150,14 @@ func (h *hosting) equip(ctx context.Context) error {
 	for _, name := range goSettings[1:6] {
 		m.Env = append(m.Env, name+"="+own[name])
 	}
+	passNet(m)
+	m.Secrets = []string{"GITHUB_TOKEN=" + hubtest.Token, "SPIRE_SIGN_SECRET=" + h.key.secret}
+	m.Matrix = []string{"arch:" + runtime.GOARCH}
+	return nil
+}
+
+// passNet lets the settings of the net through, and shows the jobs the files that they name.
+func passNet(m *hosted.Machine) {
 	for _, name := range netSettings {
 		value := os.Getenv(name)
 		if value == "" {
@@ -160,9 +168,6 @@ func (h *hosting) equip(ctx context.Context) error {
 			m.Mounts = append(m.Mounts, value+":"+value+":ro")
 		}
 	}
-	m.Secrets = []string{"GITHUB_TOKEN=" + hubtest.Token, "SPIRE_SIGN_SECRET=" + h.key.secret}
-	m.Matrix = []string{"arch:" + runtime.GOARCH}
-	return nil
 }
 
 // kept is the folder of what one run leaves for the next: the checkout, always

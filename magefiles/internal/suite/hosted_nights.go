@@ -56,18 +56,7 @@ func (b built) workflowRuns(ctx context.Context, tally *Tally) error {
 	}
 	defer h.close(ctx)
 	h.confess()
-	for _, part := range []struct {
-		name string
-		play func(context.Context) error
-	}{
-		{"one version is released", h.released},
-		{"the repository is published for the first time", h.first},
-		{"a version is due: it is built, tested, signed, released, published", h.night},
-		{"upstream's tag has moved: an issue is opened", h.alarmed},
-		{"nothing is due: nothing changes, and the issue is closed", h.quiet},
-		{"the indexes are signed again", h.refreshed},
-		{"the next key is announced, then signs, and the one before is revoked", h.rotated},
-	} {
+	for _, part := range h.parts() {
 		start := time.Now()
 		err := part.play(ctx)
 		tally.Count("workflows: "+part.name, err, time.Since(start))
@@ -80,6 +69,25 @@ func (b built) workflowRuns(ctx context.Context, tally *Tally) error {
 		tally.Count("workflows, a fault: "+fault.name, h.finds(ctx, fault), time.Since(start))
 	}
 	return errCounted
+}
+
+// act is one of the runs that are played, each of which goes on from those before.
+type act struct {
+	name string
+	play func(context.Context) error
+}
+
+// parts are all of them, in their order.
+func (h *hosting) parts() []act {
+	return []act{
+		{"one version is released", h.released},
+		{"the repository is published for the first time", h.first},
+		{"a version is due: it is built, tested, signed, released, published", h.night},
+		{"upstream's tag has moved: an issue is opened", h.alarmed},
+		{"nothing is due: nothing changes, and the issue is closed", h.quiet},
+		{"the indexes are signed again", h.refreshed},
+		{"the next key is announced, then signs, and the one before is revoked", h.rotated},
+	}
 }
 
 // confess says what is not GitHub's, and what is played otherwise than there.
@@ -232,7 +240,7 @@ func (h *hosting) first(ctx context.Context) error {
 	return err
 }
 
-// night is one in which a version is due.
+// act is one in which a version is due.
 func (h *hosting) night(ctx context.Context) error {
 	// The machine of the other architecture, which is not here, has built nothing.
 	if err := h.upload("built-" + h.source.Name + "-" + h.result.Tree.Version + "-other"); err != nil {
