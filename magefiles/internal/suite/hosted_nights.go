@@ -364,7 +364,7 @@ func (h *hosting) alarmed(ctx context.Context) error {
 func (h *hosting) quiet(ctx context.Context) error {
 	h.github.Forget()
 	w := hosted.Workflow{File: "nightly.yml", Event: "schedule"}
-	if err := h.all(ctx, "quiet", w, "plan", "sync", "key", "visit", "vulnerabilities", "failure-report"); err != nil {
+	if err := h.all(ctx, "quiet", w, "plan", "adopt", "sync", "key", "visit", "vulnerabilities", "failure-report"); err != nil {
 		return err
 	}
 	if changes := h.github.Count("^(POST|PATCH|PUT|DELETE) .*/releases"); changes > 0 {
