@@ -19,6 +19,9 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
 )
 
+// dayForm is that of the versions of keyrings.
+const dayForm = "2006.01.02"
+
 // keyrings are the packages that bring the archive's keys to its clients.
 var keyrings = []string{"spire-archive-keyring", "spire-release"}
 
@@ -34,7 +37,7 @@ func (h *hosting) rotated(ctx context.Context) error {
 	secrets := h.machine.Secrets
 	defer func() { h.machine.Secrets = secrets }()
 	old, coming := h.key.signer.Certificate(), next.signer.Certificate()
-	announced := time.Now().Format("2006.01.02")
+	announced, switched := time.Now().AddDate(0, 0, -1).Format(dayForm), time.Now().Format(dayForm)
 	if err := h.commit(ctx, announce(announced, coming)); err != nil {
 		return err
 	}
@@ -45,6 +48,9 @@ func (h *hosting) rotated(ctx context.Context) error {
 		return fmt.Errorf("announcing the next key: %w", err)
 	}
 	h.machine.Secrets = signingBy(secrets, next)
+	if err := h.commit(ctx, announce(switched, coming)); err != nil {
+		return err
+	}
 	if err := h.resigned(ctx, "switched", coming); err != nil {
 		return fmt.Errorf("switching to the next key: %w", err)
 	}
@@ -105,7 +111,7 @@ func (h *hosting) revoked(ctx context.Context, next sign.Certificate) error {
 	if err != nil {
 		return fmt.Errorf("revoking the key: %w", err)
 	}
-	day := time.Now().Format("2006.01.02")
+	day := time.Now().Format(dayForm)
 	plant := func(root string) error {
 		key := filepath.Join(root, pipeline.KeysDir, "rehearsal.asc")
 		return errors.Join(announce(day, next)(root), artifact.WriteBytes(key, 0o644, revoked))
