@@ -155,8 +155,8 @@ hold_before() {
     mount_gets_its_svid "before upgrading to $1"
 }
 
-# The oldest version's defaults are other ones. What the admin changed stays, with
-# the new default beside it; what nobody touched is replaced.
+# The oldest version's defaults are other ones, and those in between may be. What the
+# admin changed stays, with the new default beside it; what nobody touched is replaced.
 new_defaults_are_there() {
     for file in "$SERVER_CONF" "$AGENT_CONF"; do
         there "$(pkg_new_default "$file")"
@@ -186,8 +186,8 @@ remember
 for version in ${VERSIONS#* }; do
     hold_before "$version"
     upgrade_to "$version"
-    new_defaults_are_there
 done
+new_defaults_are_there
 
 if [ -n "$BEFORE" ]; then
     # Agents first: none may be newer than its server.
