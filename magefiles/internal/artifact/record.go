@@ -35,6 +35,27 @@ func Save(path string, value any) error {
 	return WriteBytes(path, 0o644, append(content, '\n'))
 }
 
+// Cached is the value that an earlier run has saved at path under the same key, or else
+// the one that is made now, and saved. still says whether what an earlier value tells of
+// is there as it tells; nil where it tells of nothing.
+func Cached[T any](path, key string, still func(T) bool, make func() (T, error)) (value T, found bool, err error) {
+	type record struct {
+		Key   string
+		Value T
+	}
+	earlier, ok, err := Load[record](path)
+	if err != nil {
+		return value, false, err
+	}
+	if ok && earlier.Key == key && (still == nil || still(earlier.Value)) {
+		return earlier.Value, true, nil
+	}
+	if value, err = make(); err != nil {
+		return value, false, err
+	}
+	return value, false, Save(path, record{key, value})
+}
+
 // SumsName is the name of the checksum list in each version's folder.
 const SumsName = "SHA256SUMS"
 

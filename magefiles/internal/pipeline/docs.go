@@ -22,11 +22,11 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
 )
 
-// docsRecord is what a later run needs to know of finished texts.
-type docsRecord struct {
-	Key, License string
-	Modules      []string
-	Parts        []provenance.License
+// told is what the finding of licenses told of a package's program.
+type told struct {
+	License string
+	Modules []string
+	Parts   []provenance.License
 }
 
 // docs are a package's texts, and what was found out for them.
@@ -45,24 +45,21 @@ func (b *build) docs(ctx context.Context, item *format.Item, self string) (docs,
 		return docs{}, err
 	}
 	key := artifact.Key(self, text, item.Binary, item.Tree, item.Source, item.Package)
-	earlier, ok, err := artifact.Load[docsRecord](filepath.Join(place, "docs.json"))
-	if err != nil {
-		return docs{}, err
+	still := func(told) bool {
+		_, err := os.Stat(made.Dir)
+		return err == nil
 	}
-	if _, err := os.Stat(made.Dir); ok && err == nil && earlier.Key == key {
-		item.License, item.Modules, made.parts = earlier.License, earlier.Modules, earlier.Parts
-		return made, nil
-	}
-	set, err := b.licenses(item)
-	if err != nil {
-		return docs{}, err
-	}
-	item.License, made.parts = set.Expression(), parts(set)
-	err = artifact.MakeDir(made.Dir, func(dir string) error { return b.write(ctx, item, set, dir) })
-	if err != nil {
-		return docs{}, err
-	}
-	return made, artifact.Save(filepath.Join(place, "docs.json"), docsRecord{key, item.License, item.Modules, made.parts})
+	found, _, err := artifact.Cached(filepath.Join(place, "docs.json"), key, still, func() (told, error) {
+		set, err := b.licenses(item)
+		if err != nil {
+			return told{}, err
+		}
+		item.License = set.Expression()
+		err = artifact.MakeDir(made.Dir, func(dir string) error { return b.write(ctx, item, set, dir) })
+		return told{item.License, item.Modules, parts(set)}, err
+	})
+	item.License, item.Modules, made.parts = found.License, found.Modules, found.Parts
+	return made, err
 }
 
 // parts are the licenses as a bill of materials has them.

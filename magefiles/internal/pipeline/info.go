@@ -43,30 +43,20 @@ func (b *build) writeInfo(ctx context.Context, compiled compile.Info) (artifact.
 	return file, err
 }
 
-// installedRecord keeps what was installed when binaries were compiled: a later
-// run finds the binaries, and may find other packages.
-type installedRecord struct {
-	Key       string
-	Installed []string
-}
-
+// installed are the packages that were installed when the binaries were compiled: a
+// later run finds the binaries, and may find other packages.
 func (b *build) installed(ctx context.Context, compiled compile.Info) ([]string, error) {
-	key, place := artifact.Key(compiled), b.Dist.Work(b.tree.FullVersion(), compiled.Arch, "installed.json")
-	earlier, ok, err := artifact.Load[installedRecord](place)
-	if err != nil || ok && earlier.Key == key {
-		return earlier.Installed, err
-	}
-	root := toolroot.Root{Unpinned: compiled.Unpinned}
-	if root.Unpinned == "" {
-		if root, err = b.tools.Find(ctx, b.source.Tools, compiled.Arch); err != nil {
-			return nil, err
+	place := b.Dist.Work(b.tree.FullVersion(), compiled.Arch, "installed.json")
+	names, _, err := artifact.Cached(place, artifact.Key(compiled), nil, func() (names []string, err error) {
+		root := toolroot.Root{Unpinned: compiled.Unpinned}
+		if root.Unpinned == "" {
+			if root, err = b.tools.Find(ctx, b.source.Tools, compiled.Arch); err != nil {
+				return nil, err
+			}
 		}
-	}
-	installed, err := provenance.Installed(ctx, func(c run.Command) run.Command { return root.Command(c) }, compilers(compiled, root)...)
-	if err != nil {
-		return nil, err
-	}
-	return installed, artifact.Save(place, installedRecord{key, installed})
+		return provenance.Installed(ctx, func(c run.Command) run.Command { return root.Command(c) }, compilers(compiled, root)...)
+	})
+	return names, err
 }
 
 // compilers are Debian's packages that a build uses itself, where the C compiler is in

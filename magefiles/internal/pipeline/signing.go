@@ -103,12 +103,6 @@ type signing struct {
 	signed string
 }
 
-// signedRecord is what a later run needs to know of a finished folder.
-type signedRecord struct {
-	Key   string
-	Files []artifact.File
-}
-
 func (s signing) make(ctx context.Context) (Result, error) {
 	start := time.Now()
 	self, err := selfDigest()
@@ -123,23 +117,16 @@ func (s signing) make(ctx context.Context) (Result, error) {
 	result := s.result()
 	result.Dir, result.Signed = filepath.Join(s.signed, s.tree.FullVersion()), s.signer.Fingerprint()
 	place := filepath.Join(s.signed, "."+s.tree.FullVersion()+".json")
-	earlier, ok, err := artifact.Load[signedRecord](place)
-	if err != nil {
-		return Result{}, err
-	}
-	if ok && earlier.Key == key && s.still(result.Dir, earlier.Files) {
-		result.Files, result.Took = earlier.Files, time.Since(start)
-		return result, nil
-	}
-	err = artifact.MakeDir(result.Dir, func(dir string) error { return s.fill(ctx, dir, packaging) })
-	if err == nil {
-		result.Files, err = artifact.Describe(result.Dir)
-	}
-	if err == nil {
-		err = artifact.Save(place, signedRecord{key, result.Files})
-	}
+	var found bool
+	still := func(files []artifact.File) bool { return s.still(result.Dir, files) }
+	result.Files, found, err = artifact.Cached(place, key, still, func() ([]artifact.File, error) {
+		if err := artifact.MakeDir(result.Dir, func(dir string) error { return s.fill(ctx, dir, packaging) }); err != nil {
+			return nil, err
+		}
+		return artifact.Describe(result.Dir)
+	})
 	for i := range result.Files {
-		result.Files[i].Rebuilt = true
+		result.Files[i].Rebuilt = !found
 	}
 	result.Took = time.Since(start)
 	return result, err

@@ -83,11 +83,10 @@ func portable() []string {
 	})
 }
 
-// sourceLicense is what a later run needs to know of the whole source's
-// licenses.
+// sourceLicense is the license of a whole source.
 type sourceLicense struct {
-	Key, Expression string
-	DEP5            []byte
+	Expression string
+	DEP5       []byte
 }
 
 // licenses finds the licenses of everything that the source packages carry,
@@ -98,39 +97,30 @@ func (s *sources) licenses() error {
 		return err
 	}
 	libraries := s.libraries(inTree)
-	key := artifact.Key(self, s.tree, s.build.source, libraries)
 	place := s.Dist.Work(s.tree.FullVersion(), "source-license.json")
-	found, ok, err := artifact.Load[sourceLicense](place)
+	found, _, err := artifact.Cached(place, artifact.Key(self, s.tree, s.build.source, libraries), nil, func() (sourceLicense, error) {
+		return s.scanAll(libraries)
+	})
 	if err != nil {
-		return err
-	}
-	if !ok || found.Key != key {
-		found.Key = key
-		if err := s.scanAll(&found, libraries); err != nil {
-			return fmt.Errorf("finding the licenses of the source: %w", err)
-		}
-		if err := artifact.Save(place, found); err != nil {
-			return err
-		}
+		return fmt.Errorf("finding the licenses of the source: %w", err)
 	}
 	s.source.License, s.source.Copyright = found.Expression, found.DEP5
 	return nil
 }
 
-func (s *sources) scanAll(found *sourceLicense, libraries []pkgdef.Library) error {
+func (s *sources) scanAll(libraries []pkgdef.Library) (found sourceLicense, err error) {
 	modules, err := license.Vendored(s.tree.Dir)
 	if err != nil {
-		return err
+		return found, err
 	}
 	set, err := s.scan(modules, libraries, true)
 	if err != nil {
-		return err
+		return found, err
 	}
 	set = set.InSource()
 	var text bytes.Buffer
 	err = set.DEP5(&text, license.Upstream{Name: s.build.source.Name, Source: s.build.source.Repository})
-	found.Expression, found.DEP5 = set.Expression(), text.Bytes()
-	return err
+	return sourceLicense{set.Expression(), text.Bytes()}, err
 }
 
 // inTree says whether a library's source is in the tree.
