@@ -33,10 +33,12 @@ func TestCached(t *testing.T) {
 			t.Errorf("%d: %d, %t, %v", i, got, found, err)
 		}
 	}
-	if err := os.WriteFile(path, []byte("{"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if got, found, err := get("b", nil); err != nil || got != 5 || found {
-		t.Errorf("of a broken record: %d, %t, %v", got, found, err)
+	for i, record := range []string{"{", `{"Key": "b", "Files": [1]}`} {
+		if err := os.WriteFile(path, []byte(record), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got, found, err := get("b", nil); err != nil || got != 5+i || found {
+			t.Errorf("of the record %s: %d, %t, %v", record, got, found, err)
+		}
 	}
 }

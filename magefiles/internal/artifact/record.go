@@ -41,19 +41,19 @@ func Save(path string, value any) error {
 func Cached[T any](path, key string, still func(T) bool, make func() (T, error)) (value T, found bool, err error) {
 	type record struct {
 		Key   string
-		Value T
+		Value *T // nil in what an older program has saved in a form of its own
 	}
 	earlier, ok, err := Load[record](path)
 	if err != nil {
 		return value, false, err
 	}
-	if ok && earlier.Key == key && (still == nil || still(earlier.Value)) {
-		return earlier.Value, true, nil
+	if ok && earlier.Key == key && earlier.Value != nil && (still == nil || still(*earlier.Value)) {
+		return *earlier.Value, true, nil
 	}
 	if value, err = make(); err != nil {
 		return value, false, err
 	}
-	return value, false, Save(path, record{key, value})
+	return value, false, Save(path, record{key, &value})
 }
 
 // SumsName is the name of the checksum list in each version's folder.
