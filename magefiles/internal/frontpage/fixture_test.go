@@ -26,6 +26,7 @@ func site(t *testing.T) Site {
 		Keys:      []Key{{oldKey, day(2029, time.November, 24)}},
 		Keyring:   keyring("2026.11.24-1"),
 		Sources:   sources(t, url),
+		Main:      "spire",
 		Published: day(2026, time.November, 24).Add(20*time.Hour + 31*time.Minute),
 		Ends:      day(2026, time.December, 8).Add(20*time.Hour + 31*time.Minute),
 		Versions: []Version{

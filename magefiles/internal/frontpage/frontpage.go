@@ -34,7 +34,9 @@ type Site struct {
 	// Sources is the file that the keyring's deb puts at
 	// /etc/apt/sources.list.d/spire.sources, to the byte: the lines for apt write
 	// the same, so that dpkg, which compares, has nothing to ask.
-	Sources   string
+	Sources string
+	// Main is the name of the main source.
+	Main      string
 	Published time.Time // when the indexes were signed
 	// Ends is the Valid-Until of the apt indexes: after it apt refuses them.
 	Ends time.Time

@@ -24,7 +24,6 @@ const (
 	certificates = "spire-archive-keyring.asc" // at the root
 	debKeyring   = "spire-archive-keyring"     // the packages that hold them
 	rpmKeyring   = "spire-release"
-	mainSource   = "spire"
 	installed    = "/usr/share/keyrings/spire-archive-keyring.gpg" // where the deb has them
 )
 
@@ -83,7 +82,7 @@ func (s Site) values() values {
 		Release:      release.Path,
 		Debs:         packages(newest.Files, AsDeb),
 		RPMs:         rpms,
-		Source:       cmp.Or(newest.Source, mainSource), Package: rpms[strings.LastIndex(rpms, " ")+1:],
+		Source:       cmp.Or(newest.Source, s.Main), Package: rpms[strings.LastIndex(rpms, " ")+1:],
 		Version: newest.Version, Label: newest.Full(), Sums: newest.sums(),
 	}
 }

@@ -22,8 +22,8 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
 )
 
-// told is what the finding of licenses told of a package's program.
-type told struct {
+// programLicenses are what is known of the licenses of all that a program is made of.
+type programLicenses struct {
 	License string
 	Modules []string
 	Parts   []provenance.License
@@ -45,18 +45,18 @@ func (b *build) docs(ctx context.Context, item *format.Item, self string) (docs,
 		return docs{}, err
 	}
 	key := artifact.Key(self, text, item.Binary, item.Tree, item.Source, item.Package)
-	still := func(told) bool {
+	still := func(programLicenses) bool {
 		_, err := os.Stat(made.Dir)
 		return err == nil
 	}
-	found, _, err := artifact.Cached(filepath.Join(place, "docs.json"), key, still, func() (told, error) {
+	found, _, err := artifact.Cached(filepath.Join(place, "docs.json"), key, still, func() (programLicenses, error) {
 		set, err := b.licenses(item)
 		if err != nil {
-			return told{}, err
+			return programLicenses{}, err
 		}
 		item.License = set.Expression()
 		err = artifact.MakeDir(made.Dir, func(dir string) error { return b.write(ctx, item, set, dir) })
-		return told{item.License, item.Modules, parts(set)}, err
+		return programLicenses{item.License, item.Modules, parts(set)}, err
 	})
 	item.License, item.Modules, made.parts = found.License, found.Modules, found.Parts
 	return made, err

@@ -232,7 +232,7 @@ func (a Archive) aptEntry(definitions []pkgdef.Keyring) (string, error) {
 // page is the front page of what is published. entry is apt's.
 func (a Archive) page(ledger repo.Ledger, sources []pkgdef.Source, entry string) ([]byte, error) {
 	site := frontpage.Site{
-		URL: a.URL, Project: provenance.Project, Sources: entry,
+		URL: a.URL, Project: provenance.Project, Sources: entry, Main: sources[0].Name,
 		Published: ledger.Published, Ends: ledger.Until,
 		Keyring: []frontpage.File{a.keyFile(KeysArmoured, a.keys().Armoured), a.keyFile(keysBinary, a.keys().Binary)},
 	}

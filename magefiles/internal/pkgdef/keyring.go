@@ -57,10 +57,10 @@ const (
 	placeSources  = "@SOURCES@"
 )
 
-const (
-	copyright = "copyright" // in Debian's machine-readable form
-	dayForm   = "2006.01.02"
-)
+const copyright = "copyright" // in Debian's machine-readable form
+
+// DayForm is the form of keyring packages' versions, for the time package.
+const DayForm = "2006.01.02"
 
 // LoadKeyrings reads all keyring packages below root, in order of name.
 func LoadKeyrings(root string) ([]Keyring, error) {
@@ -133,7 +133,7 @@ func (k Keyring) check() error {
 	if k.Format != Deb && k.Format != RPM {
 		errs = append(errs, fmt.Errorf("keyring %q is neither %s nor %s", k.Format, Deb, RPM))
 	}
-	if _, err := time.Parse(dayForm, k.Version); err != nil {
+	if _, err := time.Parse(DayForm, k.Version); err != nil {
 		errs = append(errs, fmt.Errorf("version %q is not a day of the form YYYY.MM.DD", k.Version))
 	}
 	if strings.Contains(k.Changes, "\n") {
@@ -189,7 +189,7 @@ func (k Keyring) asTheyAre() map[string]Entry {
 // Time is the start of the day of the last change, in UTC: the time of all that
 // is in the package.
 func (k Keyring) Time() time.Time {
-	day, _ := time.Parse(dayForm, k.Version) // checked when it was read
+	day, _ := time.Parse(DayForm, k.Version) // checked when it was read
 	return day
 }
 

@@ -153,7 +153,7 @@ func (r Repository) folders(n name, source, version string, release int) []strin
 // checkVersion takes MAJOR.MINOR.PATCH, and the days that keyring packages have
 // for versions.
 func checkVersion(version string) error {
-	if _, err := time.Parse("2006.01.02", version); err == nil {
+	if _, err := time.Parse(pkgdef.DayForm, version); err == nil {
 		return nil
 	}
 	return pkgdef.CheckVersion(version)

@@ -15,15 +15,10 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hosted"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
 )
-
-// dayForm is that of the versions of keyrings.
-const dayForm = "2006.01.02"
-
-// keyrings are the packages that bring the archive's keys to its clients.
-var keyrings = []string{"spire-archive-keyring", "spire-release"}
 
 // rotated is a change of keys, as CONTRIBUTING.md has it, by commits, the secret and the
 // workflow alone: the next key is announced, then it signs, and at last the one before is
@@ -37,7 +32,8 @@ func (h *hosting) rotated(ctx context.Context) error {
 	secrets := h.machine.Secrets
 	defer func() { h.machine.Secrets = secrets }()
 	old, coming := h.key.signer.Certificate(), next.signer.Certificate()
-	announced, switched := time.Now().AddDate(0, 0, -1).Format(dayForm), time.Now().Format(dayForm)
+	switched := time.Now()
+	announced := switched.AddDate(0, 0, -1)
 	if err := h.commit(ctx, announce(announced, coming)); err != nil {
 		return err
 	}
@@ -55,19 +51,27 @@ func (h *hosting) rotated(ctx context.Context) error {
 		return fmt.Errorf("switching to the next key: %w", err)
 	}
 	h.machine.Secrets = secrets
-	return h.revoked(ctx, coming)
+	return h.revoked(ctx, announce(switched, coming))
 }
 
 // announce has a key beside the one that is there, and the packages with the keys of that
 // day.
-func announce(day string, key sign.Certificate) func(root string) error {
+func announce(day time.Time, key sign.Certificate) func(root string) error {
 	return func(root string) error {
-		err := artifact.WriteBytes(filepath.Join(root, pipeline.KeysDir, "next.asc"), 0o644, sign.Armoured(key))
-		for _, name := range keyrings {
-			err = errors.Join(err, alter(filepath.Join(root, "packages", name, "package.yaml"), `(?m)^version: .*`, "version: "+day))
-		}
-		return err
+		next := filepath.Join(root, pipeline.KeysDir, "next.asc")
+		return errors.Join(artifact.WriteBytes(next, 0o644, sign.Armoured(key)), dated(root, day))
 	}
+}
+
+// dated gives the packages that bring the archive's keys to its clients the version of a
+// day.
+func dated(root string, day time.Time) error {
+	keyrings, err := pkgdef.LoadKeyrings(root)
+	for _, keyring := range keyrings {
+		definition := filepath.Join(root, "packages", keyring.Name, "package.yaml")
+		err = errors.Join(err, alter(definition, `(?m)^version: .*`, "version: "+day.Format(pkgdef.DayForm)))
+	}
+	return err
 }
 
 // signingBy are the secrets with another key.
@@ -90,11 +94,11 @@ func (h *hosting) resigned(ctx context.Context, name string, by sign.Certificate
 }
 
 // brings wants the package for apt of that day to be served, with the keys.
-func (h *hosting) brings(ctx context.Context, day string, keys ...sign.Certificate) error {
-	const name = "spire-archive-keyring"
-	debs, err := filepath.Glob(h.machine.Store("site", "apt", "pool", "main", "*", "*", name+"_"+day+"-*.deb"))
+func (h *hosting) brings(ctx context.Context, day time.Time, keys ...sign.Certificate) error {
+	pattern := "*_" + day.Format(pkgdef.DayForm) + "-*.deb" // nothing else has a day for its version
+	debs, err := filepath.Glob(h.machine.Store("site", "apt", "pool", "main", "*", "*", pattern))
 	if err != nil || len(debs) != 1 {
-		return errors.Join(err, fmt.Errorf("of %s %s there is %q", name, day, debs))
+		return errors.Join(err, fmt.Errorf("of %s there is %q", pattern, debs))
 	}
 	files, err := run.New("dpkg-deb", "--fsys-tarfile", debs[0]).Output(ctx)
 	for _, key := range keys {
@@ -105,16 +109,16 @@ func (h *hosting) brings(ctx context.Context, day string, keys ...sign.Certifica
 	return err
 }
 
-// revoked wants the workflow to refuse the key that was revoked.
-func (h *hosting) revoked(ctx context.Context, next sign.Certificate) error {
+// revoked wants the workflow to refuse the key that was revoked, in a checkout that
+// announces the next one.
+func (h *hosting) revoked(ctx context.Context, announced func(root string) error) error {
 	revoked, err := h.key.revoked(ctx)
 	if err != nil {
 		return fmt.Errorf("revoking the key: %w", err)
 	}
-	day := time.Now().Format(dayForm)
 	plant := func(root string) error {
 		key := filepath.Join(root, pipeline.KeysDir, "rehearsal.asc")
-		return errors.Join(announce(day, next)(root), artifact.WriteBytes(key, 0o644, revoked))
+		return errors.Join(announced(root), artifact.WriteBytes(key, 0o644, revoked))
 	}
 	if err := h.commit(ctx, plant); err != nil {
 		return err

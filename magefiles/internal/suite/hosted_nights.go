@@ -71,15 +71,15 @@ func (b built) workflowRuns(ctx context.Context, tally *Tally) error {
 	return errCounted
 }
 
-// act is one of the runs that are played, each of which goes on from those before.
-type act struct {
+// playedRun is one of the runs that are played, each of which goes on from those before.
+type playedRun struct {
 	name string
 	play func(context.Context) error
 }
 
 // parts are all of them, in their order.
-func (h *hosting) parts() []act {
-	return []act{
+func (h *hosting) parts() []playedRun {
+	return []playedRun{
 		{"one version is released", h.released},
 		{"the repository is published for the first time", h.first},
 		{"a version is due: it is built, tested, signed, released, published", h.night},
@@ -240,7 +240,7 @@ func (h *hosting) first(ctx context.Context) error {
 	return err
 }
 
-// act is one in which a version is due.
+// night is one in which a version is due.
 func (h *hosting) night(ctx context.Context) error {
 	// The machine of the other architecture, which is not here, has built nothing.
 	if err := h.upload("built-" + h.source.Name + "-" + h.result.Tree.Version + "-other"); err != nil {

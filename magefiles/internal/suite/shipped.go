@@ -2,10 +2,12 @@ package suite
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format"
@@ -45,6 +47,14 @@ func (s Suite) handOnShipped(ctx context.Context, shipped pipeline.Shipped) erro
 	dir := os.Getenv(earlierFolder)
 	if dir == "" || shipped.Version == "" {
 		return nil
+	}
+	number, _, _ := strings.Cut(shipped.Version, "-")
+	earlier, err := filepath.Glob(filepath.Join(dir, shippedFolder, number+"-*"))
+	for _, packaging := range earlier { // of two nobody could tell which one to take
+		err = errors.Join(err, os.RemoveAll(packaging))
+	}
+	if err != nil {
+		return err
 	}
 	return artifact.MakeDir(filepath.Join(dir, shippedFolder, shipped.Version), func(into string) error {
 		return s.command(ctx, "cp", append(slices.Clone(shipped.Files), into)...)

@@ -7,10 +7,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
 )
 
@@ -57,6 +59,9 @@ func TestShipped(t *testing.T) {
 	}
 	s.isShipped(found)
 	travelling := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(travelling, shippedFolder, number+"-1", "x"), 0o755); err != nil { // of a run before
+		t.Fatal(err)
+	}
 	t.Setenv(earlierFolder, travelling)
 	if err := suite.handOnShipped(t.Context(), found); err != nil {
 		t.Fatal(err)
@@ -149,6 +154,30 @@ func TestOfferShipped(t *testing.T) {
 			}
 		} else if s.digest(file) != s.digest(shipped.Files[i]) {
 			t.Errorf("%s is not what was published", file)
+		}
+	}
+}
+
+// The packages with the keys get the version of a day, all of them and nothing else.
+func TestDated(t *testing.T) {
+	here, err := filepath.Abs(checkout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := t.TempDir()
+	if err := (Suite{Root: here, Log: t.Output()}).copyDefinitions(t.Context(), root); err != nil {
+		t.Fatal(err)
+	}
+	if err := dated(root, time.Date(2031, 2, 3, 4, 5, 6, 0, time.UTC)); err != nil {
+		t.Fatal(err)
+	}
+	keyrings, err := pkgdef.LoadKeyrings(root)
+	if err != nil || len(keyrings) < 2 {
+		t.Fatalf("%d packages with keys, %v", len(keyrings), err)
+	}
+	for _, keyring := range keyrings {
+		if keyring.Version != "2031.02.03" {
+			t.Errorf("%s is of %s", keyring.Name, keyring.Version)
 		}
 	}
 }

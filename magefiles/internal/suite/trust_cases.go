@@ -217,17 +217,5 @@ func (r *rehearsal) versioned(ctx context.Context, number int) (p pipeline.Pipel
 	if err := r.copyDefinitions(ctx, root); err != nil {
 		return p, err
 	}
-	version := []byte("version: " + r.now.AddDate(0, 0, number-5).Format("2006.01.02"))
-	for _, name := range keyrings {
-		path := filepath.Join(root, "packages", name, "package.yaml")
-		content, err := os.ReadFile(path)
-		if err != nil {
-			return p, err
-		}
-		content = regexp.MustCompile(`(?m)^version: .*`).ReplaceAll(content, version)
-		if err := artifact.WriteBytes(path, 0o644, content); err != nil {
-			return p, err
-		}
-	}
-	return p, nil
+	return p, dated(root, r.now.AddDate(0, 0, number-5))
 }
