@@ -2,6 +2,7 @@ package suite
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -354,6 +355,28 @@ func TestValidatorOf(t *testing.T) {
 	} {
 		if v, ok := validatorOf(file); v.binary != want || ok != (want != "") {
 			t.Errorf("%s: %q, %t", file, v.binary, ok)
+		}
+	}
+}
+
+// The copy is read on a machine without SPIRE: it names nothing outside its folder,
+// and each certificate that it names is there.
+func TestSetAside(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(tree(t, map[string]string{"server.conf": `a = "/etc/spire/server/root.crt" b = "/etc/spire/server/key" c = "/run/spire/oidc-discovery-provider/x.sock" d = "sslrootcert=/etc/spire/server/db-ca.crt"`}), "server.conf")
+	copied, err := setAside(dir, file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(copied)
+	want := strings.ReplaceAll(`a = "DIR/server/root.crt" b = "DIR/server/key" c = "DIR/x.sock" d = "sslrootcert=DIR/server/db-ca.crt"`, "DIR", dir)
+	if err != nil || string(got) != want {
+		t.Errorf("%s, error %v", got, err)
+	}
+	for _, name := range []string{"root.crt", "db-ca.crt"} {
+		content, err := os.ReadFile(filepath.Join(dir, "server", name))
+		if err != nil || !x509.NewCertPool().AppendCertsFromPEM(content) {
+			t.Errorf("%s is no certificate: %s, error %v", name, content, err)
 		}
 	}
 }

@@ -4,10 +4,17 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"math/big"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"time"
@@ -49,7 +56,65 @@ func (b built) validate(ctx context.Context, file string) error {
 	if err != nil {
 		return err
 	}
-	return v.ask(ctx, run.Command{Name: b.binary(v.binary), Args: []string{"-config", file, "-expandEnv"}, Env: env, Dir: os.TempDir()})
+	dir, err := os.MkdirTemp("", "spire-packages-config-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	aside, err := setAside(dir, file)
+	if err != nil {
+		return err
+	}
+	return v.ask(ctx, run.Command{Name: b.binary(v.binary), Args: []string{"-config", aside, "-expandEnv"}, Env: env, Dir: dir})
+}
+
+// installed are the folders of an installation that a configuration names, and that
+// this machine need not have.
+var installed = []string{"/etc/spire/", "/run/spire/oidc-discovery-provider/"}
+
+// certificateFile is a certificate that a configuration names. The admin puts it
+// there; since SPIRE 1.14 `validate` also reads it.
+var certificateFile = regexp.MustCompile(`/etc/spire/([a-z]+/[a-z-]+\.crt)\b`)
+
+// setAside writes a copy of a configuration to dir that names dir instead of the
+// folders of an installation, and the certificates that it names. It returns the
+// copy's path.
+func setAside(dir, file string) (string, error) {
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return "", err
+	}
+	for _, named := range certificateFile.FindAllStringSubmatch(string(content), -1) {
+		if err := writeCA(filepath.Join(dir, named[1])); err != nil {
+			return "", fmt.Errorf("making %s, which %s names: %w", named[0], file, err)
+		}
+	}
+	text := string(content)
+	for _, folder := range installed {
+		text = strings.ReplaceAll(text, folder, dir+"/")
+	}
+	path := filepath.Join(dir, filepath.Base(file))
+	return path, os.WriteFile(path, []byte(text), 0o644)
+}
+
+// writeCA writes the certificate of a CA that nobody has the key of, in PEM.
+func writeCA(path string) error {
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return err
+	}
+	template := x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: filepath.Base(path)},
+		NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, &template, &template, public, private)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o644)
 }
 
 func (b built) binary(name string) string {
@@ -73,24 +138,9 @@ func validates(ctx context.Context, command run.Command) error {
 // run: it serves, or has ended, within milliseconds.
 const starting = time.Second
 
-// starts runs the OIDC provider, with its socket moved aside and, where this
-// user may, without a network, until it says that it serves.
+// starts runs the OIDC provider, where this user may without a network, until it
+// says that it serves.
 func starts(ctx context.Context, command run.Command) error {
-	dir, err := os.MkdirTemp("", "spire-packages-oidc-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	file := filepath.Join(dir, "config")
-	content, err := os.ReadFile(command.Args[1])
-	if err != nil {
-		return err
-	}
-	aside := strings.ReplaceAll(string(content), "/run/spire/oidc-discovery-provider/", dir+"/")
-	if err := os.WriteFile(file, []byte(aside), 0o644); err != nil {
-		return err
-	}
-	command.Args[1] = file
 	if os.Geteuid() == 0 {
 		command.Args = append([]string{"--net", command.Name}, command.Args...)
 		command.Name = "unshare"
