@@ -72,6 +72,17 @@ works() {
     svid_at "$1" "$1.test"
 }
 
+# named NAME: from 1.15.0 the commands find an instance by its name alone.
+named() {
+    quietly spire-agent healthcheck -h
+    case $OUTPUT in
+    *-instance*) ;;
+    *) return ;;
+    esac
+    answers "server by the name $1" 0 'Server is healthy.' spire-server healthcheck -instance "$1"
+    answers "agent by the name $1" 0 'Agent is healthy.' spire-agent healthcheck -instance "$1"
+}
+
 # stopped UNIT...: soon, because who stops a target waits for the target alone.
 stopped() {
     for unit; do soon 15 "$unit is stopped" 3 inactive systemctl is-active "$unit"; done
@@ -90,6 +101,8 @@ start b /etc/spire/agent/b.env JOIN_TOKEN # as in spiffe/spire-examples
 server_is_healthy
 works a
 works b
+named a
+named b
 same 'owner and mode of their state' 'spire-server 700
 spire-server 700' "$(stat --format '%U %a' /var/lib/spire/server/a /var/lib/spire/server/b)"
 there /var/lib/spire/server/keys.json /var/lib/spire/server/a/keys.json /var/lib/spire/server/b/keys.json

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/compile"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format/deb"
@@ -181,15 +183,16 @@ func (s *sources) finish(ctx context.Context) ([]artifact.File, error) {
 	if err := s.describe(); err != nil {
 		return nil, err
 	}
-	files := slices.Clone(s.archives)
-	for _, name := range s.formats {
-		made, err := s.maker().Make(ctx, name, s.source, s.archives)
-		if err != nil {
-			return nil, err
-		}
-		files = append(files, made...)
+	made := make([][]artifact.File, len(s.formats))
+	group, ctx := errgroup.WithContext(ctx)
+	for i, name := range s.formats {
+		group.Go(func() (err error) {
+			made[i], err = s.maker().Make(ctx, name, s.source, s.archives)
+			return err
+		})
 	}
-	return files, nil
+	err := group.Wait()
+	return slices.Concat(s.archives, slices.Concat(made...)), err
 }
 
 // describe sets what the source packages say of the packages built from them.
