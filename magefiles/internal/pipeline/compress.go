@@ -70,20 +70,16 @@ func programs(items []wanted) []artifact.Binary {
 }
 
 func (b *build) compressOne(ctx context.Context, binary artifact.Binary, place string, settings []string, key string) error {
-	start := time.Now()
-	file := artifact.File{Path: place}
-	if b.unchanged(&file, place+".json", key) {
+	file, err := artifact.CachedFile(place, place+".json", key, func() error {
+		if err := writeCompressed(ctx, place, binary.Path, settings); err != nil {
+			return fmt.Errorf("compressing %s: %w", binary.Name, err)
+		}
 		return nil
+	})
+	if err == nil && file.Rebuilt {
+		fmt.Fprintf(b.Log, "compress %s: %d of %d MB, %s\n", binary.Name, file.Size/1e6, binary.Size/1e6, file.Took.Round(time.Millisecond))
 	}
-	if err := writeCompressed(ctx, place, binary.Path, settings); err != nil {
-		return fmt.Errorf("compressing %s: %w", binary.Name, err)
-	}
-	sum, size, err := artifact.Digest(place)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(b.Log, "compress %s: %d of %d MB, %s\n", binary.Name, size/1e6, binary.Size/1e6, time.Since(start).Round(time.Millisecond))
-	return artifact.Save(place+".json", fileRecord{key, sum})
+	return err
 }
 
 // writeCompressed makes the file at place of the program.

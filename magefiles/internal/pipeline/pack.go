@@ -19,9 +19,6 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
 )
 
-// fileRecord is what a later run needs to know of a finished package.
-type fileRecord struct{ Key, SHA256 string }
-
 // pack makes all package files, side by side as far as processors and memory
 // allow, and leaves those alone that are right already. It puts the items in
 // order of size; the files come in the same order.
@@ -49,29 +46,21 @@ func (b *build) pack(ctx context.Context, items []wanted) ([]artifact.File, erro
 }
 
 func (b *build) packOne(want wanted) (artifact.File, error) {
-	start := time.Now()
 	name, err := want.format.FileName(want.item)
 	if err != nil {
 		return artifact.File{}, err
 	}
-	file := artifact.File{Path: filepath.Join(b.Dist.Version(b.tree.FullVersion()), name)}
 	key, err := want.format.Key(want.item, known(want.item.Binary))
 	if err != nil {
 		return artifact.File{}, err
 	}
+	path := filepath.Join(b.Dist.Version(b.tree.FullVersion()), name)
 	record := b.Dist.Work(b.tree.FullVersion(), want.item.Binary.Arch, want.item.Package.Name, want.format.Name+".json")
-	if b.unchanged(&file, record, key) {
-		return file, nil
+	file, err := artifact.CachedFile(path, record, key, func() error { return writePackage(path, want) })
+	if err == nil && file.Rebuilt {
+		fmt.Fprintf(b.Log, "package %s: %s\n", name, file.Took.Round(time.Millisecond))
 	}
-	if err := b.writePackage(file.Path, want); err != nil {
-		return artifact.File{}, err
-	}
-	if file.SHA256, file.Size, err = artifact.Digest(file.Path); err != nil {
-		return artifact.File{}, err
-	}
-	file.Rebuilt, file.Took = true, time.Since(start)
-	fmt.Fprintf(b.Log, "package %s: %s\n", name, file.Took.Round(time.Millisecond))
-	return file, artifact.Save(record, fileRecord{key, file.SHA256})
+	return file, err
 }
 
 // known answers for the binary, whose digest was just made sure of, and reads
@@ -86,16 +75,7 @@ func known(binary artifact.Binary) func(string) (string, error) {
 	}
 }
 
-func (b *build) unchanged(file *artifact.File, record, key string) bool {
-	earlier, ok, err := artifact.Load[fileRecord](record)
-	if err != nil || !ok || earlier.Key != key {
-		return false
-	}
-	file.SHA256, file.Size, err = artifact.Digest(file.Path)
-	return err == nil && file.SHA256 == earlier.SHA256
-}
-
-func (b *build) writePackage(path string, want wanted) error {
+func writePackage(path string, want wanted) error {
 	scratch, err := os.MkdirTemp("", "spire-packages-")
 	if err != nil {
 		return fmt.Errorf("making a folder for scriptlets: %w", err)

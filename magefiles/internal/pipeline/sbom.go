@@ -42,7 +42,7 @@ func (b *build) bills(items []wanted, files []artifact.File) ([]artifact.File, e
 			if err != nil {
 				return nil, fmt.Errorf("listing what is in %s: %w", files[i].Name(), err)
 			}
-			file, err := keep(files[i].Path+form.ending, content)
+			file, err := artifact.Keep(files[i].Path+form.ending, content)
 			if err != nil {
 				return nil, err
 			}
@@ -65,16 +65,4 @@ func (b *build) bill(want wanted, file artifact.File, l linked) provenance.Packa
 			Repository: item.Source.Repository, Sums: l.sums, Licenses: want.parts, Carried: l.carried,
 		},
 	}
-}
-
-// keep writes a file that is quickly made, unless it has that content already.
-func keep(path string, content []byte) (artifact.File, error) {
-	before, _, _ := artifact.Digest(path)
-	if before != artifact.DigestBytes(content) {
-		if err := artifact.WriteBytes(path, 0o644, content); err != nil {
-			return artifact.File{}, err
-		}
-	}
-	sum := artifact.DigestBytes(content)
-	return artifact.File{Path: path, SHA256: sum, Size: int64(len(content)), Rebuilt: before != sum}, nil
 }

@@ -173,7 +173,7 @@ func (s signing) fill(ctx context.Context, dir, packaging string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := keep(filepath.Join(dir, s.name(artifact.Provenance)), statement); err != nil {
+	if _, err := artifact.Keep(filepath.Join(dir, s.name(artifact.Provenance)), statement); err != nil {
 		return err
 	}
 	all, err := artifact.Describe(dir)
@@ -237,7 +237,7 @@ func (s signing) records(dir string, infos []info) ([]provenance.Subject, error)
 		if err != nil {
 			return nil, err
 		}
-		file, err := keep(filepath.Join(dir, record.BuildInfoName()), content)
+		file, err := artifact.Keep(filepath.Join(dir, record.BuildInfoName()), content)
 		if err != nil {
 			return nil, err
 		}

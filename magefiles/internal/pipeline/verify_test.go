@@ -71,7 +71,7 @@ func stated(t *testing.T, source pkgdef.Source, module, version string, release 
 	t.Helper()
 	var subjects []provenance.Subject
 	for _, name := range names {
-		file, err := keep(filepath.Join(dir, name), []byte("content of "+name))
+		file, err := artifact.Keep(filepath.Join(dir, name), []byte("content of "+name))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -90,7 +90,7 @@ func stated(t *testing.T, source pkgdef.Source, module, version string, release 
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := keep(filepath.Join(dir, fmt.Sprintf("spire_%s-%d.intoto.json", version, release)), statement); err != nil {
+	if _, err := artifact.Keep(filepath.Join(dir, fmt.Sprintf("spire_%s-%d.intoto.json", version, release)), statement); err != nil {
 		t.Fatal(err)
 	}
 }
