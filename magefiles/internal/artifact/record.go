@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -96,6 +97,16 @@ func CachedFile(path, record, key string, make func() error) (File, error) {
 	}
 	return file, nil
 }
+
+// Self is the digest of this program, for the keys of what another one may make otherwise.
+var Self = sync.OnceValues(func() (string, error) {
+	path, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("finding this program: %w", err)
+	}
+	sum, _, err := Digest(path)
+	return sum, err
+})
 
 // Keep writes a file that is quickly made, unless it has that content already.
 func Keep(path string, content []byte) (File, error) {
