@@ -1,7 +1,6 @@
 package nightly
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -51,8 +50,8 @@ func Adopt(ctx context.Context, p pipeline.Pipeline, theirs *hub.Repository, due
 	}
 	defer os.RemoveAll(trial.Tree.Dir)
 	c.tree = trial.Tree
-	// Its commit, by upstream's own tag.
-	tagged, err := c.tagged(ctx, theirs)
+	// Its commit: a proxy need not say which it is; upstream's own tag does.
+	tagged, err := upstream.Compare(ctx, theirs, pipeline.Known(c.tree))
 	if err != nil {
 		return Adopted{}, err
 	}
@@ -80,13 +79,6 @@ func begin(ctx context.Context, p pipeline.Pipeline, name string) (c *candidate,
 	}
 	end, err = p.Dist.Lock(ctx, p.Log)
 	return c, end, err
-}
-
-// tagged compares what the module proxy says of the version with upstream's tags. A
-// proxy need not say of which commit it is; upstream does.
-func (c *candidate) tagged(ctx context.Context, theirs *hub.Repository) (upstream.Tagged, error) {
-	known := upstream.Known{Version: c.tree.Version, Commit: c.tree.Commit, By: cmp.Or(c.tree.CommitBy, "nobody")}
-	return upstream.Compare(ctx, theirs, known)
 }
 
 // findings are what is known of the version but for its licenses.

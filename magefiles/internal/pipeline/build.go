@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -166,7 +167,9 @@ func (b *build) compiled(ctx context.Context, arch string) (m machine, err error
 		return m, err
 	}
 	m.contents, err = contents.Maker{
-		Source: b.source, Tree: b.tree, Packages: b.packages, Formats: b.options.Formats, Dist: b.Dist, Native: b.native,
+		Source: b.source, Tree: b.tree, Packages: b.packages, Formats: b.options.Formats, Dist: b.Dist,
+		// Asking means to read all of them.
+		Native: sync.OnceValues(func() (compile.Info, bool) { return b.native(ctx) }),
 	}.Files(ctx, m.info)
 	return m, err
 }

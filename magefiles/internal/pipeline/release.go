@@ -38,12 +38,16 @@ func Opened(signer *sign.Signer) Opener {
 // own tag: on the module proxy's word alone no key is opened.
 func Confirmed(theirs *hub.Repository, key Opener) Opener {
 	return func(ctx context.Context, tree artifact.Tree) (*sign.Signer, error) {
-		known := upstream.Known{Version: tree.Version, Commit: tree.Commit, By: cmp.Or(tree.CommitBy, "nobody")}
-		if err := upstream.Confirm(ctx, theirs, known); err != nil {
+		if err := upstream.Confirm(ctx, theirs, Known(tree)); err != nil {
 			return nil, fmt.Errorf("nothing is signed: %w", err)
 		}
 		return key(ctx, tree)
 	}
+}
+
+// Known is of which commit a tree is, to be compared with upstream's tags.
+func Known(tree artifact.Tree) upstream.Known {
+	return upstream.Known{Version: tree.Version, Commit: tree.Commit, By: cmp.Or(tree.CommitBy, "nobody")}
 }
 
 // Sign builds, and makes of it the folder with all files to ship: packages and

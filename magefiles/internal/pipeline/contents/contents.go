@@ -31,8 +31,8 @@ type Maker struct {
 	Packages []pkgdef.Package
 	Formats  []string      // of packages, that are asked for
 	Dist     artifact.Dist // the source's
-	// Native finds the machine's own binaries of the same tree.
-	Native func(context.Context) (compile.Info, bool)
+	// Native finds the machine's own binaries of the same tree; it is asked for each package.
+	Native func() (compile.Info, bool)
 }
 
 // Files makes the texts of all packages of one architecture and puts together what goes

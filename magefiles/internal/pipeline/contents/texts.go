@@ -146,7 +146,7 @@ func (m Maker) manual(ctx context.Context, item format.Item) (page, completion [
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading the manual: %w", err)
 	}
-	program, err := m.program(ctx, item)
+	program, err := m.program(item)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -164,10 +164,10 @@ func (m Maker) manual(ctx context.Context, item format.Item) (page, completion [
 // program is what is asked for its help. In place of a binary for another
 // architecture it is the machine's own build of the same tree, if there is
 // one: the help is the same, and an emulator takes two minutes for it.
-func (m Maker) program(ctx context.Context, item format.Item) (manual.Program, error) {
+func (m Maker) program(item format.Item) (manual.Program, error) {
 	program := manual.Program{Path: item.Binary.Path, Name: item.Package.Binary()}
 	if item.Binary.Arch != runtime.GOARCH {
-		if native, ok := m.Native(ctx); ok {
+		if native, ok := m.Native(); ok {
 			program.Path = binaryOf(item.Package, native).Path
 			return program, nil
 		}
