@@ -42,7 +42,7 @@ func (p Pipeline) Build(ctx context.Context, o Options) (Result, error) {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	// Of the source packages the archives and licenses, beside what follows.
-	source := b.sources().Begin(ctx, fail)
+	source := sources.Maker{Version: b.inventory(), RPMBuild: b.rpmbuild, Log: b.Log}.Begin(ctx, fail)
 	defer source.Stop()
 	// Of each architecture the binaries, and with their texts what goes into packages.
 	machines, err := b.machines(ctx, source)
@@ -167,7 +167,7 @@ func (b *build) compiled(ctx context.Context, arch string) (m machine, err error
 		return m, err
 	}
 	m.contents, err = contents.Maker{
-		Source: b.source, Tree: b.tree, Packages: b.packages, Formats: b.options.Formats, Dist: b.Dist,
+		Version: b.inventory(),
 		// Asking means to read all of them.
 		Native: sync.OnceValues(func() (compile.Info, bool) { return b.native(ctx) }),
 	}.Files(ctx, m.info)
@@ -212,20 +212,13 @@ func (b *build) packAll(ctx context.Context, machines []machine) ([]artifact.Fil
 // packed makes one architecture's packages, and what is said of them.
 func (b *build) packed(ctx context.Context, m machine) ([]artifact.File, error) {
 	asked := slices.DeleteFunc(slices.Clone(m.contents), func(f contents.File) bool { return !slices.Contains(b.options.Formats, f.Format.Name) })
-	packer := packing.Packer{Tree: b.tree, Dist: b.Dist, Log: b.Log, Quick: b.options.Quick}
+	packer := packing.Packer{Version: b.inventory(), Log: b.Log, Quick: b.options.Quick}
 	files, err := packer.Pack(ctx, asked)
 	if err != nil {
 		return nil, err
 	}
 	made, err := record.Writer{Source: b.source, Dist: b.Dist, Tools: b.tools}.Write(ctx, m.info)
 	return append(files, made), err
-}
-
-func (b *build) sources() sources.Maker {
-	return sources.Maker{
-		Source: b.source, Tree: b.tree, Packages: b.packages, Formats: b.options.Formats,
-		Dist: b.Dist, RPMBuild: b.rpmbuild, Log: b.Log,
-	}
 }
 
 // fetch sweeps up after killed runs and makes the source tree; meanwhile, if

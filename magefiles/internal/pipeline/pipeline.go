@@ -206,5 +206,6 @@ func (b *build) defaults() error {
 func (b *build) inventory() inventory.Version {
 	return inventory.Version{
 		Source: b.source, Packages: b.packages, Number: b.options.Version, Arches: b.options.Arches, Formats: b.options.Formats,
+		Dist: b.Dist, Tree: b.tree,
 	}
 }

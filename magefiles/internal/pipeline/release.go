@@ -83,7 +83,7 @@ func (p Pipeline) Sign(ctx context.Context, o Options, key Opener, by Builder, s
 	// The folder.
 	start := time.Now()
 	folder := signing.Folder{
-		Admitted: admitted, Source: b.source, Tree: result.Tree, Signer: signer.At(result.Tree.Time),
+		Version: b.inventory(), Admitted: admitted, Signer: signer.At(b.tree.Time),
 		Builder: by.ID, Root: p.Root, Signed: cmp.Or(signed, p.signedDir()), Log: p.Log,
 	}
 	result = b.result()
@@ -101,7 +101,7 @@ func (p Pipeline) admitted(ctx context.Context, o Options, tree artifact.Tree, b
 	}
 	b.tree = tree
 	admitted, err := admission.Candidate{
-		Version: b.inventory(), Dist: b.Dist, Tree: tree,
+		Version: b.inventory(),
 		Foreign: b.options.Prebuilt != "", Workflow: by.ID != "", Rebuilt: b.options.Rebuilt, Log: p.Log,
 	}.Admit(ctx)
 	if err != nil {

@@ -21,11 +21,10 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/source"
 )
 
-// Candidate is a version whose files were built and are to be signed.
+// Candidate is a version whose files were built, as they say of its tree, and are to be
+// signed.
 type Candidate struct {
 	inventory.Version
-	Dist artifact.Dist // the source's
-	Tree artifact.Tree // that the files are said to be of
 	// Foreign says that other machines have built the files, and Workflow that a
 	// workflow's job asks: any other one can have changed them.
 	Foreign, Workflow bool

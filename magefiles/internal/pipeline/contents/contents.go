@@ -12,6 +12,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/compile"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline/inventory"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef/scriptlets"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/provenance"
@@ -26,11 +27,7 @@ type File struct {
 
 // Maker makes contents.
 type Maker struct {
-	Source   pkgdef.Source
-	Tree     artifact.Tree
-	Packages []pkgdef.Package
-	Formats  []string      // of packages, that are asked for
-	Dist     artifact.Dist // the source's
+	inventory.Version
 	// Native finds the machine's own binaries of the same tree; it is asked for each package.
 	Native func() (compile.Info, bool)
 }

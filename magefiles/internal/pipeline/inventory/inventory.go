@@ -1,5 +1,5 @@
-// Package inventory says which files a version of a source has: what a build makes, and
-// what is shipped of it.
+// Package inventory is a version of a source with all that it consists of: its definitions,
+// its tree, and the names of the files that a build makes, and that are shipped.
 package inventory
 
 import (
@@ -16,13 +16,15 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/srcpkg"
 )
 
-// Version is a version of a source, and what is made of it.
+// Version is a version of a source, and what is asked for of it.
 type Version struct {
 	Source   pkgdef.Source
 	Packages []pkgdef.Package
-	Number   string   // bare version, such as 1.13.3
-	Arches   []string // Go's names
-	Formats  []string // of packages, binary and source
+	Number   string        // bare version, such as 1.13.3
+	Arches   []string      // Go's names
+	Formats  []string      // of packages, binary and source
+	Dist     artifact.Dist // the source's
+	Tree     artifact.Tree // empty before it was fetched
 }
 
 // Files are the names of a version's files, in order, made from a verified source.

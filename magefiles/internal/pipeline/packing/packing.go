@@ -18,14 +18,14 @@ import (
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline/contents"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline/inventory"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
 )
 
-// Packer packs the packages of a tree.
+// Packer packs the packages of a version.
 type Packer struct {
-	Tree artifact.Tree
-	Dist artifact.Dist // the source's
-	Log  io.Writer
+	inventory.Version
+	Log io.Writer
 	// Quick compresses programs quickly instead of well.
 	Quick bool
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline/contents"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline/inventory"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 )
 
@@ -31,7 +32,7 @@ type packing struct {
 func newPacking(t *testing.T) packing {
 	t.Helper()
 	tree := artifact.Tree{Version: "1.13.3", Verified: true, Time: time.Date(2025, 10, 23, 12, 39, 57, 0, time.UTC)}
-	return packing{Packer{Tree: tree, Dist: artifact.Dist(filepath.Join(t.TempDir(), "dist")), Log: io.Discard}, t, t.TempDir()}
+	return packing{Packer{Version: inventory.Version{Tree: tree, Dist: artifact.Dist(filepath.Join(t.TempDir(), "dist"))}, Log: io.Discard}, t, t.TempDir()}
 }
 
 func (p packing) file(name string) string { return filepath.Join(p.dir, name) }

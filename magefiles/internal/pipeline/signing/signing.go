@@ -14,8 +14,8 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline/admission"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline/inventory"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline/record"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/provenance"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
@@ -25,10 +25,9 @@ import (
 // of each architecture's build machine, the provenance of exactly these files, and their
 // checksums. The same key makes the same files, whenever that is.
 type Folder struct {
-	admission.Admitted
-	Source pkgdef.Source
-	Tree   artifact.Tree
-	Signer *sign.Signer
+	inventory.Version
+	Admitted admission.Admitted
+	Signer   *sign.Signer
 	// Builder is the address that names what runs the build; empty means a machine of
 	// the caller's own.
 	Builder string
@@ -52,7 +51,7 @@ func (f Folder) Make(ctx context.Context) ([]artifact.File, error) {
 		return nil, err
 	}
 	builder := struct{ ID string }{f.Builder}
-	key := artifact.Key(self, f.Files, f.Signer.Fingerprint(), f.Signer.Time(), builder, packaging)
+	key := artifact.Key(self, f.Admitted.Files, f.Signer.Fingerprint(), f.Signer.Time(), builder, packaging)
 	place := filepath.Join(f.Signed, f.Source.Name, "."+f.Tree.FullVersion()+".json")
 	files, found, err := artifact.Cached(place, key, f.still, func() ([]artifact.File, error) {
 		if err := artifact.MakeDir(f.Dir(), func(dir string) error { return f.fill(ctx, dir, packaging) }); err != nil {
@@ -88,7 +87,7 @@ func (f Folder) packaging(ctx context.Context) (string, error) {
 // fill makes all files in dir.
 func (f Folder) fill(ctx context.Context, dir, packaging string) error {
 	var subjects []provenance.Subject
-	for _, file := range f.Files {
+	for _, file := range f.Admitted.Files {
 		subject, err := f.one(ctx, dir, file)
 		if err != nil {
 			return err
@@ -144,7 +143,7 @@ func (f Folder) one(ctx context.Context, dir string, file artifact.File) (proven
 // buildinfos writes the .buildinfo of each architecture's debs.
 func (f Folder) buildinfos(dir string) ([]provenance.Subject, error) {
 	var subjects []provenance.Subject
-	for _, made := range f.Records {
+	for _, made := range f.Admitted.Records {
 		debs, err := filepath.Glob(filepath.Join(dir, "*_"+architecture.Of(made.Arch).Debian+".deb"))
 		if err != nil {
 			return nil, err
@@ -187,7 +186,7 @@ func (f Folder) statement(packaging string) provenance.Build {
 		Tree: f.Tree, Repository: f.Source.Repository, Release: f.Source.Release,
 		Packaging: packaging, Builder: cmp.Or(f.Builder, provenance.LocalBuilder),
 	}
-	for _, one := range f.Records {
+	for _, one := range f.Admitted.Records {
 		made.Toolchains = append(made.Toolchains, provenance.Toolchain{Module: one.ToolchainModule, Sum: one.ToolchainSum})
 		made.Compiles = append(made.Compiles, provenance.Compile{Arch: one.Arch, Flags: one.Flags, Env: one.Env, CC: one.CC, Musl: one.Musl, Tools: one.Tools})
 	}

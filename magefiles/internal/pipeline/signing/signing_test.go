@@ -16,6 +16,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/compile"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline/admission"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline/inventory"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline/pipelinetest"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline/record"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline/verify"
@@ -65,7 +66,7 @@ func unsigned(t *testing.T) (s Folder, dist artifact.Dist) {
 		t.Fatal(err)
 	}
 	return Folder{
-		Admitted: admission.Admitted{Files: files, Records: []record.Record{made}}, Source: source, Tree: tree,
+		Admitted: admission.Admitted{Files: files, Records: []record.Record{made}}, Version: inventory.Version{Source: source, Tree: tree},
 		Signer: pipelinetest.Someone(t, "ours").At(tree.Time), Root: root, Signed: filepath.Join(string(dist), "signed"), Log: io.Discard,
 	}, dist
 }
@@ -138,7 +139,7 @@ func TestSigningTampered(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dist.Version("1.13.3"), "spire-agent_1.13.3-2_amd64.deb"), []byte("A deb"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err := admission.Candidate{Dist: dist, Tree: s.Tree}.Admit(t.Context())
+	_, err := admission.Candidate{Version: inventory.Version{Dist: dist, Tree: s.Tree}}.Admit(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "spire-agent_1.13.3-2_amd64.deb is not what SHA256SUMS says") {
 		t.Errorf("error %v", err)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/compile"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format/deb"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline/contents"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline/inventory"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline/licensing"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef/scriptlets"
@@ -26,11 +27,7 @@ import (
 
 // Maker makes the source packages of a version.
 type Maker struct {
-	Source   pkgdef.Source
-	Tree     artifact.Tree
-	Packages []pkgdef.Package
-	Formats  []string      // of packages, that are asked for; others than those of sources do not matter
-	Dist     artifact.Dist // the source's
+	inventory.Version
 	RPMBuild toolroot.Root // where rpmbuild is
 	Log      io.Writer
 }

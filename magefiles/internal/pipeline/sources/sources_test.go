@@ -9,17 +9,18 @@ import (
 	"time"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline/inventory"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 )
 
 // One source package builds for every architecture, so its texts are those of
 // all of them.
 func TestSameTexts(t *testing.T) {
-	s := &Sources{Maker: Maker{
+	s := &Sources{Maker: Maker{Version: inventory.Version{
 		Dist:     artifact.Dist(t.TempDir()),
 		Packages: []pkgdef.Package{{Name: "demo"}},
 		Tree:     artifact.Tree{Version: "1.2.3", Verified: true},
-	}, formats: []string{"dsc"}}
+	}}, formats: []string{"dsc"}}
 	put := func(arch, text string) {
 		t.Helper()
 		if err := artifact.WriteBytes(s.Dist.Work("1.2.3", arch, "demo", "docs", "manual.1"), 0o644, []byte(text)); err != nil {
