@@ -7,9 +7,11 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/stepfile"
 )
 
 // Build makes all packages into dist/.
@@ -29,7 +31,7 @@ func Build(ctx context.Context, version, arch, source *string, unchecked *bool, 
 
 // Compile makes the binaries only, with the flags of build.
 func Compile(ctx context.Context, version, arch, source *string, unchecked *bool) error {
-	return each(options(version, arch, source, unchecked), func(o pipeline.Options) error {
+	return checkout().ForEach(options(version, arch, source, unchecked), func(o pipeline.Options) error {
 		binaries, err := checkout().Compile(ctx, o)
 		for _, binary := range binaries {
 			fmt.Printf("%s  %s\n", binary.SHA256, binary.Path)
@@ -40,7 +42,7 @@ func Compile(ctx context.Context, version, arch, source *string, unchecked *bool
 
 // List shows the files that build would make, and which of them are there.
 func List(version, arch, source *string) error {
-	return each(options(version, arch, source, nil), func(o pipeline.Options) error {
+	return checkout().ForEach(options(version, arch, source, nil), func(o pipeline.Options) error {
 		return checkout().List(o, os.Stdout)
 	})
 }
@@ -51,7 +53,13 @@ func List(version, arch, source *string) error {
 // the architecture has them on one line, for SPIRE_REBUILT of the job that signs, which
 // takes a job's outputs as JSON, too.
 func Vouch(ctx context.Context, version, arch, source *string) error {
-	return vouch(ctx, options(version, arch, source, nil))
+	o := options(version, arch, source, nil)
+	digests, err := checkout().Vouch(ctx, o)
+	if err != nil {
+		return err
+	}
+	fmt.Print(digests)
+	return stepfile.SetOutputs(strings.Join(o.Arches, "_") + "=" + strings.Join(strings.Fields(digests), " ") + "\n")
 }
 
 // Sign builds, and makes of it the signed folder with all files to ship.
@@ -67,7 +75,7 @@ func Vouch(ctx context.Context, version, arch, source *string) error {
 // But for a rehearsal, upstream's tag on GitHub must be the commit of the source, or
 // the key is not even opened. Flags as for build.
 func Sign(ctx context.Context, version, arch, source *string) error {
-	return each(options(version, arch, source, nil), func(o pipeline.Options) error {
+	return checkout().ForEach(options(version, arch, source, nil), func(o pipeline.Options) error {
 		return signed(ctx, o, false, func(pipeline.Result, *sign.Signer) error { return nil })
 	})
 }

@@ -5,7 +5,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"runtime"
 	"strings"
@@ -15,11 +14,9 @@ import (
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/osv"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/provenance"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/upstream"
 )
 
 // Check runs checks.
@@ -86,28 +83,13 @@ func (Check) Published(ctx context.Context, url, version, repository, key, arch,
 // repository, the project's own where none is named.
 func newest(ctx context.Context, version, repository string) (map[string]string, error) {
 	if version != "" {
-		main, err := checkout().Source("")
-		if err != nil {
-			return nil, err
-		}
-		full, err := full(main, version)
-		return map[string]string{main.Name: full}, err
+		return checkout().Named(version)
 	}
 	from, err := destination(cmp.Or(repository, strings.TrimPrefix(provenance.Project, "https://github.com/")), true) // nothing is changed there
 	if err != nil {
 		return nil, err
 	}
 	return checkout().Newest(ctx, from)
-}
-
-// full is a version with the packaging's release, which is the checkout's where none is
-// named.
-func full(source pkgdef.Source, version string) (string, error) {
-	if _, _, ok := upstream.ParseOwn(source, "v"+version); ok {
-		return version, nil
-	}
-	bare, err := only(version)
-	return fmt.Sprintf("%s-%d", bare, source.Release), err
 }
 
 // Vulnerabilities fails if something that is linked into the programs is known to be vulnerable.
@@ -146,14 +128,5 @@ func looked(ctx context.Context, version string, released bool) (pipeline.Looked
 		}
 		return checkout().Released(ctx, from, runtime.GOARCH)
 	}
-	var all pipeline.Looked
-	err := each(pipeline.Options{Version: version}, func(o pipeline.Options) error {
-		built, err := checkout().Built(o)
-		all.Debs, all.Bills = append(all.Debs, built.Debs...), append(all.Bills, built.Bills...)
-		return err
-	})
-	if err == nil && len(all.Debs) == 0 {
-		err = errors.New("nothing was built that could be looked at: build it, or say -released")
-	}
-	return all, err
+	return checkout().Built(pipeline.Options{Version: version})
 }

@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"os"
 	"runtime"
 	"slices"
@@ -13,6 +12,7 @@ import (
 	"github.com/magefile/mage/mg"
 	"golang.org/x/term"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
@@ -59,15 +59,8 @@ func options(version, arch, source *string, unchecked *bool) pipeline.Options {
 	return o
 }
 
-// each does something for each source that is asked for. One that fails keeps none of
-// the others back.
-func each(o pipeline.Options, do func(pipeline.Options) error) error {
-	all, err := checkout().Each(o)
-	for _, one := range all {
-		err = errors.Join(err, do(one))
-	}
-	return err
-}
+// allArches are the architectures that a release has.
+var allArches = architecture.Names(architecture.Released())
 
 func flag(given *string, variable string) string {
 	if given != nil {
@@ -102,7 +95,7 @@ func list(given *string, variable string) []string {
 
 func build(ctx context.Context, o pipeline.Options, formats ...string) error {
 	o.Formats = formats
-	return each(o, func(o pipeline.Options) error {
+	return checkout().ForEach(o, func(o pipeline.Options) error {
 		result, err := checkout().Build(ctx, o)
 		if err == nil {
 			result.Print(os.Stdout)

@@ -6,15 +6,10 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/golden"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub/hubtest"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 )
 
 // plannable is a server with two versions of upstream, of which the checkout
@@ -61,34 +56,6 @@ func TestPlan(t *testing.T) {
 	}
 }
 
-// A version that waits for a person is due all the same: what it waits for may be done.
-func TestPlanWaits(t *testing.T) {
-	plannable(t, "191c76b489656502ff946afb486b47b83a376e81")
-	source, err := pkgdef.LoadSource(checkout().Root, "spire")
-	if err != nil {
-		t.Fatal(err)
-	}
-	rules, err := planned{arches: []string{"amd64"}}.rules(source)
-	if err != nil {
-		t.Fatal(err)
-	}
-	waits := hubtest.New(t)
-	waits.AddIssue("o/r", hubtest.Issue{Title: "x", PullRequest: true, Head: "adopt-1.13.3", Base: "main"})
-	for _, tag := range []string{"v1.13.3", "v1.12.9"} {
-		waits.SetTag("spiffe/spire", tag, "191c76b489656502ff946afb486b47b83a376e81")
-	}
-	source.Repository = waits.URL() + "/spiffe/spire"
-	for _, line := range waits.Environ() {
-		name, value, _ := strings.Cut(line, "=")
-		t.Setenv(name, value)
-	}
-	plan, err := makePlan(t.Context(), source, "o/r", rules)
-	want := "1.13.3 waits for a person: " + waits.URL() + "/o/r/pull/1"
-	if err != nil || !slices.Contains(plan.Notes, want) || len(plan.Versions()) != 2 {
-		t.Errorf("%v: due are %v, and the notes %q lack %q", err, plan.Versions(), plan.Notes, want)
-	}
-}
-
 func TestPlanFlags(t *testing.T) {
 	plannable(t, strings.Repeat("a", 40))
 	none, floor, version, name := 0, "1.x", "1.0.0", "no repository"
@@ -104,23 +71,5 @@ func TestPlanFlags(t *testing.T) {
 		if err := plan(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("the error lacks %q: %v", want, err)
 		}
-	}
-}
-
-// The names are those of a signed build, of another version and number too.
-func TestShipped(t *testing.T) {
-	t.Chdir("..")
-	source, err := pkgdef.LoadSource(".", "spire")
-	if err != nil {
-		t.Fatal(err)
-	}
-	expected, err := shipped(source, []string{"amd64", "arm64"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Chdir("magefiles")
-	golden.Check(t, "shipped.golden", strings.Join(expected("1.13.33", 2), "\n")+"\n")
-	if diff := cmp.Diff(len(expected("1.15.1", 1)), len(expected("1.13.33", 2))); diff != "" {
-		t.Error(diff)
 	}
 }

@@ -39,7 +39,7 @@ func Release(ctx context.Context, version, arch, source, repository, results *st
 			return err
 		}
 	}
-	return each(options(version, arch, source, nil), func(o pipeline.Options) error { return signedRelease(ctx, r, o) })
+	return checkout().ForEach(options(version, arch, source, nil), func(o pipeline.Options) error { return signedRelease(ctx, r, o) })
 }
 
 // destination is the repository to release in.
@@ -56,7 +56,7 @@ func signedRelease(ctx context.Context, r release.Release, o pipeline.Options) e
 	if err != nil {
 		return err
 	}
-	if r, err = about(ctx, r, o.Source, result); err != nil {
+	if r, err = checkout().Described(ctx, r, o.Source, result); err != nil {
 		return err
 	}
 	done, err := r.Publish(ctx)
@@ -64,19 +64,6 @@ func signedRelease(ctx context.Context, r release.Release, o pipeline.Options) e
 		done.Print(os.Stdout)
 	}
 	return err
-}
-
-// upstreamHub is where upstream's tags are, whatever is still open in the definition.
-func upstreamHub(name string) (*hub.Repository, error) {
-	source, err := checkout().Undecided(name)
-	if err != nil {
-		return nil, err
-	}
-	page, err := upstreamAt(source, os.Getenv("SPIRE_UPSTREAM"))
-	if err != nil {
-		return nil, err
-	}
-	return hub.OpenPage(hub.FromEnvironment(os.Stderr), page)
 }
 
 // toShip makes the signed folder. Nobody but upstream is spoken to before the key
@@ -87,18 +74,6 @@ func toShip(ctx context.Context, o pipeline.Options) (result pipeline.Result, er
 		return nil
 	})
 	return result, err
-}
-
-// about fills in what a signed folder says of its release.
-func about(ctx context.Context, r release.Release, name string, result pipeline.Result) (release.Release, error) {
-	source, err := checkout().Source(name)
-	if err != nil {
-		return r, err
-	}
-	r.Source, r.Number, r.Dir = source, source.Release, result.Dir
-	r.Notes.Tree, r.Notes.Key = result.Tree, result.Signed
-	r.Notes.Changelog, err = checkout().Changelog(ctx, name, result.Tree.Version)
-	return r, err
 }
 
 // tested is what the tests of several machines found, as one table.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline/publication"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/stepfile"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/web"
@@ -38,12 +39,12 @@ func (Repo) Build(ctx context.Context, version, arch, source, url, trust, at *st
 	if archive.URL == "" {
 		archive.URL = "http://" + address
 	}
-	return each(options(version, arch, source, nil), func(o pipeline.Options) error {
+	return checkout().ForEach(options(version, arch, source, nil), func(o pipeline.Options) error {
 		return signed(ctx, o, false, func(result pipeline.Result, signer *sign.Signer) error {
 			archive.Signer = signer
 			report, err := checkout().Publish(ctx, archive, result.Paths())
 			if err == nil {
-				pipeline.PrintReport(os.Stdout, report)
+				publication.PrintReport(os.Stdout, report)
 			}
 			return err
 		})
@@ -88,8 +89,8 @@ func synchronise(ctx context.Context, archive pipeline.Archive, from *hub.Reposi
 	if err != nil {
 		return err
 	}
-	pipeline.PrintReport(os.Stdout, report)
-	if err := pipeline.PrintSize(os.Stdout, checkout().RepositoryDir()); err != nil {
+	publication.PrintReport(os.Stdout, report)
+	if err := publication.PrintSize(os.Stdout, checkout().RepositoryDir()); err != nil {
 		return err
 	}
 	return stepfile.SetOutputs(fmt.Sprintf("changed=%t\n", !report.Unchanged))

@@ -5,15 +5,14 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
-	"strings"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
+	shipped "github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline/verify"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/secret"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/stepfile"
 )
 
 // withSigner does something with the key that the environment names, and gives
@@ -54,7 +53,7 @@ func opener(source string, counts bool) (pipeline.Opener, error) {
 	if !counts {
 		return key, nil
 	}
-	theirs, err := upstreamHub(source)
+	theirs, err := checkout().Upstream(hub.FromEnvironment(os.Stderr), source, os.Getenv("SPIRE_UPSTREAM"))
 	return pipeline.Confirmed(theirs, key), err
 }
 
@@ -66,35 +65,10 @@ func signed(ctx context.Context, o pipeline.Options, counts bool, do func(pipeli
 	if err != nil {
 		return err
 	}
-	var signer *sign.Signer
-	result, err := checkout().Sign(ctx, o, func(ctx context.Context, tree artifact.Tree) (_ *sign.Signer, err error) {
-		signer, err = open(ctx, tree)
-		return signer, err
-	}, builder(), "")
-	if err == nil {
+	return checkout().SignAnd(ctx, o, open, builder(), func(result pipeline.Result, signer *sign.Signer) error {
 		result.Print(os.Stdout)
-		err = do(result, signer)
-	}
-	if signer != nil {
-		err = errors.Join(err, signer.Close())
-	}
-	return err
-}
-
-// vouch prints digests; in a workflow, it also sets the output of its step that is
-// named after the architecture.
-func vouch(ctx context.Context, o pipeline.Options) error {
-	var digests string
-	err := each(o, func(o pipeline.Options) error {
-		found, err := checkout().Vouch(ctx, o)
-		digests += found
-		return err
+		return do(result, signer)
 	})
-	if err != nil {
-		return err
-	}
-	fmt.Print(digests)
-	return stepfile.SetOutputs(strings.Join(o.Arches, "_") + "=" + strings.Join(strings.Fields(digests), " ") + "\n")
 }
 
 // pinned are the certificates in a file, or those of the checkout; there may be none.
@@ -133,18 +107,11 @@ func verify(ctx context.Context, files string, key *string, rebuild bool) error 
 	}
 	defer os.RemoveAll(downloads)
 	verdicts, err := checkout().Verify(ctx, files, downloads, trusted)
-	bad := 0
-	for _, verdict := range verdicts {
-		fmt.Println(verdict)
-		if verdict.Err != nil {
-			bad++
-		}
+	if err != nil {
+		return err
 	}
-	if err == nil && bad > 0 {
-		err = fmt.Errorf("%d of %d files are not what was shipped", bad, len(verdicts))
+	if err := shipped.Print(os.Stdout, verdicts); err != nil || !rebuild {
+		return err
 	}
-	if err == nil && rebuild {
-		err = tests().RebuildShipped(ctx, verdicts[0].Dir)
-	}
-	return err
+	return tests().RebuildShipped(ctx, verdicts[0].Dir)
 }

@@ -42,3 +42,55 @@ func TestCached(t *testing.T) {
 		}
 	}
 }
+
+// A file is made once for a key, and again where it is not what was recorded of it.
+func TestCachedFile(t *testing.T) {
+	path, made := filepath.Join(t.TempDir(), "file"), 0
+	get := func(key string) File {
+		t.Helper()
+		file, err := CachedFile(path, path+".json", key, func() error {
+			made++
+			return WriteBytes(path, 0o644, []byte(key))
+		})
+		if err != nil || file.Path != path || file.Size != 1 || file.SHA256 != DigestBytes([]byte(key)) {
+			t.Errorf("%+v, %v", file, err)
+		}
+		return file
+	}
+	for i, c := range []struct {
+		key, spoilt string
+		rebuilt     bool
+	}{{"a", "", true}, {"a", "", false}, {"b", "", true}, {"b", "x", true}, {"b", "", false}} {
+		if c.spoilt != "" {
+			write(t, path, c.spoilt)
+		}
+		if file := get(c.key); file.Rebuilt != c.rebuilt || file.Rebuilt != (file.Took > 0) {
+			t.Errorf("%d: %+v", i, file)
+		}
+	}
+	failure := errors.New("failed")
+	if _, err := CachedFile(path, path+".json", "c", func() error { return failure }); !errors.Is(err, failure) || made != 3 {
+		t.Errorf("%v; made %d times", err, made)
+	}
+	if get("b").Rebuilt {
+		t.Error("the record of what is still there is lost")
+	}
+	// The form of the record is what earlier programs have written.
+	if got, want := read(t, path+".json"), "{\n  \"Key\": \"b\",\n  \"SHA256\": \""+DigestBytes([]byte("b"))+"\"\n}\n"; got != want {
+		t.Errorf("the record is %s, not %s", got, want)
+	}
+}
+
+// What is there already is not written again.
+func TestKeep(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	for i, c := range []struct {
+		content string
+		rebuilt bool
+	}{{"a", true}, {"a", false}, {"b", true}} {
+		file, err := Keep(path, []byte(c.content))
+		if err != nil || file.Rebuilt != c.rebuilt || file.SHA256 != DigestBytes([]byte(c.content)) || read(t, path) != c.content {
+			t.Errorf("%d: %+v, %v", i, file, err)
+		}
+	}
+}

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 )
 
 // Load reads the JSON that Save wrote. A file that is not there, or that some
@@ -35,6 +37,22 @@ func Save(path string, value any) error {
 	return WriteBytes(path, 0o644, append(content, '\n'))
 }
 
+// Recorded is the record that an earlier run has saved at path, if still says that it
+// holds, or else the one that is made now, and saved. R is the form of the file.
+func Recorded[R any](path string, still func(R) bool, make func() (R, error)) (record R, found bool, err error) {
+	earlier, ok, err := Load[R](path)
+	if err != nil {
+		return record, false, err
+	}
+	if ok && still(earlier) {
+		return earlier, true, nil
+	}
+	if record, err = make(); err != nil {
+		return record, false, err
+	}
+	return record, false, Save(path, record)
+}
+
 // Cached is the value that an earlier run has saved at path under the same key, or else
 // the one that is made now, and saved. still says whether what an earlier value tells of
 // is there as it tells; nil where it tells of nothing.
@@ -43,17 +61,63 @@ func Cached[T any](path, key string, still func(T) bool, make func() (T, error))
 		Key   string
 		Value *T // nil in what an older program has saved in a form of its own
 	}
-	earlier, ok, err := Load[record](path)
+	holds := func(r record) bool { return r.Key == key && r.Value != nil && (still == nil || still(*r.Value)) }
+	r, found, err := Recorded(path, holds, func() (record, error) {
+		value, err := make()
+		return record{key, &value}, err
+	})
+	if r.Value == nil {
+		return value, false, err
+	}
+	return *r.Value, found, err
+}
+
+// CachedFile is the file at path that an earlier run has made under the same key, if it
+// is as the record says that is kept of it, or else the one that is made now.
+func CachedFile(path, record, key string, make func() error) (File, error) {
+	type made struct{ Key, SHA256 string }
+	file, start := File{Path: path}, time.Now()
+	digest := func() (err error) {
+		file.SHA256, file.Size, err = Digest(path)
+		return err
+	}
+	still := func(m made) bool { return m.Key == key && digest() == nil && m.SHA256 == file.SHA256 }
+	_, found, err := Recorded(record, still, func() (made, error) {
+		err := make()
+		if err == nil {
+			err = digest()
+		}
+		return made{key, file.SHA256}, err
+	})
 	if err != nil {
-		return value, false, err
+		return File{}, err
 	}
-	if ok && earlier.Key == key && earlier.Value != nil && (still == nil || still(*earlier.Value)) {
-		return *earlier.Value, true, nil
+	if !found {
+		file.Rebuilt, file.Took = true, time.Since(start)
 	}
-	if value, err = make(); err != nil {
-		return value, false, err
+	return file, nil
+}
+
+// Self is the digest of this program, for the keys of what another one may make otherwise.
+var Self = sync.OnceValues(func() (string, error) {
+	path, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("finding this program: %w", err)
 	}
-	return value, false, Save(path, record{key, &value})
+	sum, _, err := Digest(path)
+	return sum, err
+})
+
+// Keep writes a file that is quickly made, unless it has that content already.
+func Keep(path string, content []byte) (File, error) {
+	before, _, _ := Digest(path)
+	sum := DigestBytes(content)
+	if before != sum {
+		if err := WriteBytes(path, 0o644, content); err != nil {
+			return File{}, err
+		}
+	}
+	return File{Path: path, SHA256: sum, Size: int64(len(content)), Rebuilt: before != sum}, nil
 }
 
 // SumsName is the name of the checksum list in each version's folder.

@@ -55,16 +55,21 @@ func Link(from, to string) error {
 	if !errors.Is(err, syscall.EXDEV) {
 		return err
 	}
+	info, err := os.Stat(from)
+	if err != nil {
+		return err
+	}
+	return Copy(from, to, info.Mode().Perm())
+}
+
+// Copy is Write with the content of another file.
+func Copy(from, to string, mode fs.FileMode) error {
 	source, err := os.Open(from)
 	if err != nil {
 		return err
 	}
 	defer source.Close()
-	info, err := source.Stat()
-	if err != nil {
-		return err
-	}
-	return Write(to, info.Mode().Perm(), func(w io.Writer) error {
+	return Write(to, mode, func(w io.Writer) error {
 		_, err := io.Copy(w, source)
 		return err
 	})

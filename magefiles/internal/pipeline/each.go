@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -39,6 +40,16 @@ func (p Pipeline) Each(o Options) ([]Options, error) {
 		each = append(each, o)
 	}
 	return each, nil
+}
+
+// ForEach does something for each source that is asked for. One that fails keeps none of
+// the others back.
+func (p Pipeline) ForEach(o Options, do func(Options) error) error {
+	all, err := p.Each(o)
+	for _, one := range all {
+		err = errors.Join(err, do(one))
+	}
+	return err
 }
 
 // ofDirectory is the source whose module is in a directory.

@@ -63,17 +63,22 @@ func (p Pipeline) vouched(signer *sign.Signer) (sign.Certificate, error) {
 	return signer.Certificate(), nil
 }
 
-// owned is the archive with a folder, and with the keys that clients shall have.
-func (p Pipeline) owned(a Archive) (Archive, error) {
-	a = p.placed(a)
+// trusted are all keys that clients shall trust, the signer's first.
+func (p Pipeline) trusted(a Archive) ([]sign.Certificate, error) {
 	own, err := p.vouched(a.Signer)
 	if err != nil {
-		return a, err
+		return nil, err
 	}
-	a.own = &own
 	keys, err := p.Keys()
 	if !p.Rehearsal {
 		a.Trusted = slices.Concat(a.Trusted, keys)
 	}
-	return a, err
+	all := []sign.Certificate{own}
+	for _, certificate := range a.Trusted {
+		same := func(c sign.Certificate) bool { return c.Fingerprint() == certificate.Fingerprint() }
+		if !slices.ContainsFunc(all, same) {
+			all = append(all, certificate)
+		}
+	}
+	return all, err
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline/pipelinetest"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
 )
 
@@ -29,7 +30,7 @@ func keyed(t *testing.T, signers ...*sign.Signer) (Pipeline, *bytes.Buffer) {
 
 // The checkout says who signs, and not the secret.
 func TestVouched(t *testing.T) {
-	ours, next, foreign := someone(t, "ours"), someone(t, "next"), someone(t, "foreign")
+	ours, next, foreign := pipelinetest.Someone(t, "ours"), pipelinetest.Someone(t, "next"), pipelinetest.Someone(t, "foreign")
 	p, log := keyed(t, ours, next)
 	for _, signer := range []*sign.Signer{ours, next} {
 		if _, err := p.vouched(signer); err != nil {
@@ -39,9 +40,9 @@ func TestVouched(t *testing.T) {
 	if _, err := p.vouched(foreign); err == nil || !strings.Contains(err.Error(), "the key "+foreign.Fingerprint()+" is none of the archive's") {
 		t.Errorf("a foreign key: %v", err)
 	}
-	archive, err := p.owned(Archive{Signer: ours})
-	if err != nil || len(archive.certificates()) != 2 || archive.certificates()[0].Fingerprint() != ours.Fingerprint() {
-		t.Errorf("%d keys are published, error %v", len(archive.certificates()), err)
+	all, err := p.trusted(Archive{Signer: ours})
+	if err != nil || len(all) != 2 || all[0].Fingerprint() != ours.Fingerprint() {
+		t.Errorf("%d keys are published, error %v", len(all), err)
 	}
 	if err := p.MayRelease(); err != nil || log.Len() > 0 {
 		t.Errorf("error %v, said %q", err, log)
@@ -64,10 +65,10 @@ func TestVouched(t *testing.T) {
 
 // A key that is none of ours signs nothing, whatever is right with the files.
 func TestSignByOthers(t *testing.T) {
-	p, _ := keyed(t, someone(t, "ours"))
+	p, _ := keyed(t, pipelinetest.Someone(t, "ours"))
 	prebuilt, o := machines(t, "1.13.3")
 	p.Dist, o.Rebuilt = prebuilt.Dist, digestsOf(t, o)
-	foreign := someone(t, "foreign")
+	foreign := pipelinetest.Someone(t, "foreign")
 	_, err := p.Sign(t.Context(), o, Opened(foreign), Builder{}, "")
 	if err == nil || !strings.Contains(err.Error(), "is none of the archive's") {
 		t.Errorf("error %v", err)

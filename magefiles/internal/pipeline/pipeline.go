@@ -1,5 +1,6 @@
-// Package pipeline runs the steps of a build in their order and hands each one
-// what the ones before it made. It is what the targets call.
+// Package pipeline runs the steps of a build, a release and a publication in their order,
+// as build.go, release.go and publication.go list them, and hands each one what the ones
+// before it made. It is what the targets call.
 package pipeline
 
 import (
@@ -8,20 +9,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"runtime"
 	"slices"
 	"strings"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/compile"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline/inventory"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/source"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/srcpkg"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/toolroot"
@@ -205,196 +202,10 @@ func (b *build) defaults() error {
 	return nil
 }
 
-// Fetch makes the source tree.
-func (p Pipeline) Fetch(ctx context.Context, o Options) (artifact.Tree, error) {
-	b, end, err := p.begin(ctx, o, false)
-	if err != nil {
-		return artifact.Tree{}, err
+// inventory is the version that is asked for.
+func (b *build) inventory() inventory.Version {
+	return inventory.Version{
+		Source: b.source, Packages: b.packages, Number: b.options.Version, Arches: b.options.Arches, Formats: b.options.Formats,
+		Dist: b.Dist, Tree: b.tree,
 	}
-	defer end()
-	err = b.fetch(ctx, nil)
-	return b.tree, err
-}
-
-// Compile makes the binaries.
-func (p Pipeline) Compile(ctx context.Context, o Options) ([]artifact.Binary, error) {
-	b, end, err := p.begin(ctx, o, true)
-	if err != nil {
-		return nil, err
-	}
-	defer end()
-	if err := b.fetch(ctx, b.warm); err != nil {
-		return nil, err
-	}
-	var binaries []artifact.Binary
-	for _, arch := range b.options.Arches {
-		info, err := b.compile(ctx, arch)
-		if err != nil {
-			return nil, err
-		}
-		binaries = append(binaries, info.Binaries...)
-	}
-	return binaries, nil
-}
-
-// Build makes all that is asked for, and what later runs compare with. Files
-// that are right already stay as they are.
-func (p Pipeline) Build(ctx context.Context, o Options) (Result, error) {
-	if o.Prebuilt != "" {
-		return p.gather(ctx, o)
-	}
-	b, end, err := p.begin(ctx, o, true)
-	if err != nil {
-		return Result{}, err
-	}
-	defer end()
-	if err := b.fetch(ctx, b.warm); err != nil {
-		return Result{}, err
-	}
-	result := b.result()
-	result.Unpinned, result.Part = b.unpinned, b.options.Packages
-	ctx, fail := context.WithCancelCause(ctx)
-	defer fail(nil)
-	sources := b.startSources(ctx, fail)
-	defer sources.stop()
-	if result.Files, err = b.files(ctx, sources); err != nil {
-		return Result{}, err
-	}
-	if err := artifact.WriteSums(result.Dir, result.Files); err != nil {
-		return Result{}, err
-	}
-	result.Took = time.Since(b.start)
-	return result, nil
-}
-
-// result is what is known of a build's result before anything is made.
-func (b *build) result() Result {
-	return Result{Tree: b.tree, Dir: b.Dist.Version(b.tree.FullVersion()), Unsupported: b.source.Unsupported(b.tree.Version)}
-}
-
-// files makes the packages of every architecture and the source packages. The
-// latter are mostly the work of one processor at a time, so they are put together
-// beside the packing.
-func (b *build) files(ctx context.Context, sources *sources) ([]artifact.File, error) {
-	machines, err := b.machines(ctx, sources)
-	if err != nil {
-		return nil, err
-	}
-	var packages, source []artifact.File
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() (err error) {
-		source, err = sources.finish(ctx)
-		return err
-	})
-	group.Go(func() (err error) {
-		packages, err = b.packAll(ctx, machines)
-		return err
-	})
-	if group.Wait() != nil {
-		// What one that was cancelled says is not why.
-		return nil, context.Cause(ctx)
-	}
-	return slices.Concat(packages, source), nil
-}
-
-// machine is what one architecture's packages are made of.
-type machine struct {
-	info  compile.Info
-	items []wanted
-}
-
-// machines are all architectures' binaries and texts; the source packages are told
-// what is in the packages.
-func (b *build) machines(ctx context.Context, sources *sources) ([]machine, error) {
-	var machines []machine
-	for _, arch := range b.options.Arches {
-		m, err := b.compiled(ctx, arch)
-		if err != nil {
-			return nil, err
-		}
-		if err := sources.add(arch, m.items); err != nil {
-			return nil, err
-		}
-		machines = append(machines, m)
-	}
-	return machines, nil
-}
-
-// compiled makes one architecture's binaries, and the texts that they tell.
-func (b *build) compiled(ctx context.Context, arch string) (m machine, err error) {
-	if m.info, err = b.compile(ctx, arch); err != nil {
-		return m, err
-	}
-	m.items, err = b.items(ctx, m.info)
-	return m, err
-}
-
-// packAll makes all architectures' packages, one after the other: each takes all
-// processors.
-func (b *build) packAll(ctx context.Context, machines []machine) ([]artifact.File, error) {
-	var all []artifact.File
-	for _, m := range machines {
-		files, err := b.packed(ctx, m)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, files...)
-	}
-	return all, nil
-}
-
-// packed makes one architecture's packages, and what is said of them.
-func (b *build) packed(ctx context.Context, m machine) ([]artifact.File, error) {
-	wanted := slices.DeleteFunc(slices.Clone(m.items), func(w wanted) bool { return !slices.Contains(b.options.Formats, w.format.Name) })
-	if err := b.compress(ctx, wanted); err != nil {
-		return nil, err
-	}
-	files, err := b.pack(ctx, wanted)
-	if err != nil {
-		return nil, err
-	}
-	bills, err := b.bills(wanted, files)
-	if err != nil {
-		return nil, err
-	}
-	record, err := b.writeInfo(ctx, m.info)
-	return append(slices.Concat(files, bills), record), err
-}
-
-// fetch sweeps up after killed runs and makes the source tree; meanwhile, if
-// not nil, runs beside that.
-func (b *build) fetch(ctx context.Context, meanwhile func(context.Context)) (err error) {
-	places := []string{b.Dist.Work()}
-	if versions, err := os.ReadDir(string(b.Dist)); err == nil {
-		for _, version := range versions {
-			places = append(places, b.Dist.Version(version.Name()), b.Dist.Work(version.Name()))
-		}
-	}
-	for _, place := range places {
-		if err := artifact.Sweep(place); err != nil {
-			return err
-		}
-	}
-	fetcher := source.Fetcher{Source: b.source, Dist: b.Dist, Log: b.Log, Databases: b.Databases, Background: meanwhile}
-	b.tree, err = fetcher.Fetch(ctx, source.Request{Version: b.options.Version, Dir: b.options.Dir, AllowUnchecked: b.options.Unchecked, Part: len(b.options.Packages) > 0})
-	return err
-}
-
-// warm compiles ahead what needs no source.
-func (b *build) warm(ctx context.Context) {
-	if len(b.options.Arches) > 0 {
-		b.compiler().Warm(ctx, b.options.Arches[0])
-	}
-}
-
-func (b *build) compiler() compile.Compiler {
-	return compile.Compiler{Source: b.source, Dist: b.Dist, Tools: b.tools, Log: b.Log, Terminal: b.Terminal}
-}
-
-func (b *build) compile(ctx context.Context, arch string) (compile.Info, error) {
-	info, done, err := b.compiler().Compile(ctx, b.tree, pkgdef.Commands(b.packages), arch)
-	if done {
-		fmt.Fprintf(b.Log, "compile %s: unchanged\n", arch)
-	}
-	return info, err
 }

@@ -1,18 +1,19 @@
 package pipeline
 
 import (
-	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline/publication"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline/verify"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/upstream"
 )
 
 // Looked are files by which one learns what is in the packages: debs, and the bills
@@ -45,14 +46,14 @@ func (p Pipeline) Released(ctx context.Context, from *hub.Repository, arch strin
 	if err != nil {
 		return looked, err
 	}
-	for _, release := range newestOfMinors(ours(sources, all)) {
+	for _, release := range publication.NewestOfMinors(publication.Releases(sources, all)) {
 		whole, err := from.Release(ctx, release.ID)
 		if err != nil {
 			return looked, err
 		}
 		for _, asset := range whole.Assets {
 			file := p.Dist.Work("released", release.Tag, asset.Name)
-			if !fileName.MatchString(asset.Name) || !looked.add(file, "_"+architecture.Of(arch).Debian+".deb") {
+			if !verify.FileName.MatchString(asset.Name) || !looked.add(file, "_"+architecture.Of(arch).Debian+".deb") {
 				continue
 			}
 			fmt.Fprintf(p.Log, "download %s\n", asset.Name)
@@ -77,9 +78,9 @@ func (p Pipeline) Newest(ctx context.Context, from *hub.Repository) (map[string]
 		return nil, err
 	}
 	newest := map[string]string{}
-	for _, release := range newestOfMinors(ours(sources, all)) {
+	for _, release := range publication.NewestOfMinors(publication.Releases(sources, all)) {
 		if newest[release.Source] == "" {
-			newest[release.Source] = release.full()
+			newest[release.Source] = release.Full()
 		}
 	}
 	if main := sources[0]; newest[main.Name] == "" {
@@ -88,33 +89,36 @@ func (p Pipeline) Newest(ctx context.Context, from *hub.Repository) (map[string]
 	return newest, nil
 }
 
-// newestOfMinors are of each source the newest releases of the newest minor versions,
-// the newest first.
-func newestOfMinors(all []ofSource) []ofSource {
-	slices.SortFunc(all, func(a, b ofSource) int {
-		return cmp.Or(cmp.Compare(a.Source, b.Source), repo.CompareVersions(b.Version, b.Released.Release, a.Version, a.Released.Release))
-	})
-	minors := map[string][]string{} // of each source
-	var newest []ofSource
-	for _, release := range all {
-		minor := release.Version[:strings.LastIndex(release.Version, ".")]
-		if seen := minors[release.Source]; len(seen) < pkgdef.SupportedMinors && !slices.Contains(seen, minor) {
-			newest, minors[release.Source] = append(newest, release), append(seen, minor)
-		}
+// Named is the version of the main source that a person names, by source. Where the
+// packaging's number is not named, it is the checkout's.
+func (p Pipeline) Named(version string) (map[string]string, error) {
+	main, err := p.Source("")
+	if err != nil {
+		return nil, err
 	}
-	return newest
+	if _, _, ok := upstream.ParseOwn(main, "v"+version); ok {
+		return map[string]string{main.Name: version}, nil
+	}
+	bare, err := Only(version)
+	return map[string]string{main.Name: fmt.Sprintf("%s-%d", bare, main.Release)}, err
 }
 
-// Built are those of a version that was built.
+// Built are those that were built, of all sources that are asked for.
 func (p Pipeline) Built(o Options) (Looked, error) {
 	var looked Looked
-	b, err := p.load(o)
-	if err != nil {
-		return looked, err
-	}
-	files, err := filepath.Glob(filepath.Join(b.Dist.Version(b.options.Version), "*"))
-	for _, file := range files {
-		looked.add(file, ".deb")
+	err := p.ForEach(o, func(o Options) error {
+		b, err := p.load(o)
+		if err != nil {
+			return err
+		}
+		files, err := filepath.Glob(filepath.Join(b.Dist.Version(b.options.Version), "*"))
+		for _, file := range files {
+			looked.add(file, ".deb")
+		}
+		return err
+	})
+	if err == nil && len(looked.Debs) == 0 {
+		err = errors.New("nothing was built that could be looked at: build it, or say -released")
 	}
 	return looked, err
 }

@@ -134,18 +134,28 @@ type record struct {
 // once makes the files with the given names in the version's folder, unless
 // those of an earlier run were made from the same and are still right. fill
 // makes them in an empty folder; they get their places when all are whole.
-func (m Maker) once(s Source, what, key string, names []string, fill func(dir string) error) ([]artifact.File, error) {
-	start := time.Now()
-	place := m.Dist.Work(s.upstream(), "source-"+what+".json")
-	earlier, ok, err := artifact.Load[record](place)
-	if err != nil {
-		return nil, err
+func (m Maker) once(s Source, what, key string, names []string, fill func(dir string) error) (files []artifact.File, err error) {
+	start, final := time.Now(), m.Dist.Version(s.upstream())
+	still := func(earlier record) bool {
+		files, err = describe(final, names)
+		return err == nil && earlier.Key == key && slices.Equal(sums(files), earlier.Sums)
 	}
-	final := m.Dist.Version(s.upstream())
-	if files, err := describe(final, names); ok && earlier.Key == key && err == nil && slices.Equal(sums(files), earlier.Sums) {
-		return files, nil
+	_, found, err := artifact.Recorded(m.Dist.Work(s.upstream(), "source-"+what+".json"), still, func() (record, error) {
+		files, err = placed(m.Dist.Work(s.upstream(), "source-"+what), final, names, fill)
+		return record{key, sums(files)}, err
+	})
+	if err != nil || found {
+		return files, err
 	}
-	work := m.Dist.Work(s.upstream(), "source-"+what)
+	for i := range files {
+		files[i].Rebuilt, files[i].Took = true, time.Since(start)
+	}
+	fmt.Fprintf(m.Log, "source %s: %s\n", what, time.Since(start).Round(time.Millisecond))
+	return files, nil
+}
+
+// placed fills the folder work, and brings the files from there to their places.
+func placed(work, final string, names []string, fill func(dir string) error) ([]artifact.File, error) {
 	if err := artifact.MakeDir(work, fill); err != nil {
 		return nil, err
 	}
@@ -153,15 +163,7 @@ func (m Maker) once(s Source, what, key string, names []string, fill func(dir st
 	if err := settle(work, final, names); err != nil {
 		return nil, err
 	}
-	files, err := describe(final, names)
-	if err != nil {
-		return nil, err
-	}
-	for i := range files {
-		files[i].Rebuilt, files[i].Took = true, time.Since(start)
-	}
-	fmt.Fprintf(m.Log, "source %s: %s\n", what, time.Since(start).Round(time.Millisecond))
-	return files, artifact.Save(place, record{key, sums(files)})
+	return describe(final, names)
 }
 
 // describe reads the named files in dir.

@@ -17,6 +17,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/distro"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/frontpage"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline/publication"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
@@ -126,18 +127,18 @@ func (v visitor) index(ctx context.Context, name string) error {
 // keys are those of the certificates at the address that may sign. It is an error if
 // there are others, or none.
 func (v visitor) keys(ctx context.Context) (sign.Keyring, error) {
-	content, err := v.client.File(ctx, pipeline.KeysArmoured)
+	content, err := v.client.File(ctx, publication.KeysArmoured)
 	if err != nil {
 		return sign.Keyring{}, err
 	}
 	served, err := sign.Certificates(content)
 	if err != nil {
-		return sign.Keyring{}, fmt.Errorf("%s: %w", pipeline.KeysArmoured, err)
+		return sign.Keyring{}, fmt.Errorf("%s: %w", publication.KeysArmoured, err)
 	}
 	var pinned []sign.Certificate
 	for _, certificate := range served {
 		if failed := v.pinned(certificate.Fingerprint()); failed != nil {
-			err = errors.Join(err, fmt.Errorf("%s: %w", pipeline.KeysArmoured, failed))
+			err = errors.Join(err, fmt.Errorf("%s: %w", publication.KeysArmoured, failed))
 		} else {
 			pinned = append(pinned, certificate)
 		}
@@ -258,7 +259,7 @@ func (v visitor) pastes(ctx context.Context) (map[string]string, error) {
 // adds is an error unless lines add this repository, on the word of its keys alone.
 func (v visitor) adds(lines, client string) (err error) {
 	named := fingerprintForm.FindAllString(lines, -1)
-	if from := v.URL + "/" + pipeline.KeysArmoured; len(named) == 0 || !strings.Contains(lines, from) {
+	if from := v.URL + "/" + publication.KeysArmoured; len(named) == 0 || !strings.Contains(lines, from) {
 		return fmt.Errorf("the lines for %s do not take a key by its fingerprint from %s", client, from)
 	}
 	slices.Sort(named)

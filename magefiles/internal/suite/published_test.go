@@ -13,6 +13,7 @@ import (
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline/publication"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/web"
 )
@@ -184,12 +185,12 @@ func TestPublished(t *testing.T) {
 		finds(t, to, want)
 	})
 	t.Run("another's key beside ours", func(t *testing.T) {
-		replaced(t, filepath.Join(dir, pipeline.KeysArmoured), func([]byte) []byte { return sign.Armoured(s.key.signer.Certificate(), other) })
+		replaced(t, filepath.Join(dir, publication.KeysArmoured), func([]byte) []byte { return sign.Armoured(s.key.signer.Certificate(), other) })
 		finds(t, good, each("the key "+other.Fingerprint()+" is none of the archive's: "+ours, all...))
 	})
 	// That of the certificate which clients get.
 	t.Run("the key ends", func(t *testing.T) {
-		replaced(t, filepath.Join(dir, pipeline.KeysArmoured), func([]byte) []byte { return s.key.ending(t, "89d") })
+		replaced(t, filepath.Join(dir, publication.KeysArmoured), func([]byte) []byte { return s.key.ending(t, "89d") })
 		finds(t, good, each("the key "+ours+" ends on ", indexes...))
 	})
 	for name, file := range map[string]struct{ path, index string }{

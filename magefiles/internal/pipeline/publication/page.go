@@ -1,0 +1,105 @@
+package publication
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/frontpage"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/provenance"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo"
+)
+
+// page is the front page of what is published. entry is apt's.
+func (a Archive) page(ledger repo.Ledger, entry string) ([]byte, error) {
+	site := frontpage.Site{
+		URL: a.URL, Project: provenance.Project, Sources: entry, Main: a.Sources[0].Name,
+		Published: ledger.Published, Ends: ledger.Until,
+		Keyring: []frontpage.File{a.keyFile(KeysArmoured, a.keys().Armoured), a.keyFile(keysBinary, a.keys().Binary)},
+	}
+	for _, certificate := range a.Certificates {
+		site.Keys = append(site.Keys, frontpage.Key{Fingerprint: certificate.Fingerprint(), Ends: certificate.Ends()})
+	}
+	for _, file := range ledger.Files {
+		known := slices.ContainsFunc(a.Sources, func(s pkgdef.Source) bool { return s.Name == file.Source })
+		if !known && !again(file.Path) {
+			site.Keyring = append(site.Keyring, shown(file))
+		}
+	}
+	for _, source := range a.Sources {
+		versions, err := a.versions(ledger, source)
+		if err != nil {
+			return nil, err
+		}
+		site.Versions = append(site.Versions, versions...)
+	}
+	var page bytes.Buffer
+	err := frontpage.Write(&page, site)
+	return page.Bytes(), err
+}
+
+// again says whether a path is in the folder of rpms for another architecture than
+// the usual one: what fits every machine is in the folders of all, to be shown once.
+func again(file string) bool {
+	folder := path.Base(path.Dir(file))
+	return folder != architecture.Usual().RPM && slices.Contains(architecture.RPM(architecture.Released()), folder)
+}
+
+func (a Archive) keyFile(name string, content []byte) frontpage.File {
+	return frontpage.File{Path: name, Kind: frontpage.AsKey, SHA256: artifact.DigestBytes(content), Size: int64(len(content))}
+}
+
+func shown(f repo.File) frontpage.File {
+	return frontpage.File{Path: f.Path, Kind: frontpage.Kind(f.Kind), Package: f.Package, Arch: f.Arch, SHA256: f.SHA256, Size: f.Size}
+}
+
+// versions are those of a source, newest first.
+func (a Archive) versions(ledger repo.Ledger, source pkgdef.Source) ([]frontpage.Version, error) {
+	var versions []frontpage.Version
+	for _, file := range ledger.Files {
+		if file.Source != source.Name || file.Kind != repo.Sums {
+			continue // each version has its checksums once
+		}
+		version := frontpage.Version{Title: source.Title, Upstream: source.Repository, Version: file.Version, Release: file.Release, Published: file.Published}
+		if !source.Main {
+			version.Source = source.Name
+		}
+		for _, other := range ledger.Files {
+			same := other.Release == file.Release || other.Release == 0
+			if other.Source == source.Name && other.Version == file.Version && same {
+				version.Files = append(version.Files, shown(other))
+			}
+		}
+		var err error
+		if version.Commit, err = a.commit(version); err != nil {
+			return nil, err
+		}
+		versions = append(versions, version)
+	}
+	slices.SortFunc(versions, func(a, b frontpage.Version) int {
+		return repo.CompareVersions(b.Version, b.Release, a.Version, a.Release)
+	})
+	return versions, nil
+}
+
+// commit is what a version was made from, by its published provenance.
+func (a Archive) commit(version frontpage.Version) (string, error) {
+	for _, file := range version.Files {
+		if file.Kind != frontpage.AsProvenance {
+			continue
+		}
+		content, err := os.ReadFile(filepath.Join(a.Dir, filepath.FromSlash(file.Path)))
+		if err != nil {
+			return "", fmt.Errorf("reading the provenance of %s: %w", version.Label(), err)
+		}
+		statement, err := provenance.ParseStatement(content)
+		return statement.Commit(), err
+	}
+	return "", fmt.Errorf("%s was published without provenance", version.Label())
+}

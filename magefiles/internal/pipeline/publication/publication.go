@@ -1,0 +1,167 @@
+// Package publication makes a repository of what is released: packages with its keys and
+// address, its front page, its tree of files.
+package publication
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
+)
+
+// Archive is a repository of packages: where it is, and on whose word.
+type Archive struct {
+	Dir string // the tree's root
+	URL string // where it will be served, without a slash at the end
+	// Signer signs what is published.
+	Signer *sign.Signer
+	// Certificates are all that clients shall trust, the signer's first.
+	Certificates []sign.Certificate
+	Now          time.Time // of the publication
+	Refresh      bool      // sign the indexes again though nothing is new
+
+	Sources  []pkgdef.Source  // of which packages are published, the main one first
+	Packages []pkgdef.Package // of all sources
+	Keyrings []pkgdef.Keyring // packages that bring the certificates and the address
+	Log      io.Writer
+}
+
+// Names of the certificates at the repository's root: all that are trusted.
+const (
+	KeysArmoured = "spire-archive-keyring.asc"
+	keysBinary   = "spire-archive-keyring.gpg"
+)
+
+// keyFiles are the files of the repository that have keys, and what the rpm
+// metadata say of them.
+func (a Archive) keyFiles() (files map[string][]byte, hints []string) {
+	files = map[string][]byte{KeysArmoured: a.keys().Armoured, keysBinary: a.keys().Binary}
+	for _, certificate := range a.Certificates {
+		fingerprint := certificate.Fingerprint()
+		name := "gpg-pubkey-" + strings.ToLower(fingerprint[len(fingerprint)-8:]) + ".asc"
+		for _, folder := range repo.RPMFolders {
+			files["rpm/"+folder+"/"+name] = sign.Armoured(certificate)
+		}
+		hints = append(hints, name+"?fpr="+fingerprint)
+	}
+	return files, hints
+}
+
+func (a Archive) keys() pkgdef.Certificates {
+	return pkgdef.Certificates{Binary: sign.Binary(a.Certificates...), Armoured: sign.Armoured(a.Certificates...)}
+}
+
+// Publish adds signed files to the repository, or makes it, with the packages that have
+// its keys and address, and its front page.
+func (a Archive) Publish(ctx context.Context, files []string) (repo.Report, error) {
+	scratch, err := os.MkdirTemp("", "spire-packages-keyring-")
+	if err != nil {
+		return repo.Report{}, fmt.Errorf("making a folder for the keyring packages: %w", err)
+	}
+	defer os.RemoveAll(scratch)
+	keyrings, err := a.keyrings(ctx, scratch)
+	if err != nil {
+		return repo.Report{}, err
+	}
+	entry, err := a.aptEntry()
+	if err != nil {
+		return repo.Report{}, err
+	}
+	return a.tree().Publish(ctx, repo.Publication{
+		Files: slices.Concat(files, keyrings), Now: a.Now, Refresh: a.Refresh,
+		Page: func(ledger repo.Ledger) ([]byte, error) { return a.page(ledger, entry) },
+	})
+}
+
+// names are those of all that is published.
+func (a Archive) names() (names []string) {
+	for _, one := range a.Sources {
+		names = append(names, one.Name)
+	}
+	for _, one := range a.Packages {
+		names = append(names, one.Name)
+	}
+	for _, one := range a.Keyrings {
+		names = append(names, one.Name)
+	}
+	return names
+}
+
+// tree is the archive as a tree of files, of which the main source has the name.
+func (a Archive) tree() repo.Repository {
+	main := a.Sources[0]
+	tree := repo.Repository{
+		Dir: a.Dir, Origin: pkgdef.Origin, Description: "Packages of " + main.Title + ", the " + main.Summary,
+		Source: main.Name, Signer: a.Signer.At(a.Now), Trusted: a.trusted(),
+		Names: a.names(), Log: a.Log,
+	}
+	tree.Keys, tree.Hints = a.keyFiles()
+	return tree
+}
+
+// trusted are the keys whose signatures are believed.
+func (a Archive) trusted() sign.Keyring { return sign.NewKeyring(a.Certificates...) }
+
+// keyrings makes the keyring packages in dir.
+func (a Archive) keyrings(ctx context.Context, dir string) ([]string, error) {
+	var files []string
+	for _, definition := range a.Keyrings {
+		file, err := a.keyring(ctx, definition, filepath.Join(dir, definition.Name))
+		if err != nil {
+			return nil, fmt.Errorf("making %s: %w", definition.Name, err)
+		}
+		files = append(files, file)
+	}
+	return files, nil
+}
+
+func (a Archive) keyring(ctx context.Context, k pkgdef.Keyring, dir string) (string, error) {
+	item, err := format.Keyring(k, a.Sources[0], a.URL, a.keys(), filepath.Join(dir, "payload"))
+	if err != nil {
+		return "", err
+	}
+	form, err := format.Find(k.Format)
+	if err != nil {
+		return "", err
+	}
+	name, err := form.FileName(item)
+	if err != nil {
+		return "", err
+	}
+	scratch, file := filepath.Join(dir, "scratch"), filepath.Join(dir, name)
+	if err := os.MkdirAll(scratch, 0o755); err != nil {
+		return "", err
+	}
+	err = artifact.Write(file, 0o644, func(w io.Writer) error { return form.Write(w, item, scratch) })
+	if err != nil || k.Format != pkgdef.RPM {
+		return file, err
+	}
+	return file, a.Signer.At(k.Time()).RPM(ctx, file, file) // not before the key: see At
+}
+
+// aptEntry is the file that tells apt of the repository.
+func (a Archive) aptEntry() (string, error) {
+	for _, definition := range a.Keyrings {
+		texts, err := definition.Texts(a.URL, a.keys())
+		if err != nil {
+			return "", err
+		}
+		for path, text := range texts {
+			if strings.HasPrefix(path, "/etc/apt/sources.list.d/") {
+				return string(text), nil
+			}
+		}
+	}
+	return "", errors.New("no package of packages/ has an entry for apt")
+}
