@@ -21,6 +21,7 @@ import (
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/container"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
@@ -147,7 +148,7 @@ func (f Finder) entered(ctx context.Context, want tools) (Root, error) {
 	if entered == nil || ctx.Err() != nil {
 		return root, entered
 	}
-	if !run.Have("docker") {
+	if !container.Installed() {
 		return Root{}, fmt.Errorf("entering it by namespaces: %w; and there is no Docker", entered)
 	}
 	root.image = "spire-packages-tools:" + filepath.Base(dir)
