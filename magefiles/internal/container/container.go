@@ -43,10 +43,9 @@ func Caller() string { return fmt.Sprintf("%d:%d", os.Getuid(), os.Getgid()) }
 // WithSystemd is the container with systemd as PID 1, for which cgroups is the host's
 // folder of the unified cgroup tree; see CgroupTree.
 //
-// It needs that tree writable, its own /run, and the
-// right to mount. SYS_RESOURCE is left out because some hosts do not have it
-// themselves, which is also why --privileged fails there. Docker's default
-// /tmp is noexec.
+// It needs that tree writable, its own /run, and the right to mount. SYS_RESOURCE is
+// left out because some hosts do not have it themselves, which is also why --privileged
+// fails there. Docker's default /tmp is noexec.
 func (c Container) WithSystemd(cgroups string) Container {
 	c.hostname = "spire-packages"
 	c.rights = []string{

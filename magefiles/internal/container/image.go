@@ -3,7 +3,6 @@ package container
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -84,7 +83,7 @@ func Workshop(name, from string) (Container, error) {
 func Derive(ctx context.Context, name, from, script string, args []string, changes ...string) (tag string, err error) {
 	recipe := slices.Concat([]string{from, script}, args, changes)
 	sum := sha256.Sum256([]byte(strings.Join(recipe, "\n")))
-	tag = fmt.Sprintf("spire-packages-%s:%s", name, hex.EncodeToString(sum[:6]))
+	tag = fmt.Sprintf("spire-packages-%s:%x", name, sum[:6])
 	if HasImage(ctx, tag) {
 		return tag, nil
 	}

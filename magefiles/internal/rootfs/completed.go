@@ -3,7 +3,6 @@ package rootfs
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -38,7 +37,7 @@ func (c completed) tag() string {
 	recipe := strings.Join(append([]string{c.from.Source(), c.from.Arch, completion[c.client], readiness}, c.packages()...), "\n")
 	sum := sha256.Sum256([]byte(recipe))
 	name := strings.NewReplacer("/", "-", ":", "-").Replace(c.image.Reference)
-	return fmt.Sprintf("%s%s-%s-%s", tagPrefix, name, c.from.Arch, hex.EncodeToString(sum[:6]))
+	return fmt.Sprintf("%s%s-%s-%x", tagPrefix, name, c.from.Arch, sum[:6])
 }
 
 // provide pulls the image, completes it, and gives it its tag when it is whole.

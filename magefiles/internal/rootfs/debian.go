@@ -3,7 +3,6 @@ package rootfs
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"io"
 	"os"
@@ -58,7 +57,7 @@ func (d debian) mirror(ctx context.Context) string {
 // versions are named.
 func (d debian) hash() string {
 	sum := sha256.Sum256([]byte(d.command("").String()))
-	return hex.EncodeToString(sum[:6])
+	return fmt.Sprintf("%x", sum[:6])
 }
 
 // file is the tarball's name in the cache.
