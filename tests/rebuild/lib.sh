@@ -1,5 +1,5 @@
 # shellcheck shell=sh disable=SC2034 # what it sets is for the scripts
-# What each rebuild begins with. The driver (magefiles/internal/distro) calls a
+# What each rebuild begins with. The driver (magefiles/internal/rebuild) calls a
 # script as root in a fresh container with these variables:
 #   TOOLCHAIN  ours: Go is in /usr/local/go; its own: Go is a package
 #   GOCACHE    the go command's build cache; empty means a new one

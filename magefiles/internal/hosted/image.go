@@ -6,7 +6,9 @@ import (
 	"os"
 	"syscall"
 
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/distro"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/container"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/matrix"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/rootfs"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
 )
 
@@ -28,7 +30,7 @@ git config --system safe.directory ` + inside + `/origin.git
 
 // NewImage makes the image of the machine: a Debian 13 with all that setup would
 // install, so that it installs nothing, and the user that jobs run as.
-func NewImage(ctx context.Context, host *distro.Host) (string, error) {
+func NewImage(ctx context.Context, roots *rootfs.Maker) (string, error) {
 	info, err := os.Stat(socket)
 	if err != nil {
 		return "", fmt.Errorf("looking for Docker's daemon: %w", err)
@@ -37,10 +39,10 @@ func NewImage(ctx context.Context, host *distro.Host) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	root, err := host.Image(ctx, "runner", distro.Image{Suite: "trixie", Packages: append(tool.Packages("apt-get", tool.Test), "ca-certificates", "sudo")})
+	from, err := roots.Image(ctx, "runner", matrix.Image{Suite: "trixie", Packages: append(tool.Packages("apt-get", tool.Test), "ca-certificates", "sudo")})
 	if err != nil {
 		return "", err
 	}
 	group := fmt.Sprint(info.Sys().(*syscall.Stat_t).Gid)
-	return host.Derive(ctx, "runner", root, runner, []string{group, string(node)}, "USER runner")
+	return container.Derive(ctx, "runner", from, runner, []string{group, string(node)}, "USER runner")
 }

@@ -2,8 +2,6 @@ package hub
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +15,7 @@ import (
 	"github.com/google/go-github/v60/github"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/web"
 )
 
 // Tag is a name for a commit.
@@ -260,8 +259,7 @@ func (r *Repository) download(ctx context.Context, asset Asset, to io.Writer) (d
 	if err != nil {
 		return "", 0, err
 	}
-	hash := sha256.New()
-	size, err = io.Copy(io.MultiWriter(to, hash), io.LimitReader(response.Body, asset.Size+1))
+	sum, size, err := web.Copy(to, response.Body, asset.Size)
 	err = errors.Join(err, response.Body.Close())
 	if err == nil && size != asset.Size {
 		err = fmt.Errorf("%d bytes came of %d", size, asset.Size)
@@ -269,7 +267,7 @@ func (r *Repository) download(ctx context.Context, asset Asset, to io.Writer) (d
 	if err != nil {
 		return "", size, err
 	}
-	return "sha256:" + hex.EncodeToString(hash.Sum(nil)), size, nil
+	return "sha256:" + sum, size, nil
 }
 
 func sleep(ctx context.Context, d time.Duration) {

@@ -3,8 +3,6 @@ package repo
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,6 +20,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/web"
 )
 
 const (
@@ -346,9 +345,7 @@ func (f *fetching) one(ctx context.Context, w wanted) error {
 
 // copy writes what comes, no more than it may be, and compares it.
 func (w wanted) copy(to io.Writer, body io.Reader) (int64, error) {
-	hash := sha256.New()
-	n, err := io.Copy(io.MultiWriter(to, hash), io.LimitReader(body, w.size+1))
-	sum := hex.EncodeToString(hash.Sum(nil))
+	sum, n, err := web.Copy(to, body, w.size)
 	switch {
 	case err != nil:
 		return n, fmt.Errorf("after %d bytes: %w", n, err)

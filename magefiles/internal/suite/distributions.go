@@ -10,9 +10,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/distro"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/container"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/matrix"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/registry"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/report"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/rootfs"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/scenario"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/stepfile"
 )
 
@@ -63,20 +67,20 @@ func (b built) distributions(ctx context.Context, tally *Tally, only selection) 
 }
 
 // scenarios are those to be played.
-func (b built) scenarios(host *distro.Host, only selection) ([]string, error) {
+func (b built) scenarios(host *scenario.Host, only selection) ([]string, error) {
 	switch {
 	case len(only.scenarios) > 0:
 		return only.scenarios, nil
 	case !b.source.Main: // the others are about the main one
 		return []string{packagesScenario}, nil
 	}
-	return distro.Scenarios(host.Scenarios)
+	return scenario.List(host.Scenarios)
 }
 
 // older are the names of the places that have a newer one with the same package manager,
 // which comes later in the list. Only what this machine makes itself counts: an image may
 // not be had.
-func older(places []distro.Target) (names []string) {
+func older(places []matrix.Target) (names []string) {
 	newest := map[string]string{}
 	for _, place := range places {
 		if place.Image.Suite == "" {
@@ -95,7 +99,7 @@ func older(places []distro.Target) (names []string) {
 const packagesScenario = "packages"
 
 // report writes what was found out in every form, and says it as a table.
-func (b built) report(dir string, start time.Time, results distro.Report) error {
+func (b built) report(dir string, start time.Time, results scenario.Report) error {
 	run := report.Run{Version: b.source.Title + " " + b.full(), Start: start, Took: time.Since(start)}
 	for _, r := range results {
 		result := report.Result{
@@ -124,7 +128,7 @@ func onJobPage(summary string) error {
 }
 
 // hostFor is this machine, ready to run the scripts of a folder of tests.
-func (s Suite) hostFor(scripts string) (*distro.Host, error) {
+func (s Suite) hostFor(scripts string) (*scenario.Host, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return nil, fmt.Errorf("finding a place for the distributions' roots: %w", err)
@@ -133,10 +137,10 @@ func (s Suite) hostFor(scripts string) (*distro.Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &distro.Host{
-		Cache:   filepath.Join(cache, "spire-packages", "roots"),
+	return &scenario.Host{
+		Maker:   rootfs.Maker{Driver: container.Driver{Log: s.Log}, Cache: filepath.Join(cache, "spire-packages", "roots")},
 		Reports: filepath.Join(string(s.Pipeline.Dist), "test"), Scenarios: filepath.Join(s.Root, "tests", scripts),
-		Vars: defined, Log: s.Log,
+		Vars: defined,
 	}, nil
 }
 
@@ -171,18 +175,18 @@ func (s Suite) defined() ([]string, error) {
 	}, nil
 }
 
-func countReport(tally *Tally, report distro.Report) {
-	if len(report) > 0 && !slices.ContainsFunc(report, func(r distro.Result) bool { return r.Tier != distro.Informing }) {
+func countReport(tally *Tally, report scenario.Report) {
+	if len(report) > 0 && !slices.ContainsFunc(report, func(r scenario.Result) bool { return r.Tier != matrix.Informing }) {
 		tally.Informs()
 	}
 	for _, result := range report {
 		var err error
 		switch result.Status {
-		case distro.Skipped:
+		case scenario.Skipped:
 			err = Skip{result.Reason}
-		case distro.Failed:
+		case scenario.Failed:
 			err = errors.New(result.Reason + " (see " + result.Logs + ")")
-			if result.Tier == distro.Informing {
+			if result.Tier == matrix.Informing {
 				err = Skip{"this row only informs, and it says: " + err.Error()}
 			}
 		}
@@ -192,14 +196,14 @@ func countReport(tally *Tally, report distro.Report) {
 
 // Pins writes into tests/distros.yaml which images its references have now.
 func (s Suite) Pins(ctx context.Context) error {
-	return distro.Pin(ctx, filepath.Join(s.Root, "tests", "distros.yaml"), s.Log)
+	return registry.Pin(ctx, filepath.Join(s.Root, "tests", "distros.yaml"), s.Log)
 }
 
 // Ran says of which places that block a release nothing good is known: the reports,
 // one a folder in dir, lack them, or nothing ran there, or something failed. A place
 // where nothing ran, as its image could not be had, is no verdict on the packages.
 func (s Suite) Ran(dir string) error {
-	rows, err := distro.Load(filepath.Join(s.Root, "tests", "distros.yaml"))
+	rows, err := matrix.Load(filepath.Join(s.Root, "tests", "distros.yaml"))
 	if err != nil {
 		return err
 	}
@@ -210,8 +214,8 @@ func (s Suite) Ran(dir string) error {
 	var errs []error
 	for _, row := range rows {
 		for _, arch := range row.Architectures {
-			if row.Tier == distro.Blocking {
-				errs = append(errs, proven(distro.Target{Distribution: row, Arch: arch}.Name(), run.Results))
+			if row.Tier == matrix.Blocking {
+				errs = append(errs, proven(matrix.Target{Distribution: row, Arch: arch}.Name(), run.Results))
 			}
 		}
 	}
@@ -240,10 +244,10 @@ func proven(place string, results []report.Result) error {
 
 // Matrix is the places of tests/distros.yaml as JSON in one line, for a workflow.
 func (s Suite) Matrix() (string, error) {
-	rows, err := distro.Load(filepath.Join(s.Root, "tests", "distros.yaml"))
+	rows, err := matrix.Load(filepath.Join(s.Root, "tests", "distros.yaml"))
 	if err != nil {
 		return "", err
 	}
-	matrix, err := distro.Matrix(rows)
-	return string(matrix), err
+	jobs, err := matrix.Jobs(rows)
+	return string(jobs), err
 }

@@ -9,9 +9,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/distro"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/matrix"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/report"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/scenario"
 )
 
 func TestOnJobPage(t *testing.T) {
@@ -36,11 +37,11 @@ func TestOnJobPage(t *testing.T) {
 func TestInformingRow(t *testing.T) {
 	var log strings.Builder
 	tally := &Tally{Log: &log}
-	countReport(tally, distro.Report{
-		{Distribution: "a", Tier: distro.Blocking, Scenario: "x", Status: distro.Failed, Reason: "broken"},
-		{Distribution: "b", Tier: distro.Informing, Scenario: "x", Status: distro.Failed, Reason: "moved on"},
-		{Distribution: "c", Tier: distro.Blocking, Scenario: "x", Status: distro.Skipped, Reason: "no registry"},
-		{Distribution: "d", Tier: distro.Blocking, Scenario: "x", Status: distro.Passed},
+	countReport(tally, scenario.Report{
+		{Distribution: "a", Tier: matrix.Blocking, Scenario: "x", Status: scenario.Failed, Reason: "broken"},
+		{Distribution: "b", Tier: matrix.Informing, Scenario: "x", Status: scenario.Failed, Reason: "moved on"},
+		{Distribution: "c", Tier: matrix.Blocking, Scenario: "x", Status: scenario.Skipped, Reason: "no registry"},
+		{Distribution: "d", Tier: matrix.Blocking, Scenario: "x", Status: scenario.Passed},
 	})
 	if tally.failed != 1 || tally.skipped != 2 || tally.passed != 1 {
 		t.Errorf("%d failed, %d skipped, %d passed", tally.failed, tally.skipped, tally.passed)
@@ -84,11 +85,11 @@ func TestPlaces(t *testing.T) {
 // A run in which only what informs was looked at stops nothing, whatever it found;
 // one in which nothing ran that blocks is no pass.
 func TestOnlyInforming(t *testing.T) {
-	for tier, want := range map[distro.Tier]string{distro.Informing: "", distro.Blocking: "no test ran"} {
+	for tier, want := range map[matrix.Tier]string{matrix.Informing: "", matrix.Blocking: "no test ran"} {
 		tally := &Tally{Log: io.Discard}
-		countReport(tally, distro.Report{
-			{Distribution: "a", Tier: tier, Scenario: "x", Status: distro.Skipped, Reason: "toomanyrequests"},
-			{Distribution: "b", Tier: distro.Informing, Scenario: "x", Status: distro.Failed, Reason: "moved on"},
+		countReport(tally, scenario.Report{
+			{Distribution: "a", Tier: tier, Scenario: "x", Status: scenario.Skipped, Reason: "toomanyrequests"},
+			{Distribution: "b", Tier: matrix.Informing, Scenario: "x", Status: scenario.Failed, Reason: "moved on"},
 		})
 		err := tally.Close()
 		if (err == nil) != (want == "") || err != nil && err.Error() != want {
@@ -144,10 +145,10 @@ func TestRan(t *testing.T) {
 // The newest place of each package manager is not among the older ones, and an image of a
 // registry takes nothing from anybody.
 func TestOlder(t *testing.T) {
-	place := func(name, format, client, suite string) distro.Target {
-		return distro.Target{Distribution: distro.Distribution{Name: name, Format: format, Manager: client, Image: distro.Image{Suite: suite}}, Arch: "amd64"}
+	place := func(name, format, client, suite string) matrix.Target {
+		return matrix.Target{Distribution: matrix.Distribution{Name: name, Format: format, Manager: client, Image: matrix.Image{Suite: suite}}, Arch: "amd64"}
 	}
-	got := older([]distro.Target{
+	got := older([]matrix.Target{
 		place("debian-12", "deb", "", "bookworm"), place("debian-13", "deb", "", "trixie"), place("ubuntu", "deb", "", ""),
 		place("rpm-4.18", "rpm", "", "bookworm"), place("rpm-4.20", "rpm", "", "trixie"), place("zypper", "rpm", "zypper", "bookworm"),
 	})

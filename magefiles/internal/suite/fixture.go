@@ -17,14 +17,16 @@ import (
 	"github.com/hashicorp/go-version"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/distro"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/frontpage"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/gotool"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/manifest"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/matrix"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/payload"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/scenario"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/web"
 )
@@ -189,7 +191,7 @@ func (s Suite) share(ctx context.Context, from, to string) error {
 // publishIn publishes files in a repository of the fixture.
 func (s *fixture) publishIn(ctx context.Context, name string, files []string) error {
 	_, err := s.Pipeline.Publish(ctx, pipeline.Archive{
-		Dir: s.folder(name), URL: distro.WebURL, Signer: s.key.signer, Now: s.now,
+		Dir: s.folder(name), URL: payload.WebURL, Signer: s.key.signer, Now: s.now,
 	}, files)
 	return err
 }
@@ -438,7 +440,7 @@ func (s *fixture) expect(ctx context.Context) error {
 			if err := os.MkdirAll(folder, 0o755); err != nil {
 				return err
 			}
-			for _, file := range (distro.Distribution{Format: f.Name}).Select(s.files(f.Name), arch) {
+			for _, file := range (matrix.Distribution{Format: f.Name}).Select(s.files(f.Name), arch) {
 				m, err := f.Read(ctx, file)
 				if err != nil {
 					return err
@@ -481,7 +483,7 @@ func ghost(words []string) bool {
 
 // hostOf is this machine, ready to play the scenarios with one of the fixture's
 // repositories, which is served until ctx ends.
-func (s *fixture) hostOf(ctx context.Context, repository string) (*distro.Host, error) {
+func (s *fixture) hostOf(ctx context.Context, repository string) (*scenario.Host, error) {
 	host, err := s.hostFor("scenarios")
 	if err != nil {
 		return nil, err
@@ -502,7 +504,7 @@ func (s *fixture) hostOf(ctx context.Context, repository string) (*distro.Host, 
 	if err != nil {
 		return nil, err
 	}
-	host.Vars = append(host.Vars, "VERSIONS="+strings.Join(s.versions, " "), "URL="+distro.WebURL, "KILLS="+os.Getenv("SPIRE_TEST_KILLS"), "OTHERS="+others)
+	host.Vars = append(host.Vars, "VERSIONS="+strings.Join(s.versions, " "), "URL="+payload.WebURL, "KILLS="+os.Getenv("SPIRE_TEST_KILLS"), "OTHERS="+others)
 	if err := s.packageTests(host.Folders["packages"]); err != nil {
 		return nil, err
 	}
@@ -569,7 +571,7 @@ func (s *fixture) serve(ctx context.Context, dir, socket string) error {
 	if err := os.MkdirAll(socket, 0o755); err != nil {
 		return err
 	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "unix", filepath.Join(socket, distro.WebSocket))
+	listener, err := new(net.ListenConfig).Listen(ctx, "unix", filepath.Join(socket, payload.WebSocket))
 	if err != nil {
 		return fmt.Errorf("serving the repository: %w", err)
 	}
@@ -602,19 +604,19 @@ func writePastes(pastes map[string]string, dir string) error {
 
 // places are the rows, or those selected, on the architectures that packages
 // were built for. What is left out for another reason than its name is counted.
-func (b built) places(tally *Tally, only selection) ([]distro.Target, error) {
-	rows, err := distro.Load(filepath.Join(b.Root, "tests", "distros.yaml"))
+func (b built) places(tally *Tally, only selection) ([]matrix.Target, error) {
+	rows, err := matrix.Load(filepath.Join(b.Root, "tests", "distros.yaml"))
 	if err != nil {
 		return nil, err
 	}
-	var places []distro.Target
+	var places []matrix.Target
 	missing := slices.Clone(only.rows)
 	for _, row := range rows {
 		for _, arch := range row.Architectures {
-			place := distro.Target{Distribution: row, Arch: arch}
+			place := matrix.Target{Distribution: row, Arch: arch}
 			switch {
 			case len(only.rows) > 0 && !slices.Contains(only.rows, place.Name()):
-			case only.blocking && row.Tier == distro.Informing:
+			case only.blocking && row.Tier == matrix.Informing:
 				tally.Count(place.Name(), Skip{"it only informs, and whoever wants to know asks test:distros -row=" + place.Name()}, 0)
 			case slices.Contains(b.options.Arches, arch):
 				places = append(places, place)

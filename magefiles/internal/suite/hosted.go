@@ -17,9 +17,10 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/distro"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/container"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hosted"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub/hubtest"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/matrix"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/osv/osvtest"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
@@ -83,7 +84,8 @@ func (h *hosting) close(ctx context.Context) {
 	}
 	// Some of it is the jobs' user's.
 	if h.machine.Image != "" {
-		_ = h.command(context.WithoutCancel(ctx), "docker", "run", "--rm", "--user=root", "--entrypoint=rm", "--volume="+h.machine.Place+":/place", h.machine.Image, "-rf", "/place/store", "/place/tmp")
+		theirs := container.Container{Image: h.machine.Image, User: "root", Entrypoint: "rm", Volumes: []string{h.machine.Place + ":/place"}, Remove: true}
+		_ = theirs.Run("-rf", "/place/store", "/place/tmp").Run(context.WithoutCancel(ctx))
 	}
 	_ = os.RemoveAll(h.machine.Place)
 }
@@ -97,10 +99,10 @@ func (h *hosting) images(ctx context.Context) error {
 	if h.machine.Label, err = host.Claim(ctx); err != nil {
 		return err
 	}
-	if h.machine.Image, err = hosted.NewImage(ctx, host); err != nil {
+	if h.machine.Image, err = hosted.NewImage(ctx, &host.Maker); err != nil {
 		return err
 	}
-	rows, err := distro.Load(filepath.Join(h.Root, "tests", "distros.yaml"))
+	rows, err := matrix.Load(filepath.Join(h.Root, "tests", "distros.yaml"))
 	if err != nil {
 		return err
 	}

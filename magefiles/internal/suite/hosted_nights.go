@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/distro"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/container"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hosted"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub/hubtest"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
@@ -48,7 +48,7 @@ func (b built) workflowRuns(ctx context.Context, tally *Tally) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	h, err := b.openHosting(ctx)
-	if errors.Is(err, distro.ErrSkip) {
+	if errors.Is(err, container.ErrSkip) {
 		return Skip{err.Error()}
 	}
 	if err != nil {

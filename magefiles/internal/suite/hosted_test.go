@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/distro"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/matrix"
 )
 
 // copied is the part of a checkout that faults are planted in.
@@ -31,15 +31,15 @@ func TestFewerRows(t *testing.T) {
 	if err := fewerRows(root); err != nil {
 		t.Fatal(err)
 	}
-	all, err := distro.Load(filepath.Join(checkout, "tests", "distros.yaml"))
+	all, err := matrix.Load(filepath.Join(checkout, "tests", "distros.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	rows, err := distro.Load(filepath.Join(root, "tests", "distros.yaml"))
+	rows, err := matrix.Load(filepath.Join(root, "tests", "distros.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var want []distro.Distribution
+	var want []matrix.Distribution
 	for _, row := range all {
 		if slices.Contains(hostedRows, row.Name) {
 			row.Architectures = []string{runtime.GOARCH}
@@ -90,7 +90,7 @@ func TestRunFaults(t *testing.T) {
 			if err := fault.plant(root); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := distro.Load(filepath.Join(root, "tests", "distros.yaml")); err != nil {
+			if _, err := matrix.Load(filepath.Join(root, "tests", "distros.yaml")); err != nil {
 				t.Error(err)
 			}
 			if _, err := loadWorkflows(root); err != nil {

@@ -15,7 +15,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/distro"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/container"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/matrix"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
 )
@@ -70,7 +71,7 @@ func prefixForRoot(ctx context.Context) ([]string, error) {
 // earlierRepository is a folder with the debs of the earlier versions, which apt
 // can read as it is. They are copies, for one place alone: piuparts ends whatever
 // process has a file open that it has in its root.
-func (s *fixture) earlierRepository(ctx context.Context, place distro.Target) (string, error) {
+func (s *fixture) earlierRepository(ctx context.Context, place matrix.Target) (string, error) {
 	dir := s.folder("piuparts-earlier-" + place.Name())
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
@@ -97,7 +98,7 @@ func (s *fixture) piupartsAt(ctx context.Context, tally *Tally, asRoot []string,
 		return err
 	}
 	base, err := s.piupartsBase(ctx, place)
-	if errors.Is(err, distro.ErrSkip) {
+	if errors.Is(err, container.ErrSkip) {
 		tally.Count("piuparts "+name, Skip{err.Error()}, 0)
 		return nil
 	}
@@ -120,7 +121,7 @@ func (s *fixture) piupartsAt(ctx context.Context, tally *Tally, asRoot []string,
 }
 
 // piupartsBase is the row's root, as piuparts takes one.
-func (s *fixture) piupartsBase(ctx context.Context, place distro.Target) (string, error) {
+func (s *fixture) piupartsBase(ctx context.Context, place matrix.Target) (string, error) {
 	host, err := s.hostFor("scenarios")
 	if err != nil {
 		return "", err
@@ -138,7 +139,7 @@ func (s *fixture) piupartsBase(ctx context.Context, place distro.Target) (string
 }
 
 // piupartsOn has piuparts test the debs; what it says is kept under the name.
-func (s *fixture) piupartsOn(ctx context.Context, asRoot []string, place distro.Target, base, name string, debs []string, more ...string) error {
+func (s *fixture) piupartsOn(ctx context.Context, asRoot []string, place matrix.Target, base, name string, debs []string, more ...string) error {
 	kept := filepath.Join(string(s.Pipeline.Dist), "test", "piuparts", name+".txt")
 	if err := os.MkdirAll(filepath.Dir(kept), 0o755); err != nil {
 		return err
@@ -177,7 +178,7 @@ func complaints(said string) string {
 }
 
 // piupartsFinds plants a deb that leaves a file behind.
-func (s *fixture) piupartsFinds(ctx context.Context, asRoot []string, place distro.Target, base string) error {
+func (s *fixture) piupartsFinds(ctx context.Context, asRoot []string, place matrix.Target, base string) error {
 	good := s.plantedIn(place)
 	if len(good) != 1 {
 		return fmt.Errorf("the version under test has %d packages of %s for %s", len(good), planted, place.Name())

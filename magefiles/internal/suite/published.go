@@ -14,12 +14,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/distro"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/frontpage"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/matrix"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline/publication"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/scenario"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
 )
 
@@ -201,7 +202,7 @@ func (v visitor) users(ctx context.Context, tally *Tally) error {
 	}
 	report, err := host.Run(ctx, places, []string{"user"})
 	countReport(tally, report)
-	if err == nil && report.Count(distro.Skipped) == len(report) {
+	if err == nil && report.Count(scenario.Skipped) == len(report) {
 		err = errors.New("no machine could be had, so nobody knows whether the packages can be installed")
 	}
 	if err != nil {
@@ -211,7 +212,7 @@ func (v visitor) users(ctx context.Context, tally *Tally) error {
 }
 
 // host is this machine, ready to play a user.
-func (v visitor) host(pastes map[string]string, dir string) (*distro.Host, error) {
+func (v visitor) host(pastes map[string]string, dir string) (*scenario.Host, error) {
 	host, err := v.hostFor("published")
 	if err != nil {
 		return nil, err
@@ -224,7 +225,7 @@ func (v visitor) host(pastes map[string]string, dir string) (*distro.Host, error
 }
 
 // places are those to install at, on this machine's architecture.
-func (v visitor) places(tally *Tally) ([]distro.Target, error) {
+func (v visitor) places(tally *Tally) ([]matrix.Target, error) {
 	if !slices.Contains(v.Arches, runtime.GOARCH) {
 		return nil, fmt.Errorf("the packages are for %s, and this machine is %s", strings.Join(v.Arches, " and "), runtime.GOARCH)
 	}
@@ -232,8 +233,8 @@ func (v visitor) places(tally *Tally) ([]distro.Target, error) {
 		here := built{Suite: v.Suite, part: part{options: pipeline.Options{Arches: []string{runtime.GOARCH}}}}
 		return here.places(tally, selection{rows: v.On})
 	}
-	rows, err := distro.Load(filepath.Join(v.Root, "tests", "distros.yaml"))
-	return distro.Newest(rows, runtime.GOARCH), err
+	rows, err := matrix.Load(filepath.Join(v.Root, "tests", "distros.yaml"))
+	return matrix.Newest(rows, runtime.GOARCH), err
 }
 
 // fingerprintForm is the form of what the front page's lines name a key by.

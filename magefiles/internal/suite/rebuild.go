@@ -12,12 +12,14 @@ import (
 	"time"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/distro"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/container"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/gotool"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/manifest"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/matrix"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/rebuild"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
 )
 
@@ -29,7 +31,7 @@ func (s Suite) Rebuild(ctx context.Context, o pipeline.Options) error {
 		return err
 	}
 	return s.runAll(ctx, []Check{{"rebuild", func(ctx context.Context, tally *Tally) error {
-		return built.rebuild(ctx, tally, "", func(distro.Rebuild) bool { return true })
+		return built.rebuild(ctx, tally, "", func(rebuild.Place) bool { return true })
 	}}})
 }
 
@@ -78,17 +80,17 @@ func (b built) rebuildBlocking(ctx context.Context, tally *Tally) error {
 	return b.rebuild(ctx, tally, cache, blocking)
 }
 
-func blocking(place distro.Rebuild) bool { return place.Tier == distro.Blocking }
+func blocking(place rebuild.Place) bool { return place.Tier == matrix.Blocking }
 
 // rebuild rebuilds at the places that are taken.
-func (b built) rebuild(ctx context.Context, tally *Tally, cache string, take func(distro.Rebuild) bool) error {
+func (b built) rebuild(ctx context.Context, tally *Tally, cache string, take func(rebuild.Place) bool) error {
 	if err := tool.Need("docker", "mmdebstrap", "rpm", "dpkg-deb"); err != nil {
 		return err
 	}
 	if !slices.Contains(b.options.Arches, runtime.GOARCH) {
 		return Skip{"no packages for this machine were built"}
 	}
-	all, err := distro.LoadRebuilds(filepath.Join(b.Root, "tests", "rebuild.yaml"))
+	all, err := rebuild.Load(filepath.Join(b.Root, "tests", "rebuild.yaml"))
 	if err != nil {
 		return err
 	}
@@ -100,14 +102,15 @@ func (b built) rebuild(ctx context.Context, tally *Tally, cache string, take fun
 	if err != nil {
 		return err
 	}
-	for _, place := range all.Targets {
+	builder := rebuild.Host{Maker: &host.Maker, Scripts: host.Scenarios, Reports: filepath.Join(host.Reports, "rebuild")}
+	for _, place := range all.All {
 		if !take(place) {
 			continue
 		}
 		for _, part := range b.parts() {
-			job.Rebuild, job.Sources = place, part.sources(place.Format)
-			job.Out = filepath.Join(host.Reports, "rebuild", place.Name, part.source.Name)
-			b.rebuildAt(ctx, tally, host, part, job, all)
+			job.Place, job.Sources = place, part.sources(place.Format)
+			job.Out = filepath.Join(builder.Reports, place.Name, part.source.Name)
+			b.rebuildAt(ctx, tally, builder, part, job, all)
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
@@ -117,13 +120,13 @@ func (b built) rebuild(ctx context.Context, tally *Tally, cache string, take fun
 }
 
 // job is what all rebuilds have in common.
-func (b built) job(ctx context.Context, cache string) (distro.Job, error) {
+func (b built) job(ctx context.Context, cache string) (rebuild.Job, error) {
 	goTool, err := gotool.Verified(ctx, b.source.Toolchain)
 	if err != nil {
-		return distro.Job{}, err
+		return rebuild.Job{}, err
 	}
 	root, err := goTool.Command("env", "GOROOT").In(os.TempDir()).Output(ctx)
-	return distro.Job{GoRoot: root, Tools: b.source.Tools, Cache: cache, Env: gotool.Roomy()}, err
+	return rebuild.Job{GoRoot: root, Tools: b.source.Tools, Cache: cache, Env: gotool.Roomy()}, err
 }
 
 // sources are the files of the source package in the given format.
@@ -134,31 +137,31 @@ func (p part) sources(format string) []string {
 	return slices.Concat(p.files("tar.xz"), p.files("dsc"))
 }
 
-func (b built) rebuildAt(ctx context.Context, tally *Tally, host *distro.Host, of part, job distro.Job, all distro.Rebuilds) {
+func (b built) rebuildAt(ctx context.Context, tally *Tally, host rebuild.Host, of part, job rebuild.Job, all rebuild.Places) {
 	start := time.Now()
 	name := "rebuild " + job.Name + " " + of.source.Name
-	if err := host.Rebuild(ctx, job); err != nil {
-		tally.Count(name, verdict(job.Rebuild, err), time.Since(start))
+	if err := host.Run(ctx, job); err != nil {
+		tally.Count(name, verdict(job.Place, err), time.Since(start))
 		return
 	}
 	tally.Count(name, nil, time.Since(start))
-	row := distro.Distribution{Format: job.Format}
+	row := matrix.Distribution{Format: job.Format}
 	shipped := row.Select(of.files(job.Format), runtime.GOARCH)
 	for _, file := range shipped {
 		start := time.Now()
 		err := b.compareRebuilt(ctx, file, job, all)
-		tally.Count(name+" "+filepath.Base(file), verdict(job.Rebuild, err), time.Since(start))
+		tally.Count(name+" "+filepath.Base(file), verdict(job.Place, err), time.Since(start))
 	}
-	tally.Count(name+" made no other package", verdict(job.Rebuild, nothingElse(job.Out, shipped)), 0)
+	tally.Count(name+" made no other package", verdict(job.Place, nothingElse(job.Out, shipped)), 0)
 }
 
 // verdict is what an error at the place counts as: where a place only informs,
 // it is said aloud, and not counted as a pass.
-func verdict(place distro.Rebuild, err error) error {
+func verdict(place rebuild.Place, err error) error {
 	switch {
-	case errors.Is(err, distro.ErrSkip):
+	case errors.Is(err, container.ErrSkip):
 		return Skip{err.Error()}
-	case err != nil && place.Tier == distro.Informing:
+	case err != nil && place.Tier == matrix.Informing:
 		return Skip{"this place only informs, and it says: " + err.Error()}
 	}
 	return err
@@ -180,7 +183,7 @@ func nothingElse(dir string, shipped []string) error {
 
 // compareRebuilt compares a shipped package, item by item, with the one that
 // was rebuilt, and says how that went.
-func (b built) compareRebuilt(ctx context.Context, shipped string, job distro.Job, all distro.Rebuilds) error {
+func (b built) compareRebuilt(ctx context.Context, shipped string, job rebuild.Job, all rebuild.Places) error {
 	here, err := format.Read(ctx, shipped)
 	if err != nil {
 		return err
@@ -192,7 +195,7 @@ func (b built) compareRebuilt(ctx context.Context, shipped string, job distro.Jo
 	var errs []error
 	tolerated := []string{}
 	for _, difference := range manifest.Compare(here, there) {
-		if reason, ok := all.Reason(job.Rebuild, difference.Item); ok {
+		if reason, ok := all.Reason(job.Place, difference.Item); ok {
 			tolerated = append(tolerated, fmt.Sprintf("may differ: %s (%s)", difference, reason))
 		} else {
 			errs = append(errs, errors.New(difference.String()))

@@ -9,25 +9,27 @@ import (
 	"testing"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/distro"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/container"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/matrix"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/rebuild"
 )
 
 // What fails at a place that only informs is neither a pass nor a failure.
 func TestVerdict(t *testing.T) {
 	wrong := errors.New("wrong")
 	for name, c := range map[string]struct {
-		tier distro.Tier
+		tier matrix.Tier
 		err  error
 		want string
 	}{
-		"pass":            {distro.Blocking, nil, "<nil>"},
-		"failure":         {distro.Blocking, wrong, "*errors.errorString"},
-		"informing":       {distro.Informing, wrong, "suite.Skip"},
-		"informing, pass": {distro.Informing, nil, "<nil>"},
-		"cannot":          {distro.Blocking, fmt.Errorf("x: %w", distro.ErrSkip), "suite.Skip"},
+		"pass":            {matrix.Blocking, nil, "<nil>"},
+		"failure":         {matrix.Blocking, wrong, "*errors.errorString"},
+		"informing":       {matrix.Informing, wrong, "suite.Skip"},
+		"informing, pass": {matrix.Informing, nil, "<nil>"},
+		"cannot":          {matrix.Blocking, fmt.Errorf("x: %w", container.ErrSkip), "suite.Skip"},
 	} {
-		if got := fmt.Sprintf("%T", verdict(distro.Rebuild{Tier: c.tier}, c.err)); got != c.want {
+		if got := fmt.Sprintf("%T", verdict(rebuild.Place{Tier: c.tier}, c.err)); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
 	}

@@ -15,8 +15,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/distro"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/matrix"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/scenario"
 )
 
 // A fault is planted in the package of the OIDC provider, the smallest. The
@@ -28,7 +29,7 @@ type fault struct {
 	// is made from; in a published repository.
 	deb         func(root string) error
 	definitions func(root string) error
-	repository  func(ctx context.Context, s *fixture, place distro.Target, www string) error
+	repository  func(ctx context.Context, s *fixture, place matrix.Target, www string) error
 }
 
 // The places at which faults are planted: one for each format.
@@ -132,7 +133,7 @@ var faults = []fault{
 	},
 	{
 		name: "unsigned file", place: rpmPlace, scenario: "fresh", words: `[Ss]igned|GPG|signature`,
-		repository: func(ctx context.Context, s *fixture, place distro.Target, www string) error {
+		repository: func(ctx context.Context, s *fixture, place matrix.Target, www string) error {
 			return s.unsign(ctx, place, www)
 		},
 	},
@@ -204,14 +205,14 @@ func (s *fixture) finds(ctx context.Context, f fault, name string) error {
 		return err
 	}
 	host.Reports, host.Log = filepath.Join(host.Reports, "self", name), nil
-	report, err := host.Run(ctx, []distro.Target{place}, []string{f.scenario})
+	report, err := host.Run(ctx, []matrix.Target{place}, []string{f.scenario})
 	if err != nil {
 		return err
 	}
 	switch result := report[0]; {
-	case result.Status == distro.Skipped:
+	case result.Status == scenario.Skipped:
 		return Skip{result.Reason}
-	case result.Status == distro.Passed:
+	case result.Status == scenario.Passed:
 		return errors.New("the scenario passed")
 	case !regexp.MustCompile(f.words).MatchString(result.Reason):
 		return fmt.Errorf("the scenario failed with other words than /%s/: %s", f.words, result.Reason)
@@ -222,20 +223,20 @@ func (s *fixture) finds(ctx context.Context, f fault, name string) error {
 }
 
 // placeNamed is a row on this machine's own architecture.
-func (s *fixture) placeNamed(name string) (distro.Target, error) {
-	rows, err := distro.Load(filepath.Join(s.Root, "tests", "distros.yaml"))
+func (s *fixture) placeNamed(name string) (matrix.Target, error) {
+	rows, err := matrix.Load(filepath.Join(s.Root, "tests", "distros.yaml"))
 	if err != nil {
-		return distro.Target{}, err
+		return matrix.Target{}, err
 	}
-	i := slices.IndexFunc(rows, func(r distro.Distribution) bool { return r.Name == name })
+	i := slices.IndexFunc(rows, func(r matrix.Distribution) bool { return r.Name == name })
 	if i < 0 {
-		return distro.Target{}, fmt.Errorf("tests/distros.yaml has no row %s", name)
+		return matrix.Target{}, fmt.Errorf("tests/distros.yaml has no row %s", name)
 	}
-	return distro.Target{Distribution: rows[i], Arch: runtime.GOARCH}, nil
+	return matrix.Target{Distribution: rows[i], Arch: runtime.GOARCH}, nil
 }
 
 // plant publishes everything with the package in which the fault is.
-func (s *fixture) plant(ctx context.Context, f fault, place distro.Target, name string) error {
+func (s *fixture) plant(ctx context.Context, f fault, place matrix.Target, name string) error {
 	if f.repository != nil {
 		if err := s.command(ctx, "cp", "-al", s.folder(mainRepository), s.folder(name)); err != nil {
 			return err
@@ -296,7 +297,7 @@ func (s *fixture) publishPlanted(ctx context.Context, name, bad string) error {
 }
 
 // plantedIn is the package as it was built.
-func (s *fixture) plantedIn(place distro.Target) []string {
+func (s *fixture) plantedIn(place matrix.Target) []string {
 	return slices.DeleteFunc(place.Select(s.files(place.Format), place.Arch), func(path string) bool {
 		return !strings.HasPrefix(filepath.Base(path), planted)
 	})
@@ -324,7 +325,7 @@ func (s *fixture) repack(ctx context.Context, good, bad string, change func(stri
 
 // remake makes the rpm from changed definitions and the same binaries, and signs
 // it.
-func (s *fixture) remake(ctx context.Context, place distro.Target, bad, name string, change func(string) error) error {
+func (s *fixture) remake(ctx context.Context, place matrix.Target, bad, name string, change func(string) error) error {
 	p := s.Pipeline
 	p.Root, p.Dist = s.folder(name+"-definitions"), artifact.Dist(s.folder(name+"-dist"))
 	if err := s.copyDefinitions(ctx, p.Root); err != nil {
@@ -359,7 +360,7 @@ func (s *fixture) remake(ctx context.Context, place distro.Target, bad, name str
 
 // unsign puts the package as it was built in the place of the signed one, and
 // signs the index that names it.
-func (s *fixture) unsign(ctx context.Context, place distro.Target, www string) error {
+func (s *fixture) unsign(ctx context.Context, place matrix.Target, www string) error {
 	for _, file := range s.plantedIn(place) {
 		folder := rpmFolder(www, file)
 		published := filepath.Join(folder, filepath.Base(file))

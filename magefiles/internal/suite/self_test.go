@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/distro"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/matrix"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
@@ -36,7 +36,7 @@ func TestPlantedNames(t *testing.T) {
 		{pkgdef.RPM, "amd64", planted + "-1.13.3-1.x86_64.rpm", "www/rpm/x86_64"},
 		{pkgdef.RPM, "arm64", planted + "-1.13.3-1.aarch64.rpm", "www/rpm/aarch64"},
 	} {
-		place := distro.Target{Distribution: distro.Distribution{Format: test.format}, Arch: test.arch}
+		place := matrix.Target{Distribution: matrix.Distribution{Format: test.format}, Arch: test.arch}
 		got := s.plantedIn(place)
 		if want := []string{filepath.Join("dist", test.name)}; !slices.Equal(got, want) {
 			t.Fatalf("%s %s: %v, want %v", test.format, test.arch, got, want)
@@ -74,7 +74,7 @@ func TestUnsign(t *testing.T) {
 	if err := errors.Join(os.MkdirAll(filepath.Dir(published), 0o755), os.Link(shared, published)); err != nil {
 		t.Fatal(err)
 	}
-	place := distro.Target{Distribution: distro.Distribution{Format: pkgdef.RPM}, Arch: "arm64"}
+	place := matrix.Target{Distribution: matrix.Distribution{Format: pkgdef.RPM}, Arch: "arm64"}
 	if err := s.unsign(t.Context(), place, filepath.Join(dir, "www")); err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/distro"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/matrix"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/osv"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
@@ -118,11 +118,11 @@ func (s Suite) definitions(context.Context, *Tally) error {
 	if _, err := s.accepted(); err != nil {
 		return err
 	}
-	rows, err := distro.Load(filepath.Join(s.Root, "tests", "distros.yaml"))
+	rows, err := matrix.Load(filepath.Join(s.Root, "tests", "distros.yaml"))
 	if err != nil {
 		return err
 	}
-	return distro.Ended(rows, time.Now())
+	return matrix.Ended(rows, time.Now())
 }
 
 // scripts has shellcheck read what runs inside the containers.

@@ -17,9 +17,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/distro"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/golden"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/scenario"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
 )
 
@@ -396,10 +396,10 @@ func TestExampleEnv(t *testing.T) {
 func TestCountReport(t *testing.T) {
 	var log strings.Builder
 	tally := &Tally{Log: &log}
-	countReport(tally, distro.Report{
-		{Distribution: "debian-12", Scenario: "install", Status: distro.Passed},
-		{Distribution: "debian-12", Scenario: "purge", Status: distro.Failed, Reason: "files are left", Logs: "dist/test/x"},
-		{Distribution: "fedora", Scenario: "install", Status: distro.Skipped, Reason: "no image"},
+	countReport(tally, scenario.Report{
+		{Distribution: "debian-12", Scenario: "install", Status: scenario.Passed},
+		{Distribution: "debian-12", Scenario: "purge", Status: scenario.Failed, Reason: "files are left", Logs: "dist/test/x"},
+		{Distribution: "fedora", Scenario: "install", Status: scenario.Skipped, Reason: "no image"},
 	})
 	_ = tally.Close()
 	for _, want := range []string{"FAIL debian-12 purge", "files are left (see dist/test/x)", "SKIP fedora install", "no image", "\n1 passed, 1 failed, 1 skipped\n"} {

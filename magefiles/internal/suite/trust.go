@@ -16,7 +16,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/distro"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/matrix"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
@@ -79,7 +79,7 @@ func (r *rehearsal) close() {
 }
 
 // run plays everything.
-func (r *rehearsal) run(ctx context.Context, tally *Tally, places []distro.Target) error {
+func (r *rehearsal) run(ctx context.Context, tally *Tally, places []matrix.Target) error {
 	pastes, err := readPastes(filepath.Join(r.www, good))
 	if err != nil {
 		return err
@@ -125,8 +125,8 @@ func everyClient(ctx context.Context, do func(context.Context, string) error) er
 }
 
 // play has the places with a client go through a script of tests/trust.
-func (r *rehearsal) play(ctx context.Context, tally *Tally, places []distro.Target, client, paste, script string) error {
-	theirs := slices.DeleteFunc(slices.Clone(places), func(p distro.Target) bool { return p.Client() != client || p.Arch != runtime.GOARCH })
+func (r *rehearsal) play(ctx context.Context, tally *Tally, places []matrix.Target, client, paste, script string) error {
+	theirs := slices.DeleteFunc(slices.Clone(places), func(p matrix.Target) bool { return p.Client() != client || p.Arch != runtime.GOARCH })
 	if len(theirs) == 0 {
 		return nil
 	}
@@ -247,7 +247,7 @@ func (r *rehearsal) lintKeyring(ctx context.Context, pattern string, lint func(c
 
 // visited has check:published find nothing wrong with what nobody has broken, by a
 // place of each client.
-func (r *rehearsal) visited(ctx context.Context, places []distro.Target) error {
+func (r *rehearsal) visited(ctx context.Context, places []matrix.Target) error {
 	to := Visit{
 		URL: r.base + "/" + good, Keys: []sign.Certificate{r.ours.signer.Certificate()},
 		Versions: map[string]string{}, Arches: r.options.Arches,

@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/distro"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/matrix"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
 )
 
@@ -27,7 +27,7 @@ func updates() int {
 
 // race has every client read a repository again and again, while one
 // publication after the other changes it.
-func (r *rehearsal) race(ctx context.Context, tally *Tally, places []distro.Target, pastes map[string]string) error {
+func (r *rehearsal) race(ctx context.Context, tally *Tally, places []matrix.Target, pastes map[string]string) error {
 	if err := r.clone(ctx, good, busy); err != nil {
 		return err
 	}

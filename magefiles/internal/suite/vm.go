@@ -8,7 +8,8 @@ import (
 	"runtime"
 	"slices"
 
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/distro"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/container"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/matrix"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/vm"
 )
@@ -61,7 +62,7 @@ func (b built) machine(ctx context.Context, tally *Tally) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	machine, err := fixture.machine(ctx)
-	if errors.Is(err, distro.ErrSkip) {
+	if errors.Is(err, container.ErrSkip) {
 		return Skip{err.Error()}
 	}
 	if err != nil {
@@ -99,11 +100,11 @@ func (s *fixture) machine(ctx context.Context) (vm.Machine, error) {
 	if err != nil {
 		return vm.Machine{}, err
 	}
-	tools, err := host.Image(ctx, "machine-tools", distro.Image{Suite: vm.Suite, Packages: vm.ToolPackages()})
+	tools, err := host.Image(ctx, "machine-tools", matrix.Image{Suite: vm.Suite, Packages: vm.ToolPackages()})
 	if err != nil {
 		return vm.Machine{}, err
 	}
-	root, err := host.Tarball(ctx, distro.Image{Suite: vm.Suite, Packages: vm.RootPackages()})
+	root, err := host.Tarball(ctx, matrix.Image{Suite: vm.Suite, Packages: vm.RootPackages()})
 	if err != nil {
 		return vm.Machine{}, fmt.Errorf("making the root of the machine: %w", err)
 	}

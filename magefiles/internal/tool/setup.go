@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/container"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 )
 
@@ -364,5 +365,5 @@ func (i Installer) warn(err error) {
 func answers(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	return run.New("docker", "version", "--format", "{{.Server.Version}}").Run(ctx) == nil
+	return container.Answers(ctx) == nil
 }

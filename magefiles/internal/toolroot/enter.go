@@ -3,10 +3,12 @@ package toolroot
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/container"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 )
 
@@ -82,28 +84,31 @@ func place(c run.Command) string {
 }
 
 func (r Root) docker(c run.Command, folders []string) run.Command {
-	words := []string{
-		"run", "--rm", "--init", "--interactive", "--network=none", "--security-opt=no-new-privileges", "--cap-drop=ALL",
-		fmt.Sprintf("--user=%d:%d", os.Getuid(), os.Getgid()), "--workdir=" + place(c),
-	}
+	inside := container.Container{
+		Image: r.image, Network: "none", User: container.Caller(), Dir: place(c), Remove: true, Init: true, Stdin: true,
+	}.WithoutRights()
 	for _, folder := range folders {
-		words = append(words, "--volume="+folder+":"+folder)
+		inside.Volumes = append(inside.Volumes, folder+":"+folder)
 	}
 	for _, variable := range c.Env {
 		name, _, _ := strings.Cut(variable, "=")
-		words = append(words, "--env="+name) // the value comes from docker's own environment
+		inside.Env = append(inside.Env, name) // the value comes from docker's own environment
 	}
-	words = append(words, r.image, c.Name)
-	c.Name, c.Args, c.Dir = "docker", append(words, c.Args...), ""
+	enter := inside.Run(append([]string{c.Name}, c.Args...)...)
+	c.Name, c.Args, c.Dir = enter.Name, enter.Args, ""
 	return c
 }
 
 // load brings the root into Docker, unless it is there, and sees that the daemon has
 // this machine's files.
 func (r Root) load(ctx context.Context) error {
-	if run.New("docker", "image", "inspect", r.image).Run(ctx) != nil {
-		load := run.New("sh", "-c", `tar --create --directory="$0" . | docker import - "$1"`, r.Dir, r.image)
-		if err := load.Run(ctx); err != nil {
+	if !container.HasImage(ctx, r.image) {
+		err := container.Import("-", r.image).Feed(ctx, func(w io.Writer) error {
+			pack := run.New("tar", "--create", "--directory="+r.Dir, ".")
+			pack.Stdout = w
+			return pack.Run(ctx)
+		})
+		if err != nil {
 			return fmt.Errorf("bringing the root into it: %w", err)
 		}
 	}

@@ -11,7 +11,6 @@ import (
 	"io"
 	"io/fs"
 	"maps"
-	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -21,9 +20,11 @@ import (
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/container"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/web"
 )
 
 // Path is where programs are looked for in a root, and, where this machine's own are
@@ -147,7 +148,7 @@ func (f Finder) entered(ctx context.Context, want tools) (Root, error) {
 	if entered == nil || ctx.Err() != nil {
 		return root, entered
 	}
-	if !run.Have("docker") {
+	if !container.Installed() {
 		return Root{}, fmt.Errorf("entering it by namespaces: %w; and there is no Docker", entered)
 	}
 	root.image = "spire-packages-tools:" + filepath.Base(dir)
@@ -290,16 +291,7 @@ func Mirror(ctx context.Context, t pkgdef.Tools) string {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	at := snapshots + t.Snapshot + "/"
-	request, err := http.NewRequestWithContext(ctx, http.MethodHead, at+"dists/"+t.Suite+"/InRelease", nil)
-	if err != nil {
-		return ""
-	}
-	answer, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return ""
-	}
-	_ = answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
+	if !web.Has(ctx, at+"dists/"+t.Suite+"/InRelease") {
 		return ""
 	}
 	return at

@@ -12,7 +12,7 @@ import (
 	"strings"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/container"
 )
 
 // The files of a machine's folder in the cache.
@@ -32,7 +32,7 @@ var makeDisk = []string{
 
 // disk gives the folder with the machine's kernel and disk, which it makes
 // when the cache does not have it.
-func (m Machine) disk(ctx context.Context, said *transcript) (string, error) {
+func (m Machine) disk(ctx context.Context, said *told) (string, error) {
 	recipe := artifact.Key(filepath.Base(m.Root), m.Tools, makeDisk)
 	dir := filepath.Join(m.Cache, "machine-"+recipe[:12])
 	unlock, err := artifact.Dist(m.Cache).Lock(ctx, m.Log)
@@ -58,12 +58,12 @@ func (m Machine) disk(ctx context.Context, said *transcript) (string, error) {
 
 // format makes the disk in a folder. It is this user's, and so is the disk.
 func (m Machine) format(ctx context.Context, dir string) error {
-	args := []string{
-		"run", "--rm", "--label", m.Owner, "--network", "none", "--user", fmt.Sprintf("%d:%d", os.Getuid(), os.Getgid()),
-		"--env", "LC_ALL=C.UTF-8", // for the names in the tarball
-		"--volume", m.Root + ":/in:ro", "--volume", dir + ":/out", m.Tools,
+	c := container.Container{
+		Image: m.Tools, Label: m.Owner, Network: "none", User: container.Caller(), Remove: true,
+		Env:     []string{"LC_ALL=C.UTF-8"}, // for the names in the tarball
+		Volumes: []string{m.Root + ":/in:ro", dir + ":/out"},
 	}
-	return run.New("docker", append(args, makeDisk...)...).Run(ctx)
+	return c.Run(makeDisk...).Run(ctx)
 }
 
 // takeKernel takes the kernel, of which there must be one, out of a root's

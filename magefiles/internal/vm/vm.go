@@ -17,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/container"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 )
 
@@ -82,7 +83,7 @@ func (m Machine) Run(ctx context.Context, scenarios []string) ([]Result, error) 
 }
 
 func (m Machine) run(ctx context.Context, scenarios []string) ([]Result, error) {
-	said, err := openTranscript(m.Reports, m.Log)
+	said, err := listen(m.Reports, m.Log)
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +118,7 @@ func (m Machine) live(ctx context.Context, disk, payload string, said io.Writer)
 	defer alive.Close()
 	defer end.Close()
 	name := fmt.Sprintf("spire-packages-vm-%d", os.Getpid())
-	defer func() { err = errors.Join(err, remove(context.WithoutCancel(ctx), name)) }()
+	defer func() { err = errors.Join(err, container.Container{Name: name}.Discard(ctx)) }()
 	command := m.container(name, disk, payload)
 	command.Stdin, command.Stdout = alive, said
 	return command.Run(ctx)
@@ -125,35 +126,20 @@ func (m Machine) live(ctx context.Context, disk, payload string, said io.Writer)
 
 // container is the command that runs the machine.
 func (m Machine) container(name, disk, payload string) run.Command {
-	args := []string{
-		"run", "--rm", "--interactive", "--name", name, "--label", m.Owner, "--network", "none",
-		"--volume", m.Driver + ":/driver:ro", "--volume", disk + ":/machine:ro", "--volume", payload + ":/payload:ro",
-		"--volume", m.Web + ":/web:ro", "--volume", m.Reports + ":/out",
-		"--env", fmt.Sprintf("SECONDS_TO_LIVE=%.0f", limit.Seconds()),
+	c := container.Container{
+		Name: name, Image: m.Tools, Label: m.Owner, Network: "none", Remove: true, Stdin: true,
+		Env:     []string{fmt.Sprintf("SECONDS_TO_LIVE=%.0f", limit.Seconds())},
+		Volumes: []string{m.Driver + ":/driver:ro", disk + ":/machine:ro", payload + ":/payload:ro", m.Web + ":/web:ro", m.Reports + ":/out"},
 	}
 	if _, err := os.Stat(kvm); err == nil {
-		args = append(args, "--device", kvm)
+		c.Devices = []string{kvm}
 	}
-	return run.New("docker", append(args, m.Tools, "sh", "/driver/launch.sh")...)
+	return c.Run("sh", "/driver/launch.sh")
 }
 
 // kvm is the kernel's virtual machines. That it is there does not mean that it
 // works, which tests/vm/driver finds out.
 const kvm = "/dev/kvm"
-
-// removal is how long Docker may take to remove a container.
-const removal = time.Minute
-
-// remove ends and removes the container. That it is gone already is no error.
-func remove(ctx context.Context, name string) error {
-	ctx, cancel := context.WithTimeout(ctx, removal)
-	defer cancel()
-	err := run.New("docker", "rm", "--force", "--volumes", name).Run(ctx)
-	if err != nil && (strings.Contains(err.Error(), "No such container") || strings.Contains(err.Error(), "already in progress")) {
-		return nil
-	}
-	return err
-}
 
 // payload is a folder with what the machine gets: at each boot it is unpacked
 // in /opt/spire-packages.

@@ -1,5 +1,5 @@
-// Package web serves a folder of files over HTTP, as any web host would: to
-// look at a repository, and to try it with real clients.
+// Package web has files over HTTP: it serves a folder of them, as any web host would,
+// to look at a repository and to try it with real clients; and it gets those of others.
 package web
 
 import (

@@ -3,7 +3,7 @@
 #
 #   . "$(dirname "$0")/lib/common.sh"
 #
-# The driver (magefiles/internal/distro) calls a scenario as root in a fresh
+# The driver (magefiles/internal/scenario) calls a scenario as root in a fresh
 # container without a network, with these variables:
 #   PLACE     the row of tests/distros.yaml, such as debian-12
 #   FORMAT    deb or rpm: which vocabulary below is read

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net/http"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/web"
 )
 
 // fetched are all files of a version that are below one address: first the list
@@ -79,28 +79,12 @@ func (d fetched) files(ctx context.Context, names []string) error {
 			left -= n
 			return err
 		})
-		if err != nil && !errors.Is(err, errNotThere) {
+		if err != nil && !errors.Is(err, web.ErrNotThere) {
 			return err
 		}
 	}
 	return nil
 }
-
-// errNotThere is the error for a file that the server does not have.
-var errNotThere = errors.New("the server has no such file")
-
-// redirects are as many as anybody needs; none leads from https to http.
-const redirects = 5
-
-var downloader = &http.Client{CheckRedirect: func(request *http.Request, via []*http.Request) error {
-	if len(via) > redirects {
-		return fmt.Errorf("more than %d redirects", redirects)
-	}
-	if via[0].URL.Scheme == "https" && request.URL.Scheme != "https" {
-		return errors.New("a redirect from https to another scheme")
-	}
-	return nil
-}}
 
 // get downloads one file, of at most so many bytes, and says how many it had. What
 // a server says about itself is not repeated raw.
@@ -116,28 +100,7 @@ func (d fetched) get(ctx context.Context, name string, most int64, to io.Writer)
 			err = fmt.Errorf("downloading %s: %w", printed(address), plainly{err})
 		}
 	}()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil {
-		return 0, err
-	}
-	response, err := downloader.Do(request)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = response.Body.Close() }() // it was read, or is of no interest
-	switch {
-	case response.StatusCode == http.StatusNotFound:
-		return 0, errNotThere
-	case response.StatusCode != http.StatusOK:
-		return 0, fmt.Errorf("the server says %d %s", response.StatusCode, http.StatusText(response.StatusCode))
-	case response.ContentLength > most:
-		return 0, fmt.Errorf("it has %d bytes, and there is room for %d", response.ContentLength, most)
-	}
-	n, err = io.Copy(to, io.LimitReader(response.Body, most+1))
-	if err == nil && n > most {
-		err = fmt.Errorf("it has more than the %d bytes that there is room for", most)
-	}
-	return n, err
+	return web.Get(ctx, address, most, to)
 }
 
 // plainly is an error whose text others may have written.

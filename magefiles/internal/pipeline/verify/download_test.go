@@ -159,22 +159,6 @@ func TestDownloadFromAHostileServer(t *testing.T) {
 	}
 }
 
-func TestNoWayBackFromHTTPS(t *testing.T) {
-	plain := httptest.NewServer(saying("x"))
-	defer plain.Close()
-	secure := httptest.NewTLSServer(http.RedirectHandler(plain.URL, http.StatusFound))
-	defer secure.Close()
-	client := secure.Client()
-	client.CheckRedirect = downloader.CheckRedirect
-	response, err := client.Get(secure.URL)
-	if response != nil {
-		_ = response.Body.Close()
-	}
-	if err == nil || !strings.Contains(err.Error(), "a redirect from https to another scheme") {
-		t.Errorf("error %v", err)
-	}
-}
-
 // What a terminal acts on, or what reads as what it is not, is written out.
 func TestPrinted(t *testing.T) {
 	for text, want := range map[string]string{

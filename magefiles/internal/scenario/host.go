@@ -1,0 +1,186 @@
+// Package scenario plays the scenarios of tests/scenarios on targets, and reports what
+// happened.
+//
+// For each scenario a target gets a fresh container, booted with systemd as PID 1 and
+// cut off from every network, so that scenarios depend neither on each other nor on a
+// mirror.
+package scenario
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/container"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/matrix"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/rootfs"
+)
+
+// Host is the machine that runs the targets, through Docker.
+type Host struct {
+	rootfs.Maker
+	Reports   string // folder that gets TARGET/SCENARIO with what was kept
+	Scenarios string // folder of the scenario scripts
+	// Library is the folder that scripts have as lib; empty means that it is in
+	// Scenarios.
+	Library string
+	// Folders are further folders that a container gets copies of, by their
+	// names inside.
+	Folders map[string]string
+	// Web is a folder with a Unix socket named payload.WebSocket that answers HTTP. In
+	// the containers, which have no network, it answers at payload.WebURL.
+	Web string
+	// Network lets scenarios reach what listens on this machine's loopback.
+	Network bool
+	// Vars are further variables of the scripts, as KEY=value.
+	Vars []string
+	// Lanes is how many scenarios run at once; 0 means as many as the machine
+	// has room for.
+	Lanes int
+}
+
+// List lists the scenarios in a folder, by name.
+func List(dir string) ([]string, error) {
+	scripts, err := filepath.Glob(filepath.Join(dir, "*.sh"))
+	if err != nil {
+		return nil, fmt.Errorf("listing the scenarios: %w", err)
+	}
+	if len(scripts) == 0 {
+		return nil, fmt.Errorf("there is no scenario in %s", dir)
+	}
+	names := make([]string, len(scripts))
+	for i, script := range scripts {
+		names[i] = strings.TrimSuffix(filepath.Base(script), ".sh")
+	}
+	return names, nil
+}
+
+// Run takes the packages through the scenarios at every target, side by side.
+// Each scenario gets a fresh container, which is gone when Run returns. What
+// goes wrong is in the report, which is in the order of the arguments; the
+// error is for wrong arguments and for a context that ended.
+func (h *Host) Run(ctx context.Context, targets []matrix.Target, scenarios []string) (Report, error) {
+	if err := h.check(targets, scenarios); err != nil {
+		return nil, fmt.Errorf("testing on distributions: %w", err)
+	}
+	results := make([]Report, len(targets))
+	tasks := make(chan task)
+	group, working := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		defer close(tasks)
+		return h.hand(working, targets, scenarios, results, tasks)
+	})
+	for range h.lanes() {
+		group.Go(func() error {
+			for t := range tasks {
+				*t.result = h.play(working, t.bench, t.name)
+				if working.Err() != nil {
+					return context.Cause(working)
+				}
+				h.Say(t.result.String())
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return slices.Concat(results...), fmt.Errorf("testing on distributions: %w", err)
+	}
+	return slices.Concat(results...), nil
+}
+
+// task is one scenario at one target, and where its result goes.
+type task struct {
+	bench  bench
+	name   string
+	result *Result
+}
+
+// hand prepares one target after the other, because what prepares them fills
+// the machine by itself, and hands out the scenarios of those that are ready.
+func (h *Host) hand(ctx context.Context, targets []matrix.Target, scenarios []string, results []Report, tasks chan<- task) error {
+	for i, target := range targets {
+		made, err := h.prepare(ctx, target)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err != nil {
+			results[i] = every(target, scenarios, err)
+			h.Say(container.Progress(target.Name(), "-", 0, results[i][0].note()))
+			continue
+		}
+		results[i] = make(Report, len(scenarios))
+		for j, name := range scenarios {
+			select {
+			case tasks <- task{made, name, &results[i][j]}:
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+	}
+	return nil
+}
+
+// check refuses arguments that would make a run pass by testing nothing.
+func (h *Host) check(targets []matrix.Target, scenarios []string) error {
+	if len(targets) == 0 {
+		return errors.New("there is no place to test at")
+	}
+	if len(scenarios) == 0 {
+		return errors.New("there is no scenario to run")
+	}
+	known, _ := List(h.Scenarios) // none is known where it cannot be read
+	for _, name := range scenarios {
+		if !slices.Contains(known, name) {
+			return fmt.Errorf("there is no scenario %q in %s", name, h.Scenarios)
+		}
+	}
+	return nil
+}
+
+// lanes is how many scenarios run at once. They wait more than they work: for
+// the agent to ask the server again, for systemd, for the disk.
+func (h *Host) lanes() int {
+	if h.Lanes > 0 {
+		return h.Lanes
+	}
+	return 2 * runtime.NumCPU()
+}
+
+// bench is what a target's scenarios have in common.
+type bench struct {
+	target  matrix.Target
+	image   string
+	cgroups string
+	label   string
+}
+
+// prepare finds out whether the target can be had here, and makes its image.
+func (h *Host) prepare(ctx context.Context, target matrix.Target) (bench, error) {
+	label, err := h.Claim(ctx)
+	if err != nil {
+		return bench{}, err
+	}
+	cgroups, err := container.CgroupTree()
+	if err != nil {
+		return bench{}, err
+	}
+	image, err := h.RootOf(ctx, target)
+	return bench{target: target, image: image, cgroups: cgroups, label: label}, err
+}
+
+// folders are those that a container gets, by their place inside.
+func (h *Host) folders() map[string]string {
+	folders := map[string]string{"scenarios": h.Scenarios}
+	maps.Copy(folders, h.Folders)
+	if h.Library != "" {
+		folders["scenarios/lib"] = h.Library
+	}
+	return folders
+}
