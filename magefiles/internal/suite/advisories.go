@@ -11,6 +11,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/osv"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/provenance"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/tally"
 )
 
 // foreign are the names by which OSV knows what is no Go module. Nobody keeps
@@ -136,9 +137,9 @@ func (b built) advised(ctx context.Context, client osv.Client) error {
 	unaccepted, err := w.advisories(ctx, client)
 	switch {
 	case errors.As(err, new(osv.Unreachable)):
-		return Skip{"NOT CHECKED for known vulnerabilities: " + err.Error()}
+		return tally.Skip("NOT CHECKED for known vulnerabilities: " + err.Error())
 	case unaccepted != nil:
-		return Skip{"known vulnerabilities, by which `check:vulnerabilities` fails:" + indented(unaccepted.Error())}
+		return tally.Skip("known vulnerabilities, by which `check:vulnerabilities` fails:" + tally.Indented(unaccepted.Error()))
 	}
 	return err
 }

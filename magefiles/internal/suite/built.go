@@ -9,12 +9,13 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/gotest"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/tally"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
 )
 
@@ -128,14 +129,14 @@ func (p part) files(extension string) []string {
 
 // unit runs the Go tests with real packages, binaries and a real source tree to
 // look at.
-func (b built) unit(ctx context.Context, tally *Tally) error {
-	return b.Suite.unit(ctx, tally,
+func (b built) unit(ctx context.Context, t *tally.Tally) error {
+	return gotest.Check(ctx, t, b.Root,
 		"SPIRE_TEST_BUILT="+b.result.Dir,
 		"SPIRE_TEST_TREE="+b.work("source"),
 		"SPIRE_TEST_BINARIES="+b.work(runtime.GOARCH, "bin"))
 }
 
-func (b built) lintian(ctx context.Context, _ *Tally) error {
+func (b built) lintian(ctx context.Context, _ *tally.Tally) error {
 	return b.lintianOn(ctx, slices.Concat(b.files("deb"), b.files("changes"))...)
 }
 
@@ -151,7 +152,7 @@ const rpmlintConfig = "tests/rpmlint.toml"
 
 // rpmlint looks at one source after the other: of two src.rpms it calls the second spec
 // one too many.
-func (b built) rpmlint(ctx context.Context, _ *Tally) error {
+func (b built) rpmlint(ctx context.Context, _ *tally.Tally) error {
 	for _, part := range b.parts() {
 		if err := b.rpmlintOn(ctx, slices.Concat(part.files("rpm"), part.files("src.rpm"))...); err != nil {
 			return err
@@ -165,7 +166,7 @@ func (s Suite) rpmlintOn(ctx context.Context, files ...string) error {
 }
 
 // rpm makes sure that rpm itself finds the digests right.
-func (b built) rpm(ctx context.Context, _ *Tally) error {
+func (b built) rpm(ctx context.Context, _ *tally.Tally) error {
 	if err := tool.Need("rpm"); err != nil {
 		return err
 	}
@@ -174,7 +175,7 @@ func (b built) rpm(ctx context.Context, _ *Tally) error {
 
 // reproducible packs the same binaries once more, in another place and under
 // other settings, and compares every file.
-func (b built) reproducible(ctx context.Context, _ *Tally) error {
+func (b built) reproducible(ctx context.Context, _ *tally.Tally) error {
 	elsewhere, err := os.MkdirTemp("", "spire-packages-again-")
 	if err != nil {
 		return err
@@ -190,7 +191,7 @@ func (b built) reproducible(ctx context.Context, _ *Tally) error {
 		args := []string{"-c", shell, "sh", "-source=" + part.source.Name, "-version=" + part.result.Tree.Version, "-arch=" + strings.Join(part.options.Arches, ",")}
 		again := run.New("sh", args...).In(root).WithEnv("TZ=Asia/Kathmandu", "LC_ALL=tr_TR.UTF-8", "LANG=tr_TR.UTF-8", "GOMAXPROCS=1", "TMPDIR="+elsewhere)
 		if out, err := again.Combined(ctx); err != nil {
-			return fmt.Errorf("building %s again: %w%s", part.source.Name, err, indented(out))
+			return fmt.Errorf("building %s again: %w%s", part.source.Name, err, tally.Indented(out))
 		}
 		errs = append(errs, part.compare(filepath.Join(root, "dist", part.source.Name, filepath.Base(part.result.Dir))))
 	}
@@ -256,21 +257,19 @@ func (p part) compare(dir string) error {
 
 // configurations has the real binaries read every configuration that is
 // shipped.
-func (b built) configurations(ctx context.Context, tally *Tally) error {
+func (b built) configurations(ctx context.Context, t *tally.Tally) error {
 	if !slices.Contains(b.options.Arches, runtime.GOARCH) {
-		return Skip{"no binaries for this machine were built"}
+		return tally.Skip("no binaries for this machine were built")
 	}
 	files, err := configurations(b.Root)
 	if err != nil {
 		return err
 	}
 	for _, file := range files {
-		start := time.Now()
-		err := b.validate(ctx, file)
 		name, _ := filepath.Rel(b.Root, file)
-		tally.Count("configuration "+name, err, time.Since(start))
+		t.Part("configuration "+name, func() error { return b.validate(ctx, file) })
 	}
-	return errCounted
+	return tally.ErrCounted
 }
 
 // configurations are the shipped configuration files of the three commands;

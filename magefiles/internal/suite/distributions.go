@@ -14,6 +14,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/report"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/stepfile"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/tally"
 )
 
 // selection narrows the distributions' part down; what is empty takes all.
@@ -25,11 +26,11 @@ type selection struct {
 
 // distributions takes every place of tests/distros.yaml through every scenario,
 // with packages from a signed repository, and counts each.
-func (b built) distributions(ctx context.Context, tally *Tally, only selection) error {
+func (b built) distributions(ctx context.Context, t *tally.Tally, only selection) error {
 	if err := fixtureTools(); err != nil {
 		return err
 	}
-	places, err := b.places(tally, only)
+	places, err := b.places(t, only)
 	if err != nil {
 		return err
 	}
@@ -52,14 +53,14 @@ func (b built) distributions(ctx context.Context, tally *Tally, only selection) 
 	}
 	start := time.Now()
 	results, err := host.Run(ctx, places, scenarios)
-	countReport(tally, results)
+	countReport(t, results)
 	if err != nil {
 		return err
 	}
 	if err := b.report(host.Reports, start, results); err != nil {
 		return err
 	}
-	return errCounted
+	return tally.ErrCounted
 }
 
 // scenarios are those to be played.
@@ -171,22 +172,22 @@ func (s Suite) defined() ([]string, error) {
 	}, nil
 }
 
-func countReport(tally *Tally, report distro.Report) {
+func countReport(t *tally.Tally, report distro.Report) {
 	if len(report) > 0 && !slices.ContainsFunc(report, func(r distro.Result) bool { return r.Tier != distro.Informing }) {
-		tally.Informs()
+		t.Informs()
 	}
 	for _, result := range report {
 		var err error
 		switch result.Status {
 		case distro.Skipped:
-			err = Skip{result.Reason}
+			err = tally.Skip(result.Reason)
 		case distro.Failed:
 			err = errors.New(result.Reason + " (see " + result.Logs + ")")
 			if result.Tier == distro.Informing {
-				err = Skip{"this row only informs, and it says: " + err.Error()}
+				err = tally.Skip("this row only informs, and it says: " + err.Error())
 			}
 		}
-		tally.Count(result.Distribution+" "+result.Scenario, err, time.Duration(result.Seconds*float64(time.Second)))
+		t.Count(result.Distribution+" "+result.Scenario, err, time.Duration(result.Seconds*float64(time.Second)))
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/tally"
 )
 
 // dropIns are the paths of the package's additions to its units.
@@ -126,7 +127,7 @@ func silent(ctx context.Context, systemd analyzer, unit string) error {
 	// The man pages are in the packages, not here.
 	out, err := systemd.ask(ctx, "verify", "--man=no", instance)
 	if err != nil || strings.TrimSpace(out) != "" {
-		return errors.Join(errors.New("systemd-analyze verify is not silent:"+indented(out)), err)
+		return errors.Join(errors.New("systemd-analyze verify is not silent:"+tally.Indented(out)), err)
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/compile"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/tally"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/toolroot"
 )
@@ -21,12 +22,12 @@ import (
 // which the source names: in a root of them. They must come out the same. What the go
 // command has compiled already it does not compile again; what the C compiler makes is
 // seen by a program of its own.
-func (b built) elsewhere(ctx context.Context, _ *Tally) error {
+func (b built) elsewhere(ctx context.Context, _ *tally.Tally) error {
 	if err := tool.Need("mmdebstrap"); err != nil {
 		return err
 	}
 	if !slices.Contains(b.options.Arches, runtime.GOARCH) {
-		return Skip{"no programs for this machine were built"}
+		return tally.Skip("no programs for this machine were built")
 	}
 	finder, err := toolroot.Cached(b.Log)
 	if err != nil {
@@ -38,7 +39,7 @@ func (b built) elsewhere(ctx context.Context, _ *Tally) error {
 		return err
 	}
 	if root.Unpinned != "" {
-		return Skip{root.Unpinned}
+		return tally.Skip(root.Unpinned)
 	}
 	dir, err := os.MkdirTemp("", "spire-packages-elsewhere-")
 	if err != nil {

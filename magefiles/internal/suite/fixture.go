@@ -25,6 +25,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/tally"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/web"
 )
@@ -174,10 +175,10 @@ func (b built) upgraded(ctx context.Context) (from, left []string) {
 }
 
 // leftOut counts the versions from which upgrades are not tried.
-func (b built) leftOut(ctx context.Context, tally *Tally) {
+func (b built) leftOut(ctx context.Context, t *tally.Tally) {
 	_, left := b.upgraded(ctx)
 	for _, number := range left {
-		tally.Count("upgrade from "+number, Skip{"compiling it takes as long as a build: whoever wants to know asks test:distros, as each night does"}, 0)
+		t.Count("upgrade from "+number, tally.Skip("compiling it takes as long as a build: whoever wants to know asks test:distros, as each night does"), 0)
 	}
 }
 
@@ -602,7 +603,7 @@ func writePastes(pastes map[string]string, dir string) error {
 
 // places are the rows, or those selected, on the architectures that packages
 // were built for. What is left out for another reason than its name is counted.
-func (b built) places(tally *Tally, only selection) ([]distro.Target, error) {
+func (b built) places(t *tally.Tally, only selection) ([]distro.Target, error) {
 	rows, err := distro.Load(filepath.Join(b.Root, "tests", "distros.yaml"))
 	if err != nil {
 		return nil, err
@@ -615,12 +616,12 @@ func (b built) places(tally *Tally, only selection) ([]distro.Target, error) {
 			switch {
 			case len(only.rows) > 0 && !slices.Contains(only.rows, place.Name()):
 			case only.blocking && row.Tier == distro.Informing:
-				tally.Count(place.Name(), Skip{"it only informs, and whoever wants to know asks test:distros -row=" + place.Name()}, 0)
+				t.Count(place.Name(), tally.Skip("it only informs, and whoever wants to know asks test:distros -row="+place.Name()), 0)
 			case slices.Contains(b.options.Arches, arch):
 				places = append(places, place)
 				missing = slices.DeleteFunc(missing, func(name string) bool { return name == place.Name() })
 			default:
-				tally.Count(place.Name(), Skip{"no packages for " + arch + " were built (-arch=" + strings.Join(append(slices.Clone(b.options.Arches), arch), ",") + " builds them)"}, 0)
+				t.Count(place.Name(), tally.Skip("no packages for "+arch+" were built (-arch="+strings.Join(append(slices.Clone(b.options.Arches), arch), ",")+" builds them)"), 0)
 			}
 		}
 	}

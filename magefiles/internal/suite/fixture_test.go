@@ -14,6 +14,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/manifest"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/tally"
 )
 
 func TestEarlier(t *testing.T) {
@@ -161,13 +162,13 @@ func TestFewerUpgrades(t *testing.T) {
 	source := pkgdef.Source{Main: true, Releases: map[string]pkgdef.Pin{"1.12.1": {}, "1.12.2": {}, "1.13.0": {}, "1.13.3": {}}}
 	for fewer, want := range map[bool]string{false: "1.12.2 1.13.0", true: "1.12.2"} {
 		var log bytes.Buffer
-		tally := &Tally{Log: &log}
+		counts := &tally.Tally{Log: &log}
 		b := built{Suite: Suite{Log: &log}, part: part{source: source, result: pipeline.Result{Tree: artifact.Tree{Version: "1.13.3"}}}, fewer: fewer}
 		from, _ := b.upgraded(t.Context())
 		if got := strings.Join(from, " "); got != want {
 			t.Errorf("fewer %t: from %s, not %s", fewer, got, want)
 		}
-		b.leftOut(t.Context(), tally)
+		b.leftOut(t.Context(), counts)
 		if said := strings.Contains(log.String(), "SKIP upgrade from 1.13.0 "); said != fewer {
 			t.Errorf("fewer %t: %s", fewer, log.String())
 		}

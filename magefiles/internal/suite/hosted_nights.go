@@ -19,6 +19,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/tally"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
 )
 
@@ -29,27 +30,27 @@ func (s Suite) Workflows(ctx context.Context, o pipeline.Options) error {
 		return err
 	}
 	defer built.closeFixture()
-	return s.runAll(ctx, []Check{{"workflows' runs", built.workflowRuns}})
+	return s.runAll(ctx, []tally.Check{{Name: "workflows' runs", Run: built.workflowRuns}})
 }
 
 // workflowRuns plays the workflows' files on a machine like the hosted ones: the
 // nights of a version that is due beside one that is published, and then with faults
 // that must be found.
-func (b built) workflowRuns(ctx context.Context, tally *Tally) error {
+func (b built) workflowRuns(ctx context.Context, t *tally.Tally) error {
 	if err := tool.Need("docker", "mmdebstrap", "git", "gpg", "cp"); err != nil {
 		return err
 	}
 	if !slices.Contains(b.options.Arches, runtime.GOARCH) {
-		return Skip{"no packages for this machine were built"}
+		return tally.Skip("no packages for this machine were built")
 	}
 	if err := b.goCommand(ctx, "run", hosted.Act, "--version"); err != nil {
-		return Skip{"act cannot be had: " + err.Error()}
+		return tally.Skip("act cannot be had: " + err.Error())
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	h, err := b.openHosting(ctx)
 	if errors.Is(err, distro.ErrSkip) {
-		return Skip{err.Error()}
+		return tally.Skip(err.Error())
 	}
 	if err != nil {
 		return err
@@ -59,16 +60,15 @@ func (b built) workflowRuns(ctx context.Context, tally *Tally) error {
 	for _, part := range h.parts() {
 		start := time.Now()
 		err := part.play(ctx)
-		tally.Count("workflows: "+part.name, err, time.Since(start))
+		t.Count("workflows: "+part.name, err, time.Since(start))
 		if err != nil {
-			return errCounted // what follows needs it
+			return tally.ErrCounted // what follows needs it
 		}
 	}
 	for _, fault := range runFaults {
-		start := time.Now()
-		tally.Count("workflows, a fault: "+fault.name, h.finds(ctx, fault), time.Since(start))
+		t.Part("workflows, a fault: "+fault.name, func() error { return h.finds(ctx, fault) })
 	}
-	return errCounted
+	return tally.ErrCounted
 }
 
 // playedRun is one of the runs that are played, each of which goes on from those before.
@@ -92,8 +92,8 @@ func (h *hosting) parts() []playedRun {
 
 // confess says what is not GitHub's, and what is played otherwise than there.
 func (h *hosting) confess() {
-	fmt.Fprintf(h.Log, "the workflows' files are run by act, in a Debian 13; of GitHub this has not:%s\n", indentedList(hosted.Lacks))
-	fmt.Fprintf(h.Log, "and otherwise than there:%s\n", indentedList([]string{
+	fmt.Fprintf(h.Log, "the workflows' files are run by act, in a Debian 13; of GitHub this has not:%s\n", tally.List(hosted.Lacks))
+	fmt.Fprintf(h.Log, "and otherwise than there:%s\n", tally.List([]string{
 		"only " + runtime.GOARCH + ": SPIRE_ARCH says so to plan, release and visit, whose workflows say both",
 		"only the rows " + strings.Join(hostedRows, " and ") + ", whose images are there, and of the scenarios " + hostedScenario,
 		"test:rebuild is left out, which compiles everything at each place",
@@ -106,7 +106,7 @@ func (h *hosting) confess() {
 func (h *hosting) before(ctx context.Context) (string, error) {
 	earlier := h.leading(ctx, h.source, h.result.Tree.Version)
 	if len(earlier) == 0 {
-		return "", Skip{"srpm/spire/source.yaml knows no version before " + h.result.Tree.Version}
+		return "", tally.Skip("srpm/spire/source.yaml knows no version before " + h.result.Tree.Version)
 	}
 	return earlier[0], nil
 }
@@ -197,7 +197,7 @@ func (h *hosting) sound(o hosted.Ended) error {
 	}
 	secrets, err := h.machine.Watched()
 	if secrets != "" {
-		errs = append(errs, fmt.Errorf("secrets are in the environment of programs:%s", indented(secrets)))
+		errs = append(errs, fmt.Errorf("secrets are in the environment of programs:%s", tally.Indented(secrets)))
 	}
 	return errors.Join(append(errs, err)...)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/tally"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/toolroot"
 )
 
@@ -37,7 +38,7 @@ func (s Suite) linter(ctx context.Context, name string) (toolroot.Root, error) {
 		return toolroot.Root{}, err
 	}
 	if place.Unpinned != "" {
-		return toolroot.Root{}, Skip{fmt.Sprintf("what %s says depends on its version, and that in %s cannot be had: %s", name, lintersFile, place.Unpinned)}
+		return toolroot.Root{}, tally.Skip(fmt.Sprintf("what %s says depends on its version, and that in %s cannot be had: %s", name, lintersFile, place.Unpinned))
 	}
 	return place, nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/tally"
 )
 
 // lintedBy is what a linter in the named version says of a file, where this machine has
@@ -32,7 +33,7 @@ func lintedBy(t *testing.T, version string) (root string, err error) {
 }
 
 func TestLinted(t *testing.T) {
-	var skip Skip
+	var skip tally.Skip
 	root, err := lintedBy(t, "1")
 	if err == nil || errors.As(err, &skip) || !strings.Contains(err.Error(), "in "+root+": /there/x.deb") {
 		t.Errorf("in its version: %v", err)

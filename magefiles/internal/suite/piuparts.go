@@ -10,13 +10,13 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/distro"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/tally"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
 )
 
@@ -30,12 +30,12 @@ const leftBehind = "/etc/left-behind"
 // purges them, with links in the state folders that must not be followed, and
 // compares the root with what it was before. One deb that leaves a file must be
 // found out.
-func (b built) piuparts(ctx context.Context, tally *Tally) error {
+func (b built) piuparts(ctx context.Context, t *tally.Tally) error {
 	if err := errors.Join(tool.Need("piuparts", "gzip"), fixtureTools()); err != nil {
 		return err
 	}
 	if !slices.Contains(b.options.Arches, runtime.GOARCH) {
-		return Skip{"no packages for this machine were built"}
+		return tally.Skip("no packages for this machine were built")
 	}
 	asRoot, err := prefixForRoot(ctx)
 	if err != nil {
@@ -47,12 +47,12 @@ func (b built) piuparts(ctx context.Context, tally *Tally) error {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	for _, name := range piupartsPlaces {
-		group.Go(func() error { return fixture.piupartsAt(ctx, tally, asRoot, name) })
+		group.Go(func() error { return fixture.piupartsAt(ctx, t, asRoot, name) })
 	}
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	return errCounted
+	return tally.ErrCounted
 }
 
 // prefixForRoot is how commands are run that change their root.
@@ -62,7 +62,7 @@ func prefixForRoot(ctx context.Context) ([]string, error) {
 	}
 	sudo := []string{"sudo", "--non-interactive"}
 	if !run.Have(sudo[0]) || run.New(sudo[0], sudo[1], "true").Run(ctx) != nil {
-		return nil, Skip{"piuparts changes its root, which takes root, or sudo without a password"}
+		return nil, tally.Skip("piuparts changes its root, which takes root, or sudo without a password")
 	}
 	return sudo, nil
 }
@@ -91,14 +91,14 @@ func (s *fixture) earlierRepository(ctx context.Context, place distro.Target) (s
 }
 
 // piupartsAt counts what piuparts says on one row's root.
-func (s *fixture) piupartsAt(ctx context.Context, tally *Tally, asRoot []string, name string) error {
+func (s *fixture) piupartsAt(ctx context.Context, t *tally.Tally, asRoot []string, name string) error {
 	place, err := s.placeNamed(name)
 	if err != nil {
 		return err
 	}
 	base, err := s.piupartsBase(ctx, place)
 	if errors.Is(err, distro.ErrSkip) {
-		tally.Count("piuparts "+name, Skip{err.Error()}, 0)
+		t.Count("piuparts "+name, tally.Skip(err.Error()), 0)
 		return nil
 	}
 	if err != nil {
@@ -108,13 +108,12 @@ func (s *fixture) piupartsAt(ctx context.Context, tally *Tally, asRoot []string,
 	if err != nil {
 		return fmt.Errorf("publishing what piuparts upgrades from: %w", err)
 	}
-	start := time.Now()
-	err = s.piupartsOn(ctx, asRoot, place, base, name, place.Select(s.files("deb"), place.Arch),
-		"--bindmount="+earlier, "--extra-repo=deb [trusted=yes] file://"+earlier+" ./")
-	tally.Count("piuparts "+name, err, time.Since(start))
+	t.Part("piuparts "+name, func() error {
+		return s.piupartsOn(ctx, asRoot, place, base, name, place.Select(s.files("deb"), place.Arch),
+			"--bindmount="+earlier, "--extra-repo=deb [trusted=yes] file://"+earlier+" ./")
+	})
 	if name == debPlace {
-		start = time.Now()
-		tally.Count("piuparts "+name+": file left behind", s.piupartsFinds(ctx, asRoot, place, base), time.Since(start))
+		t.Part("piuparts "+name+": file left behind", func() error { return s.piupartsFinds(ctx, asRoot, place, base) })
 	}
 	return nil
 }
@@ -173,7 +172,7 @@ func complaints(said string) string {
 	if len(found) == 0 {
 		return "piuparts ended without a word"
 	}
-	return "piuparts is not content:" + indented(strings.Join(found, "\n"))
+	return "piuparts is not content:" + tally.Indented(strings.Join(found, "\n"))
 }
 
 // piupartsFinds plants a deb that leaves a file behind.

@@ -16,6 +16,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/tally"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
 )
 
@@ -29,7 +30,7 @@ type poison struct {
 func (p poison) run(name string, args ...string) {
 	p.Helper()
 	if said, err := run.New(name, args...).In(p.dir).Combined(p.Context()); err != nil {
-		p.Fatalf("%v%s", err, indented(said))
+		p.Fatalf("%v%s", err, tally.Indented(said))
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/tally"
 )
 
 // Visit says where a repository is served, and what its users shall find there.
@@ -47,11 +48,11 @@ func (s Suite) Published(ctx context.Context, to Visit) error {
 	if err != nil {
 		return err
 	}
-	tally := &Tally{Log: s.Log, Lanes: len(repo.Indexes())}
+	t := &tally.Tally{Log: s.Log, Lanes: len(repo.Indexes())}
 	v.await(ctx, time.Minute)
-	tally.Run(ctx, v.checks()...)
-	tally.Run(ctx, Check{"users", v.users})
-	return tally.Close()
+	t.Run(ctx, v.checks()...)
+	t.Run(ctx, tally.Check{Name: "users", Run: v.users})
+	return t.Close()
 }
 
 // visitor is on a visit.
@@ -102,13 +103,13 @@ func (v visitor) behind(ctx context.Context) bool {
 }
 
 // checks are those of what is signed and listed.
-func (v visitor) checks() []Check {
-	checks := []Check{{"keys", func(ctx context.Context, _ *Tally) error {
+func (v visitor) checks() []tally.Check {
+	checks := []tally.Check{{Name: "keys", Run: func(ctx context.Context, _ *tally.Tally) error {
 		_, err := v.keys(ctx)
 		return err
 	}}}
 	for _, name := range repo.Indexes() {
-		checks = append(checks, Check{name, func(ctx context.Context, _ *Tally) error { return v.index(ctx, name) }})
+		checks = append(checks, tally.Check{Name: name, Run: func(ctx context.Context, _ *tally.Tally) error { return v.index(ctx, name) }})
 	}
 	return checks
 }
@@ -180,12 +181,12 @@ func (v visitor) newest(index repo.Index) (err error) {
 
 // users do on fresh machines, beside the distribution's own repositories, what the
 // front page says.
-func (v visitor) users(ctx context.Context, tally *Tally) error {
+func (v visitor) users(ctx context.Context, t *tally.Tally) error {
 	pastes, err := v.pastes(ctx)
 	if err != nil {
 		return fmt.Errorf("the front page, whose lines nobody has tried: %w", err)
 	}
-	places, err := v.places(tally)
+	places, err := v.places(t)
 	if err != nil {
 		return err
 	}
@@ -199,14 +200,14 @@ func (v visitor) users(ctx context.Context, tally *Tally) error {
 		return err
 	}
 	report, err := host.Run(ctx, places, []string{"user"})
-	countReport(tally, report)
+	countReport(t, report)
 	if err == nil && report.Count(distro.Skipped) == len(report) {
 		err = errors.New("no machine could be had, so nobody knows whether the packages can be installed")
 	}
 	if err != nil {
 		return err
 	}
-	return errCounted
+	return tally.ErrCounted
 }
 
 // host is this machine, ready to play a user.
@@ -223,13 +224,13 @@ func (v visitor) host(pastes map[string]string, dir string) (*distro.Host, error
 }
 
 // places are those to install at, on this machine's architecture.
-func (v visitor) places(tally *Tally) ([]distro.Target, error) {
+func (v visitor) places(t *tally.Tally) ([]distro.Target, error) {
 	if !slices.Contains(v.Arches, runtime.GOARCH) {
 		return nil, fmt.Errorf("the packages are for %s, and this machine is %s", strings.Join(v.Arches, " and "), runtime.GOARCH)
 	}
 	if len(v.On) > 0 {
 		here := built{Suite: v.Suite, part: part{options: pipeline.Options{Arches: []string{runtime.GOARCH}}}}
-		return here.places(tally, selection{rows: v.On})
+		return here.places(t, selection{rows: v.On})
 	}
 	rows, err := distro.Load(filepath.Join(v.Root, "tests", "distros.yaml"))
 	return distro.Newest(rows, runtime.GOARCH), err

@@ -18,6 +18,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/manifest"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/tally"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
 )
 
@@ -28,8 +29,8 @@ func (s Suite) Rebuild(ctx context.Context, o pipeline.Options) error {
 	if err != nil {
 		return err
 	}
-	return s.runAll(ctx, []Check{{"rebuild", func(ctx context.Context, tally *Tally) error {
-		return built.rebuild(ctx, tally, "", func(distro.Rebuild) bool { return true })
+	return s.runAll(ctx, []tally.Check{{Name: "rebuild", Run: func(ctx context.Context, t *tally.Tally) error {
+		return built.rebuild(ctx, t, "", func(distro.Rebuild) bool { return true })
 	}}})
 }
 
@@ -51,8 +52,8 @@ func (s Suite) RebuildShipped(ctx context.Context, dir string) error {
 		return err
 	}
 	built := built{Suite: s, part: of}
-	return s.runAll(ctx, []Check{{"rebuild", func(ctx context.Context, tally *Tally) error {
-		return built.rebuild(ctx, tally, "", blocking)
+	return s.runAll(ctx, []tally.Check{{Name: "rebuild", Run: func(ctx context.Context, t *tally.Tally) error {
+		return built.rebuild(ctx, t, "", blocking)
 	}}})
 }
 
@@ -66,7 +67,7 @@ func (s Suite) sourceOf(files []string) (pkgdef.Source, error) {
 // a build cache that only rebuilds write to, and that later runs find again: a
 // second cold compilation of the same would say nothing new. `test:rebuild` has
 // none.
-func (b built) rebuildBlocking(ctx context.Context, tally *Tally) error {
+func (b built) rebuildBlocking(ctx context.Context, t *tally.Tally) error {
 	caches, err := os.UserCacheDir()
 	if err != nil {
 		return fmt.Errorf("finding a place for the rebuilds' build cache: %w", err)
@@ -75,18 +76,18 @@ func (b built) rebuildBlocking(ctx context.Context, tally *Tally) error {
 	if err := os.MkdirAll(cache, 0o755); err != nil {
 		return err
 	}
-	return b.rebuild(ctx, tally, cache, blocking)
+	return b.rebuild(ctx, t, cache, blocking)
 }
 
 func blocking(place distro.Rebuild) bool { return place.Tier == distro.Blocking }
 
 // rebuild rebuilds at the places that are taken.
-func (b built) rebuild(ctx context.Context, tally *Tally, cache string, take func(distro.Rebuild) bool) error {
+func (b built) rebuild(ctx context.Context, t *tally.Tally, cache string, take func(distro.Rebuild) bool) error {
 	if err := tool.Need("docker", "mmdebstrap", "rpm", "dpkg-deb"); err != nil {
 		return err
 	}
 	if !slices.Contains(b.options.Arches, runtime.GOARCH) {
-		return Skip{"no packages for this machine were built"}
+		return tally.Skip("no packages for this machine were built")
 	}
 	all, err := distro.LoadRebuilds(filepath.Join(b.Root, "tests", "rebuild.yaml"))
 	if err != nil {
@@ -107,13 +108,13 @@ func (b built) rebuild(ctx context.Context, tally *Tally, cache string, take fun
 		for _, part := range b.parts() {
 			job.Rebuild, job.Sources = place, part.sources(place.Format)
 			job.Out = filepath.Join(host.Reports, "rebuild", place.Name, part.source.Name)
-			b.rebuildAt(ctx, tally, host, part, job, all)
+			b.rebuildAt(ctx, t, host, part, job, all)
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
 		}
 	}
-	return errCounted
+	return tally.ErrCounted
 }
 
 // job is what all rebuilds have in common.
@@ -134,22 +135,22 @@ func (p part) sources(format string) []string {
 	return slices.Concat(p.files("tar.xz"), p.files("dsc"))
 }
 
-func (b built) rebuildAt(ctx context.Context, tally *Tally, host *distro.Host, of part, job distro.Job, all distro.Rebuilds) {
+func (b built) rebuildAt(ctx context.Context, t *tally.Tally, host *distro.Host, of part, job distro.Job, all distro.Rebuilds) {
 	start := time.Now()
 	name := "rebuild " + job.Name + " " + of.source.Name
-	if err := host.Rebuild(ctx, job); err != nil {
-		tally.Count(name, verdict(job.Rebuild, err), time.Since(start))
+	err := host.Rebuild(ctx, job)
+	t.Count(name, verdict(job.Rebuild, err), time.Since(start))
+	if err != nil {
 		return
 	}
-	tally.Count(name, nil, time.Since(start))
 	row := distro.Distribution{Format: job.Format}
 	shipped := row.Select(of.files(job.Format), runtime.GOARCH)
 	for _, file := range shipped {
-		start := time.Now()
-		err := b.compareRebuilt(ctx, file, job, all)
-		tally.Count(name+" "+filepath.Base(file), verdict(job.Rebuild, err), time.Since(start))
+		t.Part(name+" "+filepath.Base(file), func() error {
+			return verdict(job.Rebuild, b.compareRebuilt(ctx, file, job, all))
+		})
 	}
-	tally.Count(name+" made no other package", verdict(job.Rebuild, nothingElse(job.Out, shipped)), 0)
+	t.Count(name+" made no other package", verdict(job.Rebuild, nothingElse(job.Out, shipped)), 0)
 }
 
 // verdict is what an error at the place counts as: where a place only informs,
@@ -157,9 +158,9 @@ func (b built) rebuildAt(ctx context.Context, tally *Tally, host *distro.Host, o
 func verdict(place distro.Rebuild, err error) error {
 	switch {
 	case errors.Is(err, distro.ErrSkip):
-		return Skip{err.Error()}
+		return tally.Skip(err.Error())
 	case err != nil && place.Tier == distro.Informing:
-		return Skip{"this place only informs, and it says: " + err.Error()}
+		return tally.Skip("this place only informs, and it says: " + err.Error())
 	}
 	return err
 }
@@ -198,13 +199,6 @@ func (b built) compareRebuilt(ctx context.Context, shipped string, job distro.Jo
 			errs = append(errs, errors.New(difference.String()))
 		}
 	}
-	fmt.Fprintf(b.Log, "%-11s %s: %d items, %d may differ, %d differ%s\n", job.Name, filepath.Base(shipped), len(here), len(tolerated), len(errs), indentedList(tolerated))
+	fmt.Fprintf(b.Log, "%-11s %s: %d items, %d may differ, %d differ%s\n", job.Name, filepath.Base(shipped), len(here), len(tolerated), len(errs), tally.List(tolerated))
 	return errors.Join(errs...)
-}
-
-func indentedList(lines []string) string {
-	if len(lines) == 0 {
-		return ""
-	}
-	return indented(strings.Join(lines, "\n"))
 }

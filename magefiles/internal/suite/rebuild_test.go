@@ -23,9 +23,9 @@ func TestVerdict(t *testing.T) {
 	}{
 		"pass":            {distro.Blocking, nil, "<nil>"},
 		"failure":         {distro.Blocking, wrong, "*errors.errorString"},
-		"informing":       {distro.Informing, wrong, "suite.Skip"},
+		"informing":       {distro.Informing, wrong, "tally.Skip"},
 		"informing, pass": {distro.Informing, nil, "<nil>"},
-		"cannot":          {distro.Blocking, fmt.Errorf("x: %w", distro.ErrSkip), "suite.Skip"},
+		"cannot":          {distro.Blocking, fmt.Errorf("x: %w", distro.ErrSkip), "tally.Skip"},
 	} {
 		if got := fmt.Sprintf("%T", verdict(distro.Rebuild{Tier: c.tier}, c.err)); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)

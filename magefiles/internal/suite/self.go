@@ -17,6 +17,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/distro"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/tally"
 )
 
 // A fault is planted in the package of the OIDC provider, the smallest. The
@@ -160,12 +161,12 @@ func alter(path, pattern, with string) error {
 
 // self plants the faults, one in each repository, and has the scenarios find
 // them.
-func (b built) self(ctx context.Context, tally *Tally) error {
+func (b built) self(ctx context.Context, t *tally.Tally) error {
 	if err := fixtureTools(); err != nil {
 		return err
 	}
 	if !slices.Contains(b.options.Arches, runtime.GOARCH) {
-		return Skip{"no packages for this machine were built"}
+		return tally.Skip("no packages for this machine were built")
 	}
 	fixture, err := b.fixture(ctx)
 	if err != nil {
@@ -180,14 +181,14 @@ func (b built) self(ctx context.Context, tally *Tally) error {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
-			tally.Count(fmt.Sprintf("self %s %s: %s", fault.place, fault.scenario, fault.name), err, time.Since(start))
+			t.Count(fmt.Sprintf("self %s %s: %s", fault.place, fault.scenario, fault.name), err, time.Since(start))
 			return nil
 		})
 	}
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	return errCounted
+	return tally.ErrCounted
 }
 
 // finds plants a fault in a repository of its own and plays the scenario there.
@@ -210,7 +211,7 @@ func (s *fixture) finds(ctx context.Context, f fault, name string) error {
 	}
 	switch result := report[0]; {
 	case result.Status == distro.Skipped:
-		return Skip{result.Reason}
+		return tally.Skip(result.Reason)
 	case result.Status == distro.Passed:
 		return errors.New("the scenario passed")
 	case !regexp.MustCompile(f.words).MatchString(result.Reason):
@@ -402,5 +403,5 @@ func (s Suite) Self(ctx context.Context, o pipeline.Options) error {
 		return err
 	}
 	defer built.closeFixture()
-	return s.runAll(ctx, []Check{{"self", built.self}})
+	return s.runAll(ctx, []tally.Check{{Name: "self", Run: built.self}})
 }

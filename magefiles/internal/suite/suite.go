@@ -1,3 +1,4 @@
+// Package suite is every check and test that the project has, in their order.
 package suite
 
 import (
@@ -11,6 +12,8 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/osv"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/gotest"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/tally"
 )
 
 // Suite is all checks and tests of a checkout.
@@ -21,14 +24,14 @@ type Suite struct {
 }
 
 // static are the checks that need no build.
-func (s Suite) static() []Check {
-	return []Check{
-		{"definitions", s.definitions},
-		{"vet", s.vet},
-		{"lint", s.lint},
-		{"units", s.units},
-		{"scripts", s.scripts},
-		{"workflows", s.workflows},
+func (s Suite) static() []tally.Check {
+	return []tally.Check{
+		{Name: "definitions", Run: s.definitions},
+		{Name: "vet", Run: s.vet},
+		{Name: "lint", Run: s.lint},
+		{Name: "units", Run: s.units},
+		{Name: "scripts", Run: s.scripts},
+		{Name: "workflows", Run: s.workflows},
 	}
 }
 
@@ -37,7 +40,7 @@ func (s Suite) Static(ctx context.Context) error { return s.runAll(ctx, s.static
 
 // Unit runs the Go tests.
 func (s Suite) Unit(ctx context.Context) error {
-	return s.runAll(ctx, []Check{{"unit", func(ctx context.Context, t *Tally) error { return s.unit(ctx, t) }}})
+	return s.runAll(ctx, []tally.Check{{Name: "unit", Run: func(ctx context.Context, t *tally.Tally) error { return gotest.Check(ctx, t, s.Root) }}})
 }
 
 // All builds the packages and runs everything. What is tested is what was
@@ -51,33 +54,33 @@ func (s Suite) All(ctx context.Context, o pipeline.Options) error {
 	built.fewer = true
 	// Few checks fill the machine by themselves: the rest wait, or work on one
 	// core. The longest begin first.
-	tally := &Tally{Log: s.Log, Lanes: 3}
-	tally.Run(ctx, append(s.static(),
-		Check{"unit", built.unit},
-		Check{"configurations", built.configurations},
-		Check{"rebuild", built.rebuildBlocking},
-		Check{"distributions", func(ctx context.Context, t *Tally) error {
+	t := &tally.Tally{Log: s.Log, Lanes: 3}
+	t.Run(ctx, append(s.static(),
+		tally.Check{Name: "unit", Run: built.unit},
+		tally.Check{Name: "configurations", Run: built.configurations},
+		tally.Check{Name: "rebuild", Run: built.rebuildBlocking},
+		tally.Check{Name: "distributions", Run: func(ctx context.Context, t *tally.Tally) error {
 			return built.distributions(ctx, t, selection{blocking: true})
 		}},
-		Check{"lintian", built.lintian},
-		Check{"piuparts", built.piuparts},
-		Check{"reproducible", built.reproducible},
-		Check{"reproducible elsewhere", built.elsewhere},
-		Check{"self", built.self},
-		Check{"trust", built.trust},
-		Check{"rpm", built.rpm},
-		Check{"rpmlint", built.rpmlint},
-		Check{"machine's parts", built.machineParts},
-		Check{"advisories", func(ctx context.Context, _ *Tally) error {
+		tally.Check{Name: "lintian", Run: built.lintian},
+		tally.Check{Name: "piuparts", Run: built.piuparts},
+		tally.Check{Name: "reproducible", Run: built.reproducible},
+		tally.Check{Name: "reproducible elsewhere", Run: built.elsewhere},
+		tally.Check{Name: "self", Run: built.self},
+		tally.Check{Name: "trust", Run: built.trust},
+		tally.Check{Name: "rpm", Run: built.rpm},
+		tally.Check{Name: "rpmlint", Run: built.rpmlint},
+		tally.Check{Name: "machine's parts", Run: built.machineParts},
+		tally.Check{Name: "advisories", Run: func(ctx context.Context, _ *tally.Tally) error {
 			return built.advised(ctx, osv.Client{Attempts: 1, Patience: time.Minute})
 		}},
 	)...)
-	built.leftOut(ctx, tally)
+	built.leftOut(ctx, t)
 	// They begin builds and tests once more: too long for whoever waits for a commit.
-	tally.Count("workflows' runs", Skip{"they play whole nights: whoever has changed a workflow, or what it calls, asks test:workflows"}, 0)
+	t.Count("workflows' runs", tally.Skip("they play whole nights: whoever has changed a workflow, or what it calls, asks test:workflows"), 0)
 	// A processor that is emulated needs this one for itself.
-	tally.Run(ctx, Check{"machine", built.machine})
-	return tally.Close()
+	t.Run(ctx, tally.Check{Name: "machine", Run: built.machine})
+	return t.Close()
 }
 
 // Distributions builds the packages and runs the scenarios at the places of
@@ -88,7 +91,7 @@ func (s Suite) Distributions(ctx context.Context, o pipeline.Options, rows, scen
 		return err
 	}
 	defer built.closeFixture()
-	return s.runAll(ctx, []Check{{"distributions", func(ctx context.Context, t *Tally) error {
+	return s.runAll(ctx, []tally.Check{{Name: "distributions", Run: func(ctx context.Context, t *tally.Tally) error {
 		return built.distributions(ctx, t, selection{rows: rows, scenarios: scenarios})
 	}}})
 }
@@ -96,13 +99,13 @@ func (s Suite) Distributions(ctx context.Context, o pipeline.Options, rows, scen
 // main is the main source.
 func (s Suite) main() (pkgdef.Source, error) { return pipeline.Pipeline{Root: s.Root}.Source("") }
 
-func (s Suite) runAll(ctx context.Context, checks []Check) error {
-	tally := &Tally{Log: s.Log}
-	tally.Run(ctx, checks...)
-	return tally.Close()
+func (s Suite) runAll(ctx context.Context, checks []tally.Check) error {
+	t := &tally.Tally{Log: s.Log}
+	t.Run(ctx, checks...)
+	return t.Close()
 }
 
-func (s Suite) definitions(context.Context, *Tally) error {
+func (s Suite) definitions(context.Context, *tally.Tally) error {
 	packages, err := pkgdef.Load(s.Root)
 	if err != nil {
 		return err
@@ -126,7 +129,7 @@ func (s Suite) definitions(context.Context, *Tally) error {
 }
 
 // scripts has shellcheck read what runs inside the containers.
-func (s Suite) scripts(ctx context.Context, _ *Tally) error {
+func (s Suite) scripts(ctx context.Context, _ *tally.Tally) error {
 	var files []string
 	for _, pattern := range []string{"*/*.sh", "*/*/*.sh"} {
 		found, err := filepath.Glob(filepath.Join(s.Root, "tests", pattern))

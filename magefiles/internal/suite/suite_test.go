@@ -1,191 +1,25 @@
 package suite
 
 import (
-	"context"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/distro"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/golden"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/tally"
 )
 
 // checkout is the repository that these tests are in.
 var checkout = filepath.Join("..", "..", "..")
-
-func TestTally(t *testing.T) {
-	missing := tool.Missing{Programs: []string{"rpm"}}
-	for name, c := range map[string]struct {
-		results []error
-		last    string
-		err     string // empty for none
-	}{
-		"nothing ran":          {nil, "0 passed, 0 failed, 0 skipped", "no test ran"},
-		"pass":                 {[]error{nil, nil}, "2 passed, 0 failed, 0 skipped", ""},
-		"fail":                 {[]error{errors.New("bad")}, "0 passed, 1 failed, 0 skipped", "1 test failed"},
-		"fail and pass":        {[]error{nil, errors.New("bad"), errors.New("worse")}, "1 passed, 2 failed, 0 skipped", "2 tests failed"},
-		"skip":                 {[]error{nil, Skip{"no room"}}, "1 passed, 0 failed, 1 skipped", ""},
-		"wrapped skip":         {[]error{nil, fmt.Errorf("there: %w", Skip{"no room"})}, "1 passed, 0 failed, 1 skipped", ""},
-		"missing tool":         {[]error{nil, missing}, "1 passed, 0 failed, 1 skipped", ""},
-		"skips only":           {[]error{Skip{"no room"}, missing}, "0 passed, 0 failed, 2 skipped", "no test ran"},
-		"a skip hides no fail": {[]error{nil, Skip{"no room"}, errors.New("bad")}, "1 passed, 1 failed, 1 skipped", "1 test failed"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			var log strings.Builder
-			tally := &Tally{Log: &log}
-			for i, err := range c.results {
-				tally.Count(fmt.Sprint("part ", i), err, 0)
-			}
-			err := tally.Close()
-			if got := fmt.Sprint(err); c.err == "" && err != nil || c.err != "" && got != c.err {
-				t.Errorf("error %v, want %q", err, c.err)
-			}
-			if !strings.HasSuffix(log.String(), "\n"+c.last+"\n") && log.String() != c.last+"\n" {
-				t.Errorf("it does not end with %q:\n%s", c.last, &log)
-			}
-		})
-	}
-}
-
-func TestTallySays(t *testing.T) {
-	var log strings.Builder
-	tally := &Tally{Log: &log}
-	check := func(name string, err error) Check {
-		return Check{name, func(_ context.Context, t *Tally) error {
-			t.Count(name, err, 1250*time.Millisecond)
-			return errCounted
-		}}
-	}
-	tally.Run(t.Context(), check("good", nil), check("bad", errors.New("it is broken")), check("absent", Skip{"no room"}),
-		check("toolless", tool.Missing{Programs: []string{"rpmlint"}}))
-	if err := tally.Close(); err == nil {
-		t.Error("no error")
-	}
-	golden.Check(t, "tally.golden", log.String())
-}
-
-// A check counts once: by itself, or by what it returns.
-func TestRunCounts(t *testing.T) {
-	for name, c := range map[string]struct {
-		run  func(context.Context, *Tally) error
-		last string
-	}{
-		"nil":           {func(context.Context, *Tally) error { return nil }, "1 passed, 0 failed, 0 skipped"},
-		"error":         {func(context.Context, *Tally) error { return errors.New("bad") }, "0 passed, 1 failed, 0 skipped"},
-		"counted":       {func(context.Context, *Tally) error { return errCounted }, "0 passed, 0 failed, 0 skipped"},
-		"parts":         {func(_ context.Context, t *Tally) error { t.pass(); t.pass(); return errCounted }, "2 passed, 0 failed, 0 skipped"},
-		"parts and bad": {func(_ context.Context, t *Tally) error { t.pass(); return errors.New("bad") }, "1 passed, 1 failed, 0 skipped"},
-	} {
-		var log strings.Builder
-		tally := &Tally{Log: &log}
-		tally.Run(t.Context(), Check{name, c.run})
-		_ = tally.Close()
-		if !strings.HasSuffix(log.String(), c.last+"\n") {
-			t.Errorf("%s: it does not end with %q:\n%s", name, c.last, &log)
-		}
-	}
-}
-
-// A suite that was stopped has failed, and starts nothing more.
-func TestCancelled(t *testing.T) {
-	var log strings.Builder
-	tally := &Tally{Log: &log}
-	ctx, cancel := context.WithCancel(t.Context())
-	started := 0
-	stop := Check{"stop", func(context.Context, *Tally) error { started++; cancel(); return nil }}
-	tally.Run(ctx, stop, stop, stop)
-	if err := tally.Close(); err == nil || started != 1 {
-		t.Errorf("%d checks started, error %v", started, err)
-	}
-}
-
-// events are the lines of `go test -json`.
-func events(t *testing.T, lines string) *results {
-	t.Helper()
-	r := newResults()
-	for line := range strings.Lines(lines) {
-		var e event
-		if err := json.Unmarshal([]byte(line), &e); err != nil {
-			t.Fatal(err)
-		}
-		r.add(e)
-	}
-	return r
-}
-
-func TestEvents(t *testing.T) {
-	for name, c := range map[string]struct {
-		lines string
-		last  string
-		says  []string
-	}{
-		"subtests count, not what they are in": {`{"Action":"pass","Package":"p","Test":"TestA/one"}
-{"Action":"pass","Package":"p","Test":"TestA/two"}
-{"Action":"pass","Package":"p","Test":"TestA"}
-{"Action":"pass","Package":"p","Test":"TestAB"}
-{"Action":"pass","Package":"p"}`, "3 passed, 0 failed, 0 skipped", nil},
-		"a subtest fails": {`{"Action":"output","Package":"p","Test":"TestA/one","Output":"    a_test.go:1: no good\n"}
-{"Action":"fail","Package":"p","Test":"TestA/one"}
-{"Action":"pass","Package":"p","Test":"TestA/two"}
-{"Action":"fail","Package":"p","Test":"TestA"}
-{"Action":"fail","Package":"p"}`, "1 passed, 1 failed, 0 skipped", []string{"FAIL p TestA/one", "a_test.go:1: no good"}},
-		"what it is in fails": {`{"Action":"pass","Package":"p","Test":"TestA/one"}
-{"Action":"output","Package":"p","Test":"TestA","Output":"    a_test.go:9: the sum is wrong\n"}
-{"Action":"fail","Package":"p","Test":"TestA"}
-{"Action":"fail","Package":"p"}`, "1 passed, 1 failed, 0 skipped", []string{"FAIL p TestA ", "the sum is wrong"}},
-		"a skip says why": {`{"Action":"output","Package":"p","Test":"TestA","Output":"=== RUN   TestA\n"}
-{"Action":"output","Package":"p","Test":"TestA","Output":"    a_test.go:4: rpm is not installed\n"}
-{"Action":"output","Package":"p","Test":"TestA","Output":"--- SKIP: TestA (0.00s)\n"}
-{"Action":"skip","Package":"p","Test":"TestA"}
-{"Action":"pass","Package":"p"}`, "0 passed, 0 failed, 1 skipped", []string{"SKIP p TestA", "rpm is not installed"}},
-		"a package does not compile": {`{"ImportPath":"p [p.test]","Action":"build-output","Output":"a_test.go:3:27: undefined: x\n"}
-{"ImportPath":"p [p.test]","Action":"build-fail"}
-{"Action":"start","Package":"p"}
-{"Action":"output","Package":"p","Output":"FAIL\tp [build failed]\n"}
-{"Action":"fail","Package":"p","FailedBuild":"p [p.test]"}`, "0 passed, 1 failed, 0 skipped", []string{"build failed", "undefined: x"}},
-		"a package ends outside of its tests": {`{"Action":"pass","Package":"p","Test":"TestA"}
-{"Action":"output","Package":"p","Output":"exit status 3\n"}
-{"Action":"fail","Package":"p"}`, "1 passed, 1 failed, 0 skipped", []string{"exit status 3"}},
-		"packages are apart": {`{"Action":"pass","Package":"p","Test":"TestA"}
-{"Action":"fail","Package":"q","Test":"TestA"}
-{"Action":"fail","Package":"q"}
-{"Action":"fail","Package":"p"}`, "1 passed, 2 failed, 0 skipped", nil},
-		"a package without tests": {`{"Action":"output","Package":"p","Output":"?   \tp\t[no test files]\n"}
-{"Action":"skip","Package":"p"}`, "0 passed, 0 failed, 0 skipped", nil},
-	} {
-		t.Run(name, func(t *testing.T) {
-			var log strings.Builder
-			tally := &Tally{Log: &log}
-			r := events(t, c.lines)
-			r.count(tally)
-			_ = tally.Close()
-			if !strings.HasSuffix(log.String(), c.last+"\n") {
-				t.Errorf("it does not end with %q:\n%s", c.last, &log)
-			}
-			for _, want := range c.says {
-				if !strings.Contains(log.String(), want) {
-					t.Errorf("it does not say %q:\n%s", want, &log)
-				}
-			}
-			if failed := !strings.Contains(c.last, " 0 failed"); r.failed != failed {
-				t.Errorf("failed is %t", r.failed)
-			}
-		})
-	}
-}
 
 // tree writes files below a new folder.
 func tree(t *testing.T, files map[string]string) string {
@@ -395,13 +229,13 @@ func TestExampleEnv(t *testing.T) {
 
 func TestCountReport(t *testing.T) {
 	var log strings.Builder
-	tally := &Tally{Log: &log}
-	countReport(tally, distro.Report{
+	counts := &tally.Tally{Log: &log}
+	countReport(counts, distro.Report{
 		{Distribution: "debian-12", Scenario: "install", Status: distro.Passed},
 		{Distribution: "debian-12", Scenario: "purge", Status: distro.Failed, Reason: "files are left", Logs: "dist/test/x"},
 		{Distribution: "fedora", Scenario: "install", Status: distro.Skipped, Reason: "no image"},
 	})
-	_ = tally.Close()
+	_ = counts.Close()
 	for _, want := range []string{"FAIL debian-12 purge", "files are left (see dist/test/x)", "SKIP fedora install", "no image", "\n1 passed, 1 failed, 1 skipped\n"} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("it does not say %q:\n%s", want, &log)
@@ -413,8 +247,8 @@ func TestCountReport(t *testing.T) {
 // that is no pass.
 func TestConfigurationsOfOthers(t *testing.T) {
 	b := built{Suite: Suite{Root: checkout, Log: io.Discard}, part: part{options: pipeline.Options{Arches: []string{"other"}}}}
-	var skip Skip
-	if err := b.configurations(t.Context(), &Tally{Log: io.Discard}); !errors.As(err, &skip) {
+	var skip tally.Skip
+	if err := b.configurations(t.Context(), &tally.Tally{Log: io.Discard}); !errors.As(err, &skip) {
 		t.Errorf("error %v", err)
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/tally"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/web"
 )
@@ -27,11 +28,11 @@ import (
 // trust signs what was built with a key made for the purpose, publishes it in a
 // repository, and has the real clients of every row use it as its front page
 // says, and refuse it in every way in which it can be broken.
-func (b built) trust(ctx context.Context, tally *Tally) error {
+func (b built) trust(ctx context.Context, t *tally.Tally) error {
 	if err := tool.Need(slices.Concat(repo.Tools(), []string{"docker", "mmdebstrap", "gpg", "cp"})...); err != nil {
 		return err
 	}
-	places, err := b.places(&Tally{Log: io.Discard}, selection{blocking: true}) // counted with the distributions
+	places, err := b.places(&tally.Tally{Log: io.Discard}, selection{blocking: true}) // counted with the distributions
 	if err != nil {
 		return err
 	}
@@ -54,7 +55,7 @@ func (b built) trust(ctx context.Context, tally *Tally) error {
 		return err
 	}
 	go func() { _ = web.ServeOn(ctx, listener, www) }()
-	return rehearsal.run(ctx, tally, places)
+	return rehearsal.run(ctx, t, places)
 }
 
 // rehearsal is a set of repositories with keys of their own, each below a
@@ -79,17 +80,17 @@ func (r *rehearsal) close() {
 }
 
 // run plays everything.
-func (r *rehearsal) run(ctx context.Context, tally *Tally, places []distro.Target) error {
+func (r *rehearsal) run(ctx context.Context, t *tally.Tally, places []distro.Target) error {
 	pastes, err := readPastes(filepath.Join(r.www, good))
 	if err != nil {
 		return err
 	}
 	if err := everyClient(ctx, func(ctx context.Context, client string) error {
-		return r.play(ctx, tally, places, client, pastes["setup-"+client]+"\n"+pastes["install-"+client], client)
+		return r.play(ctx, t, places, client, pastes["setup-"+client]+"\n"+pastes["install-"+client], client)
 	}); err != nil {
 		return err
 	}
-	if err := r.race(ctx, tally, places, pastes); err != nil {
+	if err := r.race(ctx, t, places, pastes); err != nil {
 		return err
 	}
 	for _, check := range []struct {
@@ -106,10 +107,9 @@ func (r *rehearsal) run(ctx context.Context, tally *Tally, places []distro.Targe
 			return r.lintKeyring(ctx, ownRPMs+"/*.noarch.rpm", r.rpmlintOn)
 		}},
 	} {
-		start := time.Now()
-		tally.Count("trust "+check.name, check.do(ctx), time.Since(start))
+		t.Part("trust "+check.name, func() error { return check.do(ctx) })
 	}
-	return errCounted
+	return tally.ErrCounted
 }
 
 // managers are the package managers.
@@ -125,7 +125,7 @@ func everyClient(ctx context.Context, do func(context.Context, string) error) er
 }
 
 // play has the places with a client go through a script of tests/trust.
-func (r *rehearsal) play(ctx context.Context, tally *Tally, places []distro.Target, client, paste, script string) error {
+func (r *rehearsal) play(ctx context.Context, t *tally.Tally, places []distro.Target, client, paste, script string) error {
 	theirs := slices.DeleteFunc(slices.Clone(places), func(p distro.Target) bool { return p.Client() != client || p.Arch != runtime.GOARCH })
 	if len(theirs) == 0 {
 		return nil
@@ -141,7 +141,7 @@ func (r *rehearsal) play(ctx context.Context, tally *Tally, places []distro.Targ
 	for i := range report {
 		report[i].Scenario = "trust " + client + map[bool]string{true: " " + script}[script != client]
 	}
-	countReport(tally, report)
+	countReport(t, report)
 	return err
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/distro"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/tally"
 )
 
 // busy is the folder of the repository that is published while clients read.
@@ -27,7 +28,7 @@ func updates() int {
 
 // race has every client read a repository again and again, while one
 // publication after the other changes it.
-func (r *rehearsal) race(ctx context.Context, tally *Tally, places []distro.Target, pastes map[string]string) error {
+func (r *rehearsal) race(ctx context.Context, t *tally.Tally, places []distro.Target, pastes map[string]string) error {
 	if err := r.clone(ctx, good, busy); err != nil {
 		return err
 	}
@@ -44,7 +45,7 @@ func (r *rehearsal) race(ctx context.Context, tally *Tally, places []distro.Targ
 		failed <- err
 	}()
 	err := everyClient(ctx, func(ctx context.Context, client string) error {
-		return r.play(ctx, tally, places, client, pastes["setup-"+client], "race")
+		return r.play(ctx, t, places, client, pastes["setup-"+client], "race")
 	})
 	stop()
 	if wrong := <-failed; err == nil && !errors.Is(wrong, context.Canceled) {

@@ -8,31 +8,30 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/tally"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/toolroot"
 )
 
 // units has systemd itself read every unit, and measures every service.
-func (s Suite) units(ctx context.Context, tally *Tally) error {
+func (s Suite) units(ctx context.Context, t *tally.Tally) error {
 	place, err := s.linter(ctx, "systemd")
 	if err != nil {
 		return err
 	}
-	return s.unitsBy(ctx, tally, place)
+	return s.unitsBy(ctx, t, place)
 }
 
 // unitsBy is units by the systemd of a place.
-func (s Suite) unitsBy(ctx context.Context, tally *Tally, place toolroot.Root) error {
+func (s Suite) unitsBy(ctx context.Context, t *tally.Tally, place toolroot.Root) error {
 	packages, err := pkgdef.Load(s.Root)
 	if err != nil {
 		return err
 	}
-	start := time.Now()
-	tally.Count("folders of the units", pkgdef.CheckFolders(packages), time.Since(start))
+	t.Part("folders of the units", func() error { return pkgdef.CheckFolders(packages) })
 	root, err := unitRoot(packages)
 	if err != nil {
 		return err
@@ -41,15 +40,13 @@ func (s Suite) unitsBy(ctx context.Context, tally *Tally, place toolroot.Root) e
 	systemd := analyzer{place, root}
 	for _, p := range packages {
 		for _, unit := range p.Units.Names() {
-			start := time.Now()
-			tally.Count("unit "+unit, checkUnit(ctx, systemd, unit, p.Exposure), time.Since(start))
+			t.Part("unit "+unit, func() error { return checkUnit(ctx, systemd, unit, p.Exposure) })
 		}
 		for _, file := range dropIns(p) {
-			start := time.Now()
-			tally.Count("drop-in "+filepath.Base(file)+" of "+p.Name, checkDropIn(ctx, systemd, p, file), time.Since(start))
+			t.Part("drop-in "+filepath.Base(file)+" of "+p.Name, func() error { return checkDropIn(ctx, systemd, p, file) })
 		}
 	}
-	return errCounted
+	return tally.ErrCounted
 }
 
 // unitRoot is a root folder with the units and what they name, for systemd to
@@ -132,7 +129,7 @@ func measure(ctx context.Context, systemd analyzer, unit string) (float64, error
 	word, _, _ := strings.Cut(rest, " ")
 	level, parseErr := strconv.ParseFloat(word, 64)
 	if !ok || parseErr != nil {
-		return 0, fmt.Errorf("systemd-analyze security gave no exposure: %w%s", errors.Join(err, parseErr), indented(out))
+		return 0, fmt.Errorf("systemd-analyze security gave no exposure: %w%s", errors.Join(err, parseErr), tally.Indented(out))
 	}
 	return level, nil
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/tally"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/toolroot"
 )
 
@@ -33,8 +34,8 @@ func unitsOf(t *testing.T, change func(root string) error) string {
 	t.Helper()
 	var log strings.Builder
 	s := Suite{Root: unitsCopy(t, change), Log: &log}
-	_ = s.runAll(t.Context(), []Check{{"units", func(ctx context.Context, tally *Tally) error {
-		return s.unitsBy(ctx, tally, toolroot.Root{Unpinned: "any systemd will do"})
+	_ = s.runAll(t.Context(), []tally.Check{{Name: "units", Run: func(ctx context.Context, counts *tally.Tally) error {
+		return s.unitsBy(ctx, counts, toolroot.Root{Unpinned: "any systemd will do"})
 	}}})
 	return log.String()
 }

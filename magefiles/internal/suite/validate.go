@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/tally"
 )
 
 // validator says how a command is asked whether it accepts a configuration.
@@ -126,10 +127,10 @@ func validates(ctx context.Context, command run.Command) error {
 	command.Args = append([]string{"validate"}, command.Args...)
 	out, err := command.Combined(ctx)
 	if err != nil {
-		return fmt.Errorf("%w%s", err, indented(out))
+		return fmt.Errorf("%w%s", err, tally.Indented(out))
 	}
 	if !strings.Contains(out, "configuration file is valid") {
-		return fmt.Errorf("it said neither yes nor no:%s", indented(out))
+		return fmt.Errorf("it said neither yes nor no:%s", tally.Indented(out))
 	}
 	return nil
 }
@@ -152,7 +153,7 @@ func starts(ctx context.Context, command run.Command) error {
 	if strings.Contains(out, "Serving HTTP") || strings.Contains(out, "failed to create an ACME listener") {
 		return nil
 	}
-	return errors.Join(errors.New("it did not serve:"+indented(out)), err)
+	return errors.Join(errors.New("it did not serve:"+tally.Indented(out)), err)
 }
 
 // exampleEnv reads the *.env.example files of a folder in the form of

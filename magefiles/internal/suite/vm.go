@@ -10,6 +10,7 @@ import (
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/distro"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/tally"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/vm"
 )
 
@@ -24,19 +25,19 @@ func (s Suite) Machine(ctx context.Context, o pipeline.Options) error {
 		return err
 	}
 	defer built.closeFixture()
-	return s.runAll(ctx, []Check{{"machine", built.machine}})
+	return s.runAll(ctx, []tally.Check{{Name: "machine", Run: built.machine}})
 }
 
 // machineParts makes the roots that the machine is made of beside other checks:
 // it is the work of one processor. What goes wrong is for the check of the machine
 // to count, which asks for them again.
-func (b built) machineParts(ctx context.Context, _ *Tally) error {
+func (b built) machineParts(ctx context.Context, _ *tally.Tally) error {
 	if fixture, err := b.machineStage(ctx); err == nil {
 		ctx, stop := context.WithCancel(ctx)
 		defer stop()
 		_, _ = fixture.machine(ctx)
 	}
-	return errCounted
+	return tally.ErrCounted
 }
 
 // machineStage is the fixture, where this machine and the packages are of the
@@ -46,14 +47,14 @@ func (b built) machineStage(ctx context.Context) (*fixture, error) {
 		return nil, err
 	}
 	if runtime.GOARCH != "amd64" || !slices.Contains(b.options.Arches, "amd64") {
-		return nil, Skip{"the machine is an amd64 one, and so must be the packages and what runs this"}
+		return nil, tally.Skip("the machine is an amd64 one, and so must be the packages and what runs this")
 	}
 	return b.fixture(ctx)
 }
 
 // machine installs the packages from a signed repository on a whole machine,
 // and counts each of its scenarios.
-func (b built) machine(ctx context.Context, tally *Tally) error {
+func (b built) machine(ctx context.Context, t *tally.Tally) error {
 	fixture, err := b.machineStage(ctx)
 	if err != nil {
 		return err
@@ -62,7 +63,7 @@ func (b built) machine(ctx context.Context, tally *Tally) error {
 	defer stop()
 	machine, err := fixture.machine(ctx)
 	if errors.Is(err, distro.ErrSkip) {
-		return Skip{err.Error()}
+		return tally.Skip(err.Error())
 	}
 	if err != nil {
 		return err
@@ -71,20 +72,20 @@ func (b built) machine(ctx context.Context, tally *Tally) error {
 	if err != nil {
 		return err
 	}
-	countMachine(tally, machine.Reports, results)
-	return errCounted
+	countMachine(t, machine.Reports, results)
+	return tally.ErrCounted
 }
 
-func countMachine(tally *Tally, kept string, results []vm.Result) {
+func countMachine(t *tally.Tally, kept string, results []vm.Result) {
 	for _, result := range results {
 		var err error
 		switch result.Status {
 		case vm.Skipped:
-			err = Skip{result.Reason}
+			err = tally.Skip(result.Reason)
 		case vm.Failed:
 			err = fmt.Errorf("%s (see %s)", result.Reason, kept)
 		}
-		tally.Count("machine "+result.Scenario, err, result.Took)
+		t.Count("machine "+result.Scenario, err, result.Took)
 	}
 }
 

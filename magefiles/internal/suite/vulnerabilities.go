@@ -19,6 +19,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/provenance"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/tally"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
 )
 
@@ -46,12 +47,12 @@ type Databases struct {
 // names. So the nightly run publishes them, each night those of that night, as its
 // artifact; their bytes depend on nothing but what was found and accepted.
 func (s Suite) Vulnerabilities(ctx context.Context, looked pipeline.Looked, ask Databases) error {
-	return s.runAll(ctx, []Check{{"vulnerabilities", func(ctx context.Context, tally *Tally) error {
-		return s.vulnerabilities(ctx, tally, looked, ask, time.Now())
+	return s.runAll(ctx, []tally.Check{{Name: "vulnerabilities", Run: func(ctx context.Context, t *tally.Tally) error {
+		return s.vulnerabilities(ctx, t, looked, ask, time.Now())
 	}}})
 }
 
-func (s Suite) vulnerabilities(ctx context.Context, tally *Tally, looked pipeline.Looked, ask Databases, now time.Time) error {
+func (s Suite) vulnerabilities(ctx context.Context, t *tally.Tally, looked pipeline.Looked, ask Databases, now time.Time) error {
 	if err := tool.Need("dpkg-deb"); err != nil {
 		return err
 	}
@@ -60,17 +61,15 @@ func (s Suite) vulnerabilities(ctx context.Context, tally *Tally, looked pipelin
 		return err
 	}
 	for _, deb := range looked.Debs {
-		start := time.Now()
-		found, err := s.linked(ctx, deb, ask.Go)
-		err = errors.Join(err, w.judge(found, filepath.Base(deb)+artifact.CycloneDX))
-		tally.Count("vulnerabilities "+filepath.Base(deb), err, time.Since(start))
+		t.Part("vulnerabilities "+filepath.Base(deb), func() error {
+			found, err := s.linked(ctx, deb, ask.Go)
+			return errors.Join(err, w.judge(found, filepath.Base(deb)+artifact.CycloneDX))
+		})
 	}
-	start := time.Now()
-	unaccepted, err := w.advisories(ctx, ask.OSV)
-	tally.Count("advisories", errors.Join(unaccepted, err), time.Since(start))
-	tally.Count("accepted vulnerabilities", w.accepted(s.Log), 0)
-	tally.Count("OpenVEX", s.writeVEX(w), 0)
-	return errCounted
+	t.Part("advisories", func() error { return errors.Join(w.advisories(ctx, ask.OSV)) })
+	t.Count("accepted vulnerabilities", w.accepted(s.Log), 0)
+	t.Count("OpenVEX", s.writeVEX(w), 0)
+	return tally.ErrCounted
 }
 
 // vulnerability is one that is known of a part of packages.

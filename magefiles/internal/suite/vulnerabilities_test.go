@@ -18,6 +18,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/osv/osvtest"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/tally"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
 )
 
@@ -150,8 +151,8 @@ func TestVulnerabilities(t *testing.T) {
 				looked.Debs = nil
 			}
 			ask := Databases{c.database, osv.Client{Address: server.URL, Attempts: 2, Pause: time.Millisecond}}
-			_ = s.runAll(t.Context(), []Check{{"vulnerabilities", func(ctx context.Context, tally *Tally) error {
-				return s.vulnerabilities(ctx, tally, looked, ask, night)
+			_ = s.runAll(t.Context(), []tally.Check{{Name: "vulnerabilities", Run: func(ctx context.Context, counts *tally.Tally) error {
+				return s.vulnerabilities(ctx, counts, looked, ask, night)
 			}}})
 			for _, word := range c.want {
 				if !strings.Contains(log.String(), word) {
@@ -206,7 +207,7 @@ func TestAdvised(t *testing.T) {
 		t.Errorf("nothing is known: %v", err)
 	}
 	server.Add(osv.Package{Ecosystem: "Alpine", Name: "musl", Version: "1.2.3"}, osvtest.Advisory{ID: "ALPINE-CVE-2026-2"})
-	var skip Skip
+	var skip tally.Skip
 	if err := b.advised(t.Context(), client); !errors.As(err, &skip) || !strings.Contains(err.Error(), "ALPINE-CVE-2026-2") {
 		t.Errorf("something is known: %v", err)
 	}

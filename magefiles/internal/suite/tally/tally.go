@@ -1,6 +1,6 @@
-// Package suite runs every check and test that the project has, and counts
-// honestly: what passed, what failed, and what could not run here and why.
-package suite
+// Package tally counts the results of checks honestly: what passed, what failed, and
+// what could not run here and why.
+package tally
 
 import (
 	"context"
@@ -21,18 +21,18 @@ type Check struct {
 	Name string
 	// Run does it. An error is a failure, unless it is a Skip or a
 	// tool.Missing; nil is a pass. A check of many parts counts them on the
-	// tally itself, and returns errCounted.
+	// tally itself, and returns ErrCounted.
 	Run func(context.Context, *Tally) error
 }
 
 // Skip is the reason why something cannot run on this machine.
-type Skip struct{ Reason string }
+type Skip string
 
 // Error is the reason.
-func (s Skip) Error() string { return s.Reason }
+func (s Skip) Error() string { return string(s) }
 
-// errCounted says that a check has counted its parts by itself.
-var errCounted = errors.New("counted")
+// ErrCounted says that a check has counted its parts by itself.
+var ErrCounted = errors.New("counted")
 
 // Tally counts and says results.
 type Tally struct {
@@ -68,7 +68,7 @@ func (t *Tally) run(ctx context.Context, check Check) {
 	t.mu.Lock()
 	fmt.Fprintf(t.Log, "=== %s\n", check.Name)
 	t.mu.Unlock()
-	if err := check.Run(ctx, t); !errors.Is(err, errCounted) {
+	if err := check.Run(ctx, t); !errors.Is(err, ErrCounted) {
 		t.Count(check.Name, err, time.Since(start))
 	}
 }
@@ -105,11 +105,18 @@ func (t *Tally) Informs() {
 	t.informed = true
 }
 
-// pass counts a part that passed without a line of its own.
-func (t *Tally) pass() {
+// Pass counts a part that passed without a line of its own.
+func (t *Tally) Pass() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.passed++
+}
+
+// Part does one part of a check, and counts it.
+func (t *Tally) Part(name string, do func() error) {
+	start := time.Now()
+	err := do()
+	t.Count(name, err, time.Since(start))
 }
 
 // Close repeats what did not pass and ends with the line of counts. The error
@@ -135,7 +142,15 @@ func plural(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// indented is text to stand below a line.
-func indented(text string) string {
+// Indented is text to stand below a line.
+func Indented(text string) string {
 	return "\n    " + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n    ")
+}
+
+// List is Indented of several lines; nothing where there is none.
+func List(lines []string) string {
+	if len(lines) == 0 {
+		return ""
+	}
+	return Indented(strings.Join(lines, "\n"))
 }
