@@ -1,10 +1,13 @@
 package gotest
 
 import (
+	"context"
 	"encoding/json"
+	"io"
 	"strings"
 	"testing"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/suitetest"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/tally"
 )
 
@@ -80,5 +83,54 @@ func TestEvents(t *testing.T) {
 				t.Errorf("failed is %t", r.failed)
 			}
 		})
+	}
+}
+
+// check runs the Go tests of a folder, and gives what that has come to.
+func check(t *testing.T, root string, log io.Writer) error {
+	t.Helper()
+	counts := &tally.Tally{Log: log}
+	counts.Run(t.Context(), tally.Check{Name: "unit", Run: func(ctx context.Context, counts *tally.Tally) error { return Check(ctx, counts, root) }})
+	return counts.Close()
+}
+
+// The go command itself, over a module with every kind of result.
+func TestUnit(t *testing.T) {
+	t.Setenv("GOTOOLCHAIN", "local")
+	t.Setenv("GOPROXY", "off")
+	t.Setenv("GOFLAGS", "")
+	root := suitetest.Tree(t, map[string]string{
+		"go.mod": "module example.org/m\n\ngo 1.21\n",
+		"a/a_test.go": `package a
+
+import "testing"
+
+func TestGood(t *testing.T) { t.Run("part", func(*testing.T) {}) }
+func TestItself(t *testing.T) { t.Run("part", func(*testing.T) {}); t.Error("the sum is wrong") }
+func TestSkip(t *testing.T) { t.Skip("there is no moon") }
+`,
+		"b/b_test.go": "package b\n\nfunc f() { undefinedThing() }\n",
+		"c/c.go":      "package c\n",
+		"d/d_test.go": "//go:build mage\n\npackage d\n\nimport \"testing\"\n\nfunc TestTagged(*testing.T) {}\n",
+	})
+	var log strings.Builder
+	err := check(t, root, &log)
+	if err == nil || err.Error() != "2 tests failed" {
+		t.Errorf("error %v", err)
+	}
+	for _, want := range []string{"example.org/m/a TestItself", "the sum is wrong", "there is no moon", "undefinedThing", "\n3 passed, 2 failed, 1 skipped\n"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("it does not say %q:\n%s", want, &log)
+		}
+	}
+}
+
+// Where the go command does not get as far as a test, that is a failure.
+func TestUnitWithoutModule(t *testing.T) {
+	t.Setenv("GOPROXY", "off")
+	var log strings.Builder
+	root := suitetest.Tree(t, map[string]string{"go.mod": "this is no module\n"})
+	if err := check(t, root, &log); err == nil || !strings.Contains(log.String(), "0 passed, 1 failed") {
+		t.Errorf("error %v:\n%s", err, &log)
 	}
 }
