@@ -16,7 +16,8 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/provenance"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/published"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/vulnerability"
 )
 
 // Check runs checks.
@@ -55,7 +56,7 @@ func (Check) Key(ctx context.Context) error {
 // -arch (amd64,arm64), -row (SPIRE_TEST_ROW), several separated by commas; -wait=15m,
 // for a web host that may go on giving what it had before the newest version.
 func (Check) Published(ctx context.Context, url, version, repository, key, arch, row *string, wait *time.Duration) error {
-	to := suite.Visit{URL: flag(url, "SPIRE_REPO_URL"), Arches: list(arch, "SPIRE_ARCH"), On: list(row, "SPIRE_TEST_ROW")}
+	to := published.Visit{URL: flag(url, "SPIRE_REPO_URL"), Arches: list(arch, "SPIRE_ARCH"), On: list(row, "SPIRE_TEST_ROW")}
 	if to.URL == "" {
 		return errNowhere
 	}
@@ -75,7 +76,7 @@ func (Check) Published(ctx context.Context, url, version, repository, key, arch,
 	if to.Versions, err = newest(ctx, flag(version, "SPIRE_VERSION"), flag(repository, "GITHUB_REPOSITORY")); err != nil {
 		return err
 	}
-	return tests().Published(ctx, to)
+	return published.Check(ctx, tests().Checkout, to)
 }
 
 // newest are the newest versions that are to be there, by source: of the main one that
@@ -115,8 +116,8 @@ func (Check) Vulnerabilities(ctx context.Context, version, database, osv *string
 }
 
 // databases are those at the addresses.
-func databases(ofGo, ofAll string) suite.Databases {
-	return suite.Databases{Go: ofGo, OSV: osv.Client{Address: ofAll}}
+func databases(ofGo, ofAll string) vulnerability.Databases {
+	return vulnerability.Databases{Go: ofGo, OSV: osv.Client{Address: ofAll}}
 }
 
 // looked are the files to look at; none where nothing is released.

@@ -17,6 +17,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/subject"
 )
 
 // checkout is the pipeline of the folder that mage runs in.
@@ -39,7 +40,7 @@ func checkout() pipeline.Pipeline {
 func tests() suite.Suite {
 	p := checkout()
 	p.Rehearsal = true // with keys that are made for it
-	return suite.Suite{Root: p.Root, Pipeline: p, Log: os.Stderr}
+	return suite.Suite{Checkout: subject.Checkout{Root: p.Root, Pipeline: p, Log: os.Stderr}}
 }
 
 // options are a target's flags; where one is not given, the environment's. A source that

@@ -10,6 +10,7 @@ import (
 
 	"github.com/magefile/mage/mg"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/lint"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
 )
 
@@ -47,7 +48,7 @@ func setup(ctx context.Context, use tool.Use, arch *string) error {
 	}
 	installer := tool.Installer{Log: os.Stderr, In: os.Stdin}
 	if use == tool.Test {
-		installer.Meanwhile = tests().Warm
+		installer.Meanwhile = func(ctx context.Context) { lint.Warm(ctx, tests().Checkout) }
 	}
 	var arches []string
 	if arch != nil {

@@ -12,6 +12,9 @@ import (
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/stepfile"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/host"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/predecessor"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/scenario"
 )
 
 // Test runs tests.
@@ -44,7 +47,7 @@ func (Test) Distros(ctx context.Context, version, arch, source, row, scenario *s
 // In a workflow it is also the output `matrix` of its step; `machines` is the matrix of
 // the architectures that a release has, and `arches` their list for SPIRE_ARCH.
 func (Test) Matrix() error {
-	matrix, err := tests().Matrix()
+	matrix, err := host.Matrix(checkout().Root)
 	if err != nil {
 		return err
 	}
@@ -59,7 +62,7 @@ func (Test) Matrix() error {
 // Pins writes into tests/distros.yaml which images the references of its rows have now.
 //
 // Each is pulled, by Docker. Nothing is written unless all of them could be had.
-func (Test) Pins(ctx context.Context) error { return tests().Pins(ctx) }
+func (Test) Pins(ctx context.Context) error { return host.Pins(ctx, tests().Checkout) }
 
 // Ran fails where a row that blocks a release was not really tested.
 //
@@ -69,7 +72,7 @@ func (Test) Ran(results *string) error {
 	if results == nil {
 		return errors.New("which reports? Give -results=DIR")
 	}
-	return tests().Ran(*results)
+	return scenario.Ran(checkout().Root, *results)
 }
 
 // Earlier makes the versions that the one under test is upgraded from.
@@ -78,7 +81,7 @@ func (Test) Ran(results *string) error {
 // the rest is built. The tests do so themselves; this is for a machine that builds for
 // others.
 func (Test) Earlier(ctx context.Context, version, arch, source *string) error {
-	return tests().Earlier(ctx, options(version, arch, source, nil))
+	return predecessor.Versions{Checkout: tests().Checkout, Options: options(version, arch, source, nil)}.Make(ctx)
 }
 
 // Workflows plays the workflows' own files, as GitHub's runners do, with what was built.

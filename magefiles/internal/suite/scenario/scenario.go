@@ -1,0 +1,134 @@
+// Package scenario plays the scenarios of tests/scenarios at the rows of tests/distros.yaml,
+// and reports what they have come to.
+package scenario
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/matrix"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/report"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/scenario"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/stepfile"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/fixture"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/host"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/subject"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/tally"
+)
+
+// Selection narrows down what is played; what is empty takes all.
+type Selection struct {
+	Rows, Scenarios []string // names
+	// Blocking leaves out the rows that only inform.
+	Blocking bool
+}
+
+// Blocking plays every scenario at the rows that do not only inform.
+func Blocking(ctx context.Context, t *tally.Tally, shared *fixture.Shared) error {
+	return Play(ctx, t, shared, Selection{Blocking: true})
+}
+
+// Play takes every row of tests/distros.yaml through every scenario, with packages from a
+// signed repository, and counts each.
+func Play(ctx context.Context, t *tally.Tally, shared *fixture.Shared, only Selection) error {
+	if err := host.Need(); err != nil {
+		return err
+	}
+	places, err := host.Select(t, shared.Root, host.Selection{Rows: only.Rows, Arches: shared.Options.Arches, Blocking: only.Blocking})
+	if err != nil {
+		return err
+	}
+	made, err := shared.Open(ctx)
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	machine, err := made.Host(ctx, fixture.Main)
+	if err != nil {
+		return err
+	}
+	if shared.Fewer {
+		machine.Vars = append(machine.Vars, "OLDER_PLACES="+strings.Join(older(places), " "))
+	}
+	scenarios, err := scenarios(shared.Build, machine, only)
+	if err != nil {
+		return err
+	}
+	start := time.Now()
+	results, err := machine.Run(ctx, places, scenarios)
+	host.Count(t, results)
+	if err != nil {
+		return err
+	}
+	if err := write(shared.Build, machine.Reports, start, results); err != nil {
+		return err
+	}
+	return tally.ErrCounted
+}
+
+// scenarios are those to be played.
+func scenarios(b subject.Build, machine *scenario.Host, only Selection) ([]string, error) {
+	switch {
+	case len(only.Scenarios) > 0:
+		return only.Scenarios, nil
+	case !b.Source.Main: // the others are about the main one
+		return []string{packagesScenario}, nil
+	}
+	return scenario.List(machine.Scenarios)
+}
+
+// older are the names of the places that have a newer one with the same package manager,
+// which comes later in the list. Only what this machine makes itself counts: an image may
+// not be had.
+func older(places []matrix.Target) (names []string) {
+	newest := map[string]string{}
+	for _, place := range places {
+		if place.Image.Suite == "" {
+			continue
+		}
+		key := place.Client() + " " + place.Arch
+		if before := newest[key]; before != "" {
+			names = append(names, before)
+		}
+		newest[key] = place.Name()
+	}
+	return names
+}
+
+// packagesScenario is about the packages of other sources than the main one.
+const packagesScenario = "packages"
+
+// write reports what was found out in every form, and says it as a table.
+func write(b subject.Build, dir string, start time.Time, results scenario.Report) error {
+	run := report.Run{Version: b.Source.Title + " " + b.Full(), Start: start, Took: time.Since(start)}
+	for _, r := range results {
+		result := report.Result{
+			Place: r.Distribution, Arch: r.Arch, Tier: string(r.Tier), Scenario: r.Scenario, Status: report.Status(r.Status),
+			Reason: r.Reason, Checks: r.Checks, Took: time.Duration(r.Seconds * float64(time.Second)),
+		}
+		if log, err := filepath.Rel(dir, r.Logs); err == nil && r.Logs != "" {
+			result.Log = filepath.ToSlash(log) + "/output.txt"
+		}
+		run.Results = append(run.Results, result)
+	}
+	if err := report.Write(dir, run); err != nil {
+		return fmt.Errorf("reporting what the distributions said: %w", err)
+	}
+	fmt.Fprintf(b.Log, "the report is in %s\n", filepath.Join(dir, report.Page))
+	return errors.Join(report.Table(b.Log, run), onJobPage(filepath.Join(dir, report.Summary)))
+}
+
+// onJobPage adds the summary to the page of the workflow's job, if there is one.
+func onJobPage(summary string) error {
+	content, err := os.ReadFile(summary)
+	if err != nil {
+		return err
+	}
+	return stepfile.AddSummary(string(content))
+}
