@@ -12,7 +12,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/ledger"
 )
 
 // Looked are files by which one learns what is in the packages: debs, and the bills
@@ -92,7 +92,7 @@ func (p Pipeline) Newest(ctx context.Context, from *hub.Repository) (map[string]
 // the newest first.
 func newestOfMinors(all []ofSource) []ofSource {
 	slices.SortFunc(all, func(a, b ofSource) int {
-		return cmp.Or(cmp.Compare(a.Source, b.Source), repo.CompareVersions(b.Version, b.Released.Release, a.Version, a.Released.Release))
+		return cmp.Or(cmp.Compare(a.Source, b.Source), ledger.CompareVersions(b.Version, b.Released.Release, a.Version, a.Released.Release))
 	})
 	minors := map[string][]string{} // of each source
 	var newest []ofSource

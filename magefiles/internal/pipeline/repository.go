@@ -20,6 +20,8 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/provenance"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/index"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/ledger"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
 )
@@ -63,19 +65,12 @@ func (a Archive) certificates() []sign.Certificate {
 	return all
 }
 
-// keyFiles are the files of the repository that have keys, and what the rpm
-// metadata say of them.
-func (a Archive) keyFiles() (files map[string][]byte, hints []string) {
-	files = map[string][]byte{KeysArmoured: a.keys().Armoured, keysBinary: a.keys().Binary}
+// trusted are the certificates as the indexes have them.
+func (a Archive) trusted() (all []index.Certificate) {
 	for _, certificate := range a.certificates() {
-		fingerprint := certificate.Fingerprint()
-		name := "gpg-pubkey-" + strings.ToLower(fingerprint[len(fingerprint)-8:]) + ".asc"
-		for _, folder := range repo.RPMFolders {
-			files["rpm/"+folder+"/"+name] = sign.Armoured(certificate)
-		}
-		hints = append(hints, name+"?fpr="+fingerprint)
+		all = append(all, index.Certificate{Fingerprint: certificate.Fingerprint(), Armoured: sign.Armoured(certificate)})
 	}
-	return files, hints
+	return all
 }
 
 func (a Archive) keys() pkgdef.Certificates {
@@ -120,7 +115,7 @@ func (p Pipeline) Publish(ctx context.Context, a Archive, files []string) (repo.
 	}
 	return tree.Publish(ctx, repo.Publication{
 		Files: slices.Concat(files, packages), Now: a.Now, Refresh: a.Refresh,
-		Page: func(ledger repo.Ledger) ([]byte, error) { return a.page(ledger, sources, entry) },
+		Page: func(l ledger.Ledger) ([]byte, error) { return a.page(l, sources, entry) },
 	})
 }
 
@@ -153,13 +148,12 @@ func (p Pipeline) placed(a Archive) Archive {
 
 // tree is the archive as a tree of files, with the main source.
 func (p Pipeline) tree(a Archive, main pkgdef.Source) repo.Repository {
-	tree := repo.Repository{
+	return repo.Repository{
 		Dir: a.Dir, Origin: pkgdef.Origin, Description: "Packages of " + main.Title + ", the " + main.Summary,
 		Source: main.Name, Signer: a.Signer.At(a.Now), Trusted: sign.NewKeyring(a.certificates()...),
-		Log: p.Log,
+		Log: p.Log, Certificates: a.trusted(),
+		Keys: map[string][]byte{KeysArmoured: a.keys().Armoured, keysBinary: a.keys().Binary},
 	}
-	tree.Keys, tree.Hints = a.keyFiles()
-	return tree
 }
 
 // PrintReport writes what a publication ends with.
@@ -230,23 +224,23 @@ func (a Archive) aptEntry(definitions []pkgdef.Keyring) (string, error) {
 }
 
 // page is the front page of what is published. entry is apt's.
-func (a Archive) page(ledger repo.Ledger, sources []pkgdef.Source, entry string) ([]byte, error) {
+func (a Archive) page(l ledger.Ledger, sources []pkgdef.Source, entry string) ([]byte, error) {
 	site := frontpage.Site{
 		URL: a.URL, Project: provenance.Project, Sources: entry, Main: sources[0].Name,
-		Published: ledger.Published, Ends: ledger.Until,
+		Published: l.Published, Ends: l.Until,
 		Keyring: []frontpage.File{a.keyFile(KeysArmoured, a.keys().Armoured), a.keyFile(keysBinary, a.keys().Binary)},
 	}
 	for _, certificate := range a.certificates() {
 		site.Keys = append(site.Keys, frontpage.Key{Fingerprint: certificate.Fingerprint(), Ends: certificate.Ends()})
 	}
-	for _, file := range ledger.Files {
+	for _, file := range l.Files {
 		known := slices.ContainsFunc(sources, func(s pkgdef.Source) bool { return s.Name == file.Source })
 		if !known && !again(file.Path) {
 			site.Keyring = append(site.Keyring, shown(file))
 		}
 	}
 	for _, source := range sources {
-		versions, err := a.versions(ledger, source)
+		versions, err := a.versions(l, source)
 		if err != nil {
 			return nil, err
 		}
@@ -268,22 +262,22 @@ func (a Archive) keyFile(name string, content []byte) frontpage.File {
 	return frontpage.File{Path: name, Kind: frontpage.AsKey, SHA256: artifact.DigestBytes(content), Size: int64(len(content))}
 }
 
-func shown(f repo.File) frontpage.File {
+func shown(f ledger.File) frontpage.File {
 	return frontpage.File{Path: f.Path, Kind: frontpage.Kind(f.Kind), Package: f.Package, Arch: f.Arch, SHA256: f.SHA256, Size: f.Size}
 }
 
 // versions are those of a source, newest first.
-func (a Archive) versions(ledger repo.Ledger, source pkgdef.Source) ([]frontpage.Version, error) {
+func (a Archive) versions(l ledger.Ledger, source pkgdef.Source) ([]frontpage.Version, error) {
 	var versions []frontpage.Version
-	for _, file := range ledger.Files {
-		if file.Source != source.Name || file.Kind != repo.Sums {
+	for _, file := range l.Files {
+		if file.Source != source.Name || file.Kind != ledger.Sums {
 			continue // each version has its checksums once
 		}
 		version := frontpage.Version{Title: source.Title, Upstream: source.Repository, Version: file.Version, Release: file.Release, Published: file.Published}
 		if !source.Main {
 			version.Source = source.Name
 		}
-		for _, other := range ledger.Files {
+		for _, other := range l.Files {
 			same := other.Release == file.Release || other.Release == 0
 			if other.Source == source.Name && other.Version == file.Version && same {
 				version.Files = append(version.Files, shown(other))
@@ -296,7 +290,7 @@ func (a Archive) versions(ledger repo.Ledger, source pkgdef.Source) ([]frontpage
 		versions = append(versions, version)
 	}
 	slices.SortFunc(versions, func(a, b frontpage.Version) int {
-		return repo.CompareVersions(b.Version, b.Release, a.Version, a.Release)
+		return ledger.CompareVersions(b.Version, b.Release, a.Version, a.Release)
 	})
 	return versions, nil
 }

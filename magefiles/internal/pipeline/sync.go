@@ -17,6 +17,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/ledger"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
 )
@@ -43,7 +44,7 @@ func (p Pipeline) Sync(ctx context.Context, a Archive, from *hub.Repository, fir
 		return repo.Report{}, err
 	}
 	tree := p.tree(a, sources[0])
-	ledger, err := tree.Fetch(ctx, a.URL, first)
+	published, err := tree.Fetch(ctx, a.URL, first)
 	if err != nil {
 		return repo.Report{}, err
 	}
@@ -51,8 +52,8 @@ func (p Pipeline) Sync(ctx context.Context, a Archive, from *hub.Repository, fir
 	if err != nil {
 		return repo.Report{}, err
 	}
-	releases := lacking(tree, ledger, sources, all, a.Now)
-	if len(releases) == 0 && len(ledger.Files) == 0 {
+	releases := lacking(tree, published, sources, all, a.Now)
+	if len(releases) == 0 && len(published.Files) == 0 {
 		return repo.Report{}, fmt.Errorf("there is nothing to publish: %s has no release; make one first (`release`)", from.URL())
 	}
 	folders, err := p.collect(ctx, a, from, releases)
@@ -66,7 +67,7 @@ func (p Pipeline) Sync(ctx context.Context, a Archive, from *hub.Repository, fir
 type ofSource struct {
 	hub.Release
 	source pkgdef.Source
-	repo.Released
+	ledger.Released
 }
 
 // full is such as 1.13.3-1.
@@ -78,7 +79,7 @@ func ours(sources []pkgdef.Source, all []hub.Release) []ofSource {
 	for _, release := range all {
 		for _, source := range sources {
 			if version, number, ok := source.ParseTag(release.Tag); ok && !release.Draft {
-				ours = append(ours, ofSource{release, source, repo.Released{
+				ours = append(ours, ofSource{release, source, ledger.Released{
 					Source: source.Name, Version: version, Release: number, Published: release.Published,
 				}})
 			}
@@ -88,13 +89,13 @@ func ours(sources []pkgdef.Source, all []hub.Release) []ofSource {
 }
 
 // lacking are the releases that are to be published, the oldest first.
-func lacking(tree repo.Repository, ledger repo.Ledger, sources []pkgdef.Source, all []hub.Release, now time.Time) []ofSource {
-	releases := map[repo.Released]ofSource{}
+func lacking(tree repo.Repository, published ledger.Ledger, sources []pkgdef.Source, all []hub.Release, now time.Time) []ofSource {
+	releases := map[ledger.Released]ofSource{}
 	for _, release := range ours(sources, all) {
 		releases[release.Released] = release
 	}
 	var lacking []ofSource
-	for _, one := range tree.Due(ledger, slices.Collect(maps.Keys(releases)), now) {
+	for _, one := range tree.Due(published, slices.Collect(maps.Keys(releases)), now) {
 		lacking = append(lacking, releases[one])
 	}
 	return lacking

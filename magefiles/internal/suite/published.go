@@ -18,7 +18,8 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/frontpage"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/client"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/index"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
 )
 
@@ -47,7 +48,7 @@ func (s Suite) Published(ctx context.Context, to Visit) error {
 	if err != nil {
 		return err
 	}
-	tally := &Tally{Log: s.Log, Lanes: len(repo.Indexes())}
+	tally := &Tally{Log: s.Log, Lanes: len(client.Indexes())}
 	v.await(ctx, time.Minute)
 	tally.Run(ctx, v.checks()...)
 	tally.Run(ctx, Check{"users", v.users})
@@ -58,7 +59,7 @@ func (s Suite) Published(ctx context.Context, to Visit) error {
 type visitor struct {
 	Suite
 	Visit
-	client   repo.Client
+	client   client.Client
 	packages map[string][]string // names of those that each machine can install, by source
 	main     string              // the main source
 	now      time.Time
@@ -67,7 +68,7 @@ type visitor struct {
 func (s Suite) visitor(to Visit) (visitor, error) {
 	to.URL = strings.TrimRight(to.URL, "/")
 	v := visitor{Suite: s, Visit: to, now: time.Now(), packages: map[string][]string{}}
-	v.client = repo.Client{URL: to.URL, Trusted: sign.NewKeyring(to.Keys...), Log: s.Log}
+	v.client = client.Client{URL: to.URL, Trusted: sign.NewKeyring(to.Keys...), Log: s.Log}
 	packages, err := pkgdef.Load(s.Root)
 	if err != nil {
 		return v, err
@@ -95,7 +96,7 @@ func (v visitor) await(ctx context.Context, pause time.Duration) {
 
 // behind says whether an index does not have the newest version.
 func (v visitor) behind(ctx context.Context) bool {
-	return slices.ContainsFunc(repo.Indexes(), func(name string) bool {
+	return slices.ContainsFunc(client.Indexes(), func(name string) bool {
 		index, err := v.client.Index(ctx, name)
 		return err == nil && v.newest(index) != nil
 	})
@@ -107,7 +108,7 @@ func (v visitor) checks() []Check {
 		_, err := v.keys(ctx)
 		return err
 	}}}
-	for _, name := range repo.Indexes() {
+	for _, name := range client.Indexes() {
 		checks = append(checks, Check{name, func(ctx context.Context, _ *Tally) error { return v.index(ctx, name) }})
 	}
 	return checks
@@ -158,18 +159,18 @@ func (v visitor) pinned(fingerprint string) error {
 }
 
 // newest says of which packages an index does not have the newest version.
-func (v visitor) newest(index repo.Index) (err error) {
+func (v visitor) newest(in index.Published) (err error) {
 	for _, source := range slices.Sorted(maps.Keys(v.Versions)) {
-		for _, arch := range index.For {
+		for _, arch := range in.For {
 			names := v.packages[source]
 			switch {
-			case arch == repo.ForSource:
+			case arch == index.ForSource:
 				names = []string{source}
 			case !slices.Contains(v.Arches, arch):
 				continue
 			}
 			for _, name := range names {
-				if got, want := index.Newest(name, arch), v.Versions[source]; got != want {
+				if got, want := in.Newest(name, arch), v.Versions[source]; got != want {
 					err = errors.Join(err, fmt.Errorf("%s for %s: the newest is %s, and it is to be %s", name, arch, cmp.Or(got, "none"), want))
 				}
 			}
