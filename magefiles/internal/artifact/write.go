@@ -1,6 +1,8 @@
 package artifact
 
 import (
+	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -127,6 +129,19 @@ func Explain(err error, path string) error {
 		return fmt.Errorf("%w (make room on the disk that holds %s: a build of one version and architecture needs about 3 GB with its caches; then run the same command again)", err, filepath.Dir(path))
 	}
 	return err
+}
+
+// Gzip packs a content as small as gzip can, with neither a name nor a time in it:
+// Debian's policy asks for it.
+func Gzip(content []byte) ([]byte, error) {
+	var packed bytes.Buffer
+	w, err := gzip.NewWriterLevel(&packed, gzip.BestCompression)
+	if err != nil {
+		return nil, err
+	}
+	_, err = w.Write(content)
+	err = errors.Join(err, w.Close())
+	return packed.Bytes(), err
 }
 
 // Digest is the SHA-256 of a file's content in lower-case hexadecimal, and its

@@ -1,9 +1,6 @@
 package format
 
 import (
-	"bytes"
-	"compress/gzip"
-	"errors"
 	"fmt"
 	"path/filepath"
 
@@ -34,8 +31,8 @@ func Keyring(k pkgdef.Keyring, maker pkgdef.Source, url string, trusted pkgdef.C
 	if item.Scriptlets, err = k.Scriptlets(url, texts); err != nil {
 		return Item{}, err
 	}
-	if k.Format == pkgdef.Deb {
-		if texts[k.Changelog()], err = zipped(deb.Changelog(item)); err != nil {
+	if path := k.Changelog(); path != "" {
+		if texts[path], err = artifact.Gzip([]byte(deb.Changelog(item))); err != nil {
 			return Item{}, fmt.Errorf("writing the changelog of %s: %w", k.Name, err)
 		}
 	}
@@ -45,17 +42,4 @@ func Keyring(k pkgdef.Keyring, maker pkgdef.Source, url string, trusted pkgdef.C
 		}
 	}
 	return item, nil
-}
-
-// zipped is the text gzipped, with no name and time in it, as small as can be:
-// Debian's policy asks for it.
-func zipped(text string) ([]byte, error) {
-	var b bytes.Buffer
-	w, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
-	if err != nil {
-		return nil, err
-	}
-	_, err = w.Write([]byte(text))
-	err = errors.Join(err, w.Close())
-	return b.Bytes(), err
 }

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/deb822"
 )
 
 // Upstream is the head of Debian's copyright file.
@@ -51,20 +53,24 @@ file, You can obtain one at https://mozilla.org/MPL/2.0/.`
 // lines and layout are told apart as MIT, MIT~2 and so on.
 func (s Set) DEP5(w io.Writer, up Upstream) error {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n")
-	fmt.Fprintf(&b, "Upstream-Name: %s\nSource: %s\n", up.Name, up.Source)
+	field := func(name, first string, more ...string) { b.WriteString(deb822.Field(name, first, more...)) }
+	field("Format", "https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/")
+	field("Upstream-Name", up.Name)
+	field("Source", up.Source)
 	names := newNames(s.Entries)
 	told := map[string]string{}
 	for _, e := range s.Entries {
-		fmt.Fprintf(&b, "\nFiles: %s\n", e.files())
-		field(&b, "Copyright", e.Copyright)
-		fmt.Fprintf(&b, "License: %s\n", names.expression(e))
+		b.WriteByte('\n')
+		field("Files", e.files())
+		field("Copyright", e.Copyright[0], e.Copyright[1:]...)
+		field("License", names.expression(e))
 		if lines := e.comment(told); len(lines) > 0 {
-			field(&b, "Comment", append([]string{""}, lines...))
+			field("Comment", "", lines...)
 		}
 	}
 	for _, l := range names.list {
-		fmt.Fprintf(&b, "\nLicense: %s\n%s", l.name, indent(l.lines()))
+		b.WriteByte('\n')
+		field("License", l.name, l.lines()...)
 	}
 	_, err := w.Write(b.Bytes())
 	return err
@@ -95,26 +101,6 @@ func (e Entry) comment(told map[string]string) []string {
 		lines = append([]string{strings.TrimSpace(e.Name + " " + e.Version), ""}, lines...)
 	}
 	return lines
-}
-
-// field writes a field of one or more lines.
-func field(b *bytes.Buffer, name string, lines []string) {
-	b.WriteString(strings.TrimRight(name+": "+lines[0], " ") + "\n")
-	b.WriteString(indent(lines[1:]))
-}
-
-// indent is the lines as a field goes on: one blank first, a dot for an empty
-// line.
-func indent(lines []string) string {
-	var b strings.Builder
-	for _, line := range lines {
-		line = strings.TrimRightFunc(line, unicode.IsSpace)
-		if line == "" {
-			line = "."
-		}
-		b.WriteString(" " + line + "\n")
-	}
-	return b.String()
 }
 
 // named is one license text under the name that the stanzas use.

@@ -20,6 +20,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline/pipelinetest"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/ledger"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
 )
@@ -110,7 +111,7 @@ func (w *world) synced(p Pipeline, first bool) []string {
 	}
 	var added []string
 	for _, file := range report.Added {
-		if file.Kind == repo.Sums {
+		if file.Kind == ledger.Sums {
 			added = append(added, fmt.Sprintf("%s-%d", file.Version, file.Release))
 		}
 	}

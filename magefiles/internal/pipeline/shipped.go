@@ -9,7 +9,9 @@ import (
 	"slices"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/ledger"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/mirror"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/tree"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
 )
 
@@ -36,8 +38,8 @@ func (p Pipeline) Shipped(ctx context.Context, o Options, address, dir string) (
 		return Shipped{}, err
 	}
 	trusted := sign.NewKeyring(keys...)
-	tree := repo.Repository{Dir: dir, Trusted: trusted, Log: p.Log}
-	files, err := tree.Sample(ctx, address, func(all []repo.File) []repo.File { return installable(all, source.Name, o) })
+	into := mirror.Mirror{Tree: tree.Tree{Dir: dir}, Trusted: trusted, Log: p.Log}
+	files, err := into.Sample(ctx, address, func(all []ledger.File) []ledger.File { return installable(all, source.Name, o) })
 	if errors.Is(err, fs.ErrNotExist) {
 		return Shipped{}, nil
 	}
@@ -59,9 +61,9 @@ func (p Pipeline) Shipped(ctx context.Context, o Options, address, dir string) (
 
 // installable are those of a repository's files that are packages of the newest packaging
 // of a version, for the architectures that are asked for.
-func installable(all []repo.File, source string, o Options) []repo.File {
+func installable(all []ledger.File, source string, o Options) []ledger.File {
 	newest := 0
-	var found []repo.File
+	var found []ledger.File
 	for _, file := range all {
 		f, ok := format.Of(file.Name())
 		if !ok || file.Source != source || file.Version != o.Version || file.Release < newest {

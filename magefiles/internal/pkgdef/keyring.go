@@ -123,15 +123,15 @@ func loadKeyring(root, name string) (Keyring, error) {
 	if err := k.check(); err != nil {
 		return Keyring{}, fmt.Errorf("%s: %w", definition, err)
 	}
-	return k, strayFiles(dir, k.Config, append(slices.Collect(maps.Keys(k.asTheyAre())), "package.yaml", "keys")...)
+	return k, strayFiles(dir, k.Config, append(slices.Collect(maps.Keys(k.form().asTheyAre)), "package.yaml", "keys")...)
 }
 
 func (k Keyring) check() error {
 	errs := missing(map[string]string{
 		"changes": k.Changes, "summary": k.Summary, "description": k.Description, "section": k.Section, "license": k.License,
 	})
-	if k.Format != Deb && k.Format != RPM {
-		errs = append(errs, fmt.Errorf("keyring %q is neither %s nor %s", k.Format, Deb, RPM))
+	if _, ok := keyringForms[k.Format]; !ok {
+		errs = append(errs, fmt.Errorf("keyring %q is neither %s", k.Format, strings.Join(slices.Sorted(maps.Keys(keyringForms)), " nor ")))
 	}
 	if _, err := time.Parse(DayForm, k.Version); err != nil {
 		errs = append(errs, fmt.Errorf("version %q is not a day of the form YYYY.MM.DD", k.Version))
@@ -140,7 +140,7 @@ func (k Keyring) check() error {
 		errs = append(errs, fmt.Errorf("changes %q is not one line", k.Changes))
 	}
 	errs = append(errs, checkSummary(k.Summary), checkInstalled(k.Keys, "/usr/share/keyrings/", "/etc/pki/rpm-gpg/"))
-	for file := range k.asTheyAre() {
+	for file := range k.form().asTheyAre {
 		errs = append(errs, checkFile(k.dir, file))
 	}
 	for _, config := range k.Config {
@@ -175,16 +175,39 @@ func (k Keyring) checkTemplate(file string) error {
 // file is the path of a file in the package's folder.
 func (k Keyring) file(name string) string { return filepath.Join(k.dir, filepath.FromSlash(name)) }
 
-// asTheyAre says where each file of the folder goes that is installed as it is.
-func (k Keyring) asTheyAre() map[string]Entry {
-	if k.Format == RPM {
-		return map[string]Entry{copyright: {Path: "/usr/share/licenses/" + k.Name + "/" + copyright, Kind: License}}
-	}
-	return map[string]Entry{
-		copyright:        {Path: "/usr/share/doc/" + k.Name + "/" + copyright, Kind: File},
-		lintianOverrides: {Path: "/usr/share/lintian/overrides/" + k.Name, Kind: File},
-	}
+// keyringForm is what formats differ in of a package with keys. NAME stands for the package's
+// name.
+type keyringForm struct {
+	folder   string // of the archive, below its address
+	armoured bool   // the keys are, as they are installed
+	// asTheyAre says where each file of the folder goes that is installed as it is.
+	asTheyAre map[string]Entry
+	// placed says that scriptlets put the configuration in its place.
+	placed bool
+	// changelog is where it is installed; empty where the format itself has a place for
+	// it, as an rpm's header.
+	changelog string
 }
+
+var keyringForms = map[string]keyringForm{
+	Deb: {
+		folder: "/apt",
+		asTheyAre: map[string]Entry{
+			copyright:        {Path: "/usr/share/doc/NAME/" + copyright, Kind: File},
+			lintianOverrides: {Path: "/usr/share/lintian/overrides/NAME", Kind: File},
+		},
+		placed: true, changelog: "/usr/share/doc/NAME/changelog.Debian" + Zipped,
+	},
+	RPM: {
+		folder: "/rpm", armoured: true,
+		asTheyAre: map[string]Entry{copyright: {Path: "/usr/share/licenses/NAME/" + copyright, Kind: License}},
+	},
+}
+
+func (k Keyring) form() keyringForm { return keyringForms[k.Format] }
+
+// named is a path of a form's.
+func (k Keyring) named(path string) string { return strings.ReplaceAll(path, "NAME", k.Name) }
 
 // Time is the start of the day of the last change, in UTC: the time of all that
 // is in the package.
@@ -193,9 +216,9 @@ func (k Keyring) Time() time.Time {
 	return day
 }
 
-// Changelog is where a deb's changelog is installed. An rpm has its own in its
-// header.
-func (k Keyring) Changelog() string { return "/usr/share/doc/" + k.Name + "/changelog.Debian" + Zipped }
+// Changelog is where the changelog is installed; empty where the format itself has a
+// place for it.
+func (k Keyring) Changelog() string { return k.named(k.form().changelog) }
 
 // Texts are the files with the keys and the archive's address, by the path
 // that they are installed at. The same keys and address make the same texts.
@@ -204,7 +227,7 @@ func (k Keyring) Texts(url string, trusted Certificates) (map[string][]byte, err
 		return nil, fmt.Errorf("filling in %s: %w", k.Name, err)
 	}
 	texts := map[string][]byte{k.Keys: trusted.Binary}
-	if k.Format == RPM {
+	if k.form().armoured {
 		texts[k.Keys] = trusted.Armoured
 	}
 	for _, config := range k.Config {
@@ -220,18 +243,18 @@ func (k Keyring) Texts(url string, trusted Certificates) (map[string][]byte, err
 	return texts, nil
 }
 
-// shared is where a deb brings what its scriptlets put in a configuration's place.
-func (k Keyring) shared(config Config) string { return "/usr/share/" + k.Name + "/" + config.File }
-
 // address is where the archive has a format, without the protocol.
 func address(url, format string) string {
 	_, rest, _ := strings.Cut(url, "://")
-	return rest + map[string]string{Deb: "/apt", RPM: "/rpm"}[format]
+	return rest + keyringForms[format].folder
 }
 
 // AptEntry is an extended regular expression of the lines by which apt's files
 // name the archive.
 func AptEntry(url string) string { return scriptlets.Naming(address(url, Deb)) }
+
+// shared is where the package brings a configuration that its scriptlets put in place.
+func (k Keyring) shared(config Config) string { return "/usr/share/" + k.Name + "/" + config.File }
 
 // sectionForm is the first line of what dnf and zypper have of a repository.
 var sectionForm = regexp.MustCompile(`(?m)^\[([^]]*)\]$`)
@@ -264,16 +287,16 @@ func (k Keyring) Payload(dir string) []Entry {
 	entries := []Entry{made(k.Keys, File)}
 	for _, config := range k.Config {
 		entry := made(config.Path, Conf)
-		if k.Format == Deb {
+		if k.form().placed {
 			entry.Path, entry.Kind = k.shared(config), File
 		}
 		entries = append(entries, entry)
 	}
-	if k.Format == Deb {
-		entries = append(entries, made(k.Changelog(), Doc))
+	if path := k.Changelog(); path != "" {
+		entries = append(entries, made(path, Doc))
 	}
-	for name, entry := range k.asTheyAre() {
-		entry.From, entry.Mode = k.file(name), 0o644
+	for name, entry := range k.form().asTheyAre {
+		entry.Path, entry.From, entry.Mode = k.named(entry.Path), k.file(name), 0o644
 		entries = append(entries, entry)
 	}
 	entries = append(entries, ownDirs(entries)...)

@@ -1,17 +1,14 @@
 package provenance
 
 import (
-	"crypto/md5"
-	"crypto/sha1"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"hash"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/deb822"
 )
 
 // DebBuild is a build of one architecture's debs.
@@ -47,24 +44,20 @@ func (b DebBuild) BuildInfo() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("writing %s: %w", b.BuildInfoName(), err)
 	}
-	var out strings.Builder
-	field := func(name, value string) { fmt.Fprintf(&out, "%s: %s\n", name, value) }
-	lines := func(name string, values []string, end string) {
-		fmt.Fprintf(&out, "%s:\n %s\n", name, strings.Join(values, end+"\n "))
-	}
-	field("Format", "1.0")
-	field("Source", b.Source)
-	field("Binary", strings.Join(files.binaries, " "))
-	field("Architecture", strings.Join(files.arches, " "))
-	field("Version", b.Version)
-	for i, name := range []string{"Checksums-Md5", "Checksums-Sha1", "Checksums-Sha256"} {
-		lines(name, files.sums[i], "")
-	}
-	field("Build-Origin", b.Origin)
-	field("Build-Architecture", b.Builder)
-	lines("Installed-Build-Depends", b.Installed, ",")
-	lines("Environment", quoted(b.Env), "")
-	return []byte(out.String()), nil
+	return []byte(strings.Join([]string{
+		deb822.Field("Format", "1.0"),
+		deb822.Field("Source", b.Source),
+		deb822.Field("Binary", strings.Join(files.binaries, " ")),
+		deb822.Field("Architecture", strings.Join(files.arches, " ")),
+		deb822.Field("Version", b.Version),
+		deb822.Field("Checksums-Md5", "", files.sums[0]...),
+		deb822.Field("Checksums-Sha1", "", files.sums[1]...),
+		deb822.Field("Checksums-Sha256", "", files.sums[2]...),
+		deb822.Field("Build-Origin", b.Origin),
+		deb822.Field("Build-Architecture", b.Builder),
+		deb822.Field("Installed-Build-Depends", "", strings.Split(strings.Join(b.Installed, ",\n"), "\n")...),
+		deb822.Field("Environment", "", quoted(b.Env)...),
+	}, "")), nil
 }
 
 // debFiles is what the fields say of the files.
@@ -99,30 +92,19 @@ func (f *debFiles) add(path, version string) error {
 	default:
 		return fmt.Errorf("%s is neither a .dsc nor a deb of version %s", name, version)
 	}
-	sums, err := checksums(path)
-	for i := range sums {
-		f.sums[i] = append(f.sums[i], sums[i]+" "+name)
-	}
-	return err
-}
-
-// checksums are a file's MD5, SHA-1 and SHA-256, each with its size. The
-// format demands all three; only the last one protects anything.
-func checksums(path string) (sums [3]string, err error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return sums, err
+		return err
 	}
 	defer file.Close()
-	hashes := [3]hash.Hash{md5.New(), sha1.New(), sha256.New()}
-	size, err := io.Copy(io.MultiWriter(hashes[0], hashes[1], hashes[2]), file)
+	sums, size, err := deb822.Sums(file)
 	if err != nil {
-		return sums, fmt.Errorf("reading %s: %w", path, err)
+		return fmt.Errorf("reading %s: %w", path, err)
 	}
-	for i, hash := range hashes {
-		sums[i] = fmt.Sprintf("%x %d", hash.Sum(nil), size)
+	for i, sum := range sums {
+		f.sums[i] = append(f.sums[i], fmt.Sprintf("%s %d %s", sum, size, name))
 	}
-	return sums, nil
+	return nil
 }
 
 // quoted are variables with their values in double quotes, by name.

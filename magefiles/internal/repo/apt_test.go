@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/apt"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 )
 
@@ -166,7 +167,7 @@ func TestReleaseSignature(t *testing.T) {
 	publish(t, r, day, signed(t, "1.13.2", 1)...)
 	keyring := r.path("spire-archive-keyring.gpg")
 	for _, files := range [][]string{
-		{dists + "/Release.gpg", dists + "/Release"}, {dists + "/InRelease"},
+		{dists + "/Release.gpg", dists + "/Release"}, {apt.InRelease},
 		{"rpm/source/repodata/repomd.xml.asc", "rpm/source/repodata/repomd.xml"}, {"ledger.json.asc", "ledger.json"},
 	} {
 		args := []string{"--keyring", keyring}

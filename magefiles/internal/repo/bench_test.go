@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/ledger"
 )
 
 // Adding one version, of three packages in each format, to repositories that
@@ -34,9 +36,9 @@ func benchmarkAdd(b *testing.B, packages int) {
 	for i := range packages / 10 {
 		publish(b, r, day.Add(time.Duration(i)*time.Second), set(b, fmt.Sprintf("1.13.%d", i), 10)...)
 	}
-	l, err := Load(r.Dir, r.Trusted)
+	l, err := ledger.Load(r.Dir, r.Trusted)
 	must(b, err)
-	if got := len(l.where(func(f File) bool { return f.Kind == Deb || f.Kind == RPM })); got != packages {
+	if got := len(l.Where(func(f ledger.File) bool { return f.Kind == "deb" || f.Kind == "rpm" })); got != packages {
 		b.Fatalf("there are %d packages", got)
 	}
 	files := set(b, "1.14.0", 6)

@@ -11,15 +11,19 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/apt"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/client"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/index"
 )
 
 // client asks once for each file.
-func (s *site) client(k pair) Client {
-	return Client{URL: s.url, Trusted: trust{k}, Attempts: 1, Log: io.Discard}
+func (s *site) client(k pair) client.Client {
+	return client.Client{URL: s.url, Trusted: trust{k}, Attempts: 1, Log: io.Discard}
 }
 
 // index wants an index to be read.
-func (s *site) index(name string) Index {
+func (s *site) index(name string) index.Published {
 	s.Helper()
 	index, err := s.client(ours()).Index(s.Context(), name)
 	if err != nil {
@@ -36,9 +40,9 @@ func TestClient(t *testing.T) {
 	debs, rpms := readerOf(t, s.tree).all()
 	want := slices.Concat(debs, rpms)
 	var got []string
-	for _, name := range Indexes() {
+	for _, name := range client.Indexes() {
 		index := s.index(name)
-		if !index.Made.Equal(days(202)) || name == inRelease && !index.Until.Equal(days(216)) || name != inRelease && !index.Until.IsZero() {
+		if !index.Made.Equal(days(202)) || name == apt.InRelease && !index.Until.Equal(days(216)) || name != apt.InRelease && !index.Until.IsZero() {
 			t.Errorf("%s is of %s, and ends at %s", name, index.Made, index.Until)
 		}
 		for _, offer := range index.Offers {
@@ -60,44 +64,18 @@ func TestNewest(t *testing.T) {
 	publish(t, s.tree, days(202), signed(t, "1.13.2", 10)...)
 	publish(t, s.tree, days(203), signed(t, "1.13.2", 9)...) // later, and older
 	for _, c := range []struct{ index, pkg, arch, want string }{
-		{inRelease, "spire-agent", "amd64", "1.13.2-10"},
-		{inRelease, "spire-agent", "arm64", "1.13.2-10"},
-		{inRelease, "spire", ForSource, "1.13.2-10"},
-		{inRelease, "spire-archive-keyring", "arm64", "2026.03.01-1"},
-		{inRelease, "spire", "amd64", ""},
+		{apt.InRelease, "spire-agent", "amd64", "1.13.2-10"},
+		{apt.InRelease, "spire-agent", "arm64", "1.13.2-10"},
+		{apt.InRelease, "spire", index.ForSource, "1.13.2-10"},
+		{apt.InRelease, "spire-archive-keyring", "arm64", "2026.03.01-1"},
+		{apt.InRelease, "spire", "amd64", ""},
 		{"rpm/x86_64/repodata/repomd.xml", "spire-server", "amd64", "1.13.2-10"},
 		{"rpm/aarch64/repodata/repomd.xml", "spire-server", "arm64", "1.13.2-10"},
-		{"rpm/source/repodata/repomd.xml", "spire", ForSource, "1.13.2-10"},
-		{"rpm/source/repodata/repomd.xml", "spire-server", ForSource, ""},
+		{"rpm/source/repodata/repomd.xml", "spire", index.ForSource, "1.13.2-10"},
+		{"rpm/source/repodata/repomd.xml", "spire-server", index.ForSource, ""},
 	} {
 		if got := s.index(c.index).Newest(c.pkg, c.arch); got != c.want {
 			t.Errorf("%s: %s for %s is %q, not %q", c.index, c.pkg, c.arch, got, c.want)
-		}
-	}
-}
-
-func TestFresh(t *testing.T) {
-	const second = time.Second
-	until := day.Add(lifetime)
-	for name, c := range map[string]struct {
-		now, until time.Time
-		want       string // empty for no error
-	}{
-		"new":               {day, until, ""},
-		"a week":            {day.Add(7 * 24 * time.Hour), until, ""},
-		"over a week":       {day.Add(7*24*time.Hour + second), until, "it is stale, made at 2026-03-01T12:00:00Z, 7 days ago"},
-		"rpm, over a week":  {day.Add(20 * 24 * time.Hour), time.Time{}, "20 days ago"},
-		"rpm, a week":       {day.Add(7 * 24 * time.Hour), time.Time{}, ""},
-		"three days left":   {until.Add(-notice), until, "it ends at 2026-03-15T12:00:00Z, in 72 hours"},
-		"more than three":   {until.Add(-notice - second), until, "it is stale"},
-		"short, three days": {day.Add(second), day.Add(notice), "in 71 hours"},
-		"the end":           {until, until, "it has ended at 2026-03-15T12:00:00Z"},
-		"a wrong clock":     {day.Add(-slack), until, ""},
-		"the future":        {day.Add(-slack - second), until, "which is yet to come"},
-	} {
-		err := Index{Made: day, Until: c.until}.Fresh(c.now)
-		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
 	}
 }
@@ -116,15 +94,15 @@ func TestClientStumbles(t *testing.T) {
 		spoil       func([]byte) []byte // of the file
 		want        string
 	}{
-		"no deb":           {inRelease, deb, gone, "fetching " + deb + ": the host answered 404"},
-		"no source":        {inRelease, "apt/pool/main/s/spire/spire_1.13.2-1.dsc", gone, "spire_1.13.2-1.dsc: the host answered 404"},
-		"another deb":      {inRelease, deb, longer, "and its index says"},
+		"no deb":           {apt.InRelease, deb, gone, "fetching " + deb + ": the host answered 404"},
+		"no source":        {apt.InRelease, "apt/pool/main/s/spire/spire_1.13.2-1.dsc", gone, "spire_1.13.2-1.dsc: the host answered 404"},
+		"another deb":      {apt.InRelease, deb, longer, "and its index says"},
 		"no rpm":           {rpms, agent, gone, "fetching " + agent + ": the host answered 404"},
 		"another rpm":      {rpms, agent, longer, "and its index says"},
-		"no InRelease":     {inRelease, inRelease, gone, "404"},
-		"changed":          {inRelease, inRelease, longer, "openpgp"},
+		"no InRelease":     {apt.InRelease, apt.InRelease, gone, "404"},
+		"changed":          {apt.InRelease, apt.InRelease, longer, "openpgp"},
 		"no signature":     {rpms, rpms + ".asc", gone, "404"},
-		"another list":     {inRelease, "apt/dists/stable/main/binary-arm64/Packages.xz", longer, "binary-arm64/Packages.xz: it has more than"},
+		"another list":     {apt.InRelease, "apt/dists/stable/main/binary-arm64/Packages.xz", longer, "binary-arm64/Packages.xz: it has more than"},
 		"metadata changed": {rpms, rpms, longer, "signature"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -142,7 +120,7 @@ func TestClientStumbles(t *testing.T) {
 			}
 		})
 	}
-	for _, index := range []string{inRelease, rpms} {
+	for _, index := range []string{apt.InRelease, rpms} {
 		if err := s.visit(newKey(t), index); err == nil || !strings.Contains(err.Error(), "signature") {
 			t.Errorf("%s, by another's key: %v", index, err)
 		}
@@ -167,7 +145,7 @@ func (s *site) visit(k pair, name string) error {
 func TestClientAsksAgain(t *testing.T) {
 	needs(t)
 	s := newSite(t)
-	offers := s.index(inRelease).Offers
+	offers := s.index(apt.InRelease).Offers
 	s.forget()
 	asked := map[string]int{}
 	s.fail(func(w http.ResponseWriter, r *http.Request, content []byte) {

@@ -14,8 +14,9 @@ import (
 	"time"
 
 	"github.com/ProtonMail/go-crypto/openpgp"
-	"github.com/google/go-cmp/cmp"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/apt"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/ledger"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 )
 
@@ -105,7 +106,7 @@ func (s scene) checkOthers(t *testing.T, r Repository) {
 	r.after = nil
 	c := readerOf(t, r)
 	debs, rpms := c.all()
-	inRelease := c.read(dists+"/InRelease", "")
+	inRelease := c.read(apt.InRelease, "")
 	publish(t, r, ripe.Add(time.Hour), small(t, "1.14.1")...)
 	later, laterRPMs := c.all()
 	for _, name := range append(debs, rpms...) {
@@ -156,15 +157,15 @@ func TestStoppedAgain(t *testing.T) {
 		if err == nil {
 			return
 		}
-		_, statErr := os.Stat(r.path(pendingName))
+		_, statErr := os.Stat(r.path(ledger.PendingName))
 		planned := statErr == nil
 		r.after = stop(first / 2)
-		if _, err := r.Publish(t.Context(), Publication{Now: ripe.Add(lifetime / 4), Page: page}); err != nil && !errors.Is(err, errStopped) {
+		if _, err := r.Publish(t.Context(), Publication{Now: ripe.Add(ledger.Lifetime / 4), Page: page}); err != nil && !errors.Is(err, errStopped) {
 			t.Fatal(err)
 		}
 		s.check(t, r)
 		r.after = nil
-		report, err := r.Publish(t.Context(), Publication{Now: ripe.Add(lifetime / 4), Page: page})
+		report, err := r.Publish(t.Context(), Publication{Now: ripe.Add(ledger.Lifetime / 4), Page: page})
 		must(t, err)
 		if diff := difference(s.want, snapshot(t, r.Dir)); planned && (diff != "" || !report.Unchanged) {
 			t.Errorf("stopped after %d: %+v\n%s", first, report, diff)
@@ -319,7 +320,7 @@ func TestEarlierIndexes(t *testing.T) {
 	for i, version := range []string{"1.11.0", "1.12.0", "1.13.0", "1.14.0", "1.15.0"} {
 		publish(t, r, days(10*i), signed(t, version, 1)...)
 		c := readerOf(t, r)
-		states = append(states, state{c.read(dists+"/InRelease", ""), c.read("rpm/x86_64/repodata/repomd.xml", ""), 10 * i})
+		states = append(states, state{c.read(apt.InRelease, ""), c.read("rpm/x86_64/repodata/repomd.xml", ""), 10 * i})
 	}
 	kept := 0
 	for _, s := range states {
@@ -340,52 +341,8 @@ func TestEarlierIndexes(t *testing.T) {
 			t.Errorf("%s is still there", name)
 		}
 	}
-	if l, err := Load(r.Dir, r.Trusted); err != nil || len(l.Kept) > 3*(15+9) {
+	if l, err := ledger.Load(r.Dir, r.Trusted); err != nil || len(l.Kept) > 3*(15+9) {
 		t.Errorf("%d index files are kept (%v)", len(l.Kept), err)
-	}
-}
-
-func TestRetained(t *testing.T) {
-	for name, test := range map[string]struct {
-		files []string // source version-release day
-		now   int
-		want  []string // that are retired
-	}{
-		"all is new":                       {[]string{"spire 1.10.0-1 0", "spire 1.11.0-1 0", "spire 1.12.0-1 0", "spire 1.12.1-1 0"}, 90, nil},
-		"the newest patch of two minors":   {[]string{"spire 1.10.0-1 0", "spire 1.11.9-1 0", "spire 1.11.10-1 0", "spire 1.12.0-1 0", "spire 1.12.1-1 0"}, 91, []string{"spire 1.10.0-1 0", "spire 1.11.9-1 0", "spire 1.12.0-1 0"}},
-		"the newest release of a patch":    {[]string{"spire 1.12.0-1 0", "spire 1.12.0-2 0", "spire 1.12.0-10 0"}, 91, []string{"spire 1.12.0-1 0", "spire 1.12.0-2 0"}},
-		"numbers, not words":               {[]string{"spire 1.9.0-1 0", "spire 1.10.0-1 0", "spire 2.0.0-1 0"}, 91, []string{"spire 1.9.0-1 0"}},
-		"an old minor published lately":    {[]string{"spire 1.9.0-1 80", "spire 1.10.0-1 0", "spire 1.11.0-1 0"}, 91, nil},
-		"a file that came late":            {[]string{"spire 1.9.0-1 0", "spire 1.9.0-1 80", "spire 1.10.0-1 0", "spire 1.11.0-1 0"}, 91, nil},
-		"another source has its own count": {[]string{"keyring 1.0.0-1 0", "spire 1.10.0-1 0", "spire 1.11.0-1 0"}, 500, nil},
-		"days":                             {[]string{"keyring 2026.11.24-1 0", "keyring 2027.01.05-1 0", "keyring 2026.12.24-1 0"}, 500, []string{"keyring 2026.11.24-1 0"}},
-		"the newest keyring":               {[]string{"keyring 1.0.0-1 0", "keyring 1.0.1-1 0"}, 500, []string{"keyring 1.0.0-1 0"}},
-		"upstream's archive stays":         {[]string{"spire 1.11.0-0 0", "spire 1.11.0-1 0", "spire 1.11.0-2 0"}, 91, []string{"spire 1.11.0-1 0"}},
-		"upstream's archive goes":          {[]string{"spire 1.9.0-0 0", "spire 1.9.0-1 0", "spire 1.10.0-1 0", "spire 1.11.0-1 0"}, 91, []string{"spire 1.9.0-0 0", "spire 1.9.0-1 0"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			var files []File
-			for _, line := range test.files {
-				var f File
-				var published int
-				var label string
-				_, err := fmt.Sscan(line, &f.Source, &label, &published)
-				must(t, err)
-				version, release, _ := strings.Cut(label, "-")
-				f.Version, f.Published, f.Path = version, days(published), line
-				f.Release, err = strconv.Atoi(release)
-				must(t, err)
-				files = append(files, f)
-			}
-			stay, retired := retain(files, days(test.now))
-			var got []string
-			for _, f := range retired {
-				got = append(got, f.Path)
-			}
-			if diff := cmp.Diff(test.want, got); diff != "" || len(stay)+len(retired) != len(files) {
-				t.Errorf("retired (-want +got), %d stay:\n%s", len(stay), diff)
-			}
-		})
 	}
 }
 

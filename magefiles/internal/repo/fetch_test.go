@@ -21,10 +21,14 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/host"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/ledger"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/mirror"
 )
 
 // hurried waits for nobody.
-var hurried = patience{attempts: 3, pause: time.Millisecond, longest: 10 * time.Millisecond, stall: 300 * time.Millisecond}
+var hurried = host.Patience{Attempts: 3, Pause: time.Millisecond, Longest: 10 * time.Millisecond, Stall: 300 * time.Millisecond}
 
 // fault answers instead of the content.
 type fault func(w http.ResponseWriter, r *http.Request, content []byte)
@@ -95,10 +99,23 @@ func (s *site) same(r Repository) {
 	}
 }
 
+// mirrorOf is a repository's mirror, in a hurry.
+func mirrorOf(r Repository) mirror.Mirror {
+	m := r.mirror()
+	m.Patience = hurried
+	return m
+}
+
+func fetch(ctx context.Context, r Repository, address string, first bool, p host.Patience) (ledger.Ledger, error) {
+	m := r.mirror()
+	m.Patience = p
+	return m.Fetch(ctx, address, first)
+}
+
 // fetch wants it to go well.
-func (s *site) fetch(r Repository) Ledger {
+func (s *site) fetch(r Repository) ledger.Ledger {
 	s.Helper()
-	l, err := r.fetch(s.Context(), s.url, false, hurried)
+	l, err := fetch(s.Context(), r, s.url, false, hurried)
 	must(s, err)
 	return l
 }
@@ -113,7 +130,7 @@ func TestFetch(t *testing.T) {
 	r.Log = &log
 	l := s.fetch(r)
 	s.same(r)
-	gone := slices.ContainsFunc(l.Tombstones, func(g Tombstone) bool { return l.needed()[g.Path] })
+	gone := slices.ContainsFunc(l.Tombstones, func(g ledger.Tombstone) bool { return l.Needed()[g.Path] })
 	if !gone || !l.Published.Equal(days(201)) {
 		t.Errorf("the ledger is of %s; something retired is there: %t", l.Published, gone)
 	}
@@ -122,7 +139,7 @@ func TestFetch(t *testing.T) {
 	}
 	s.forget()
 	s.fetch(r)
-	if diff := cmp.Diff([]string{ledgerName, ledgerName + ".asc"}, s.forget()); diff != "" {
+	if diff := cmp.Diff([]string{ledger.Name, ledger.Name + ".asc"}, s.forget()); diff != "" {
 		t.Errorf("a second fetch asks for more:\n%s", diff)
 	}
 	later := small(t, "1.14.0")
@@ -136,11 +153,11 @@ func TestFetch(t *testing.T) {
 func TestSample(t *testing.T) {
 	needs(t)
 	s := newSite(t)
-	chosen := func(all []File) []File {
-		return slices.DeleteFunc(all, func(f File) bool { return f.Kind != Deb || f.Version != "1.13.0" })
+	chosen := func(all []ledger.File) []ledger.File {
+		return slices.DeleteFunc(all, func(f ledger.File) bool { return f.Kind != "deb" || f.Version != "1.13.0" })
 	}
 	r := newRepository(t)
-	files, err := r.sample(t.Context(), s.url, chosen, hurried)
+	files, err := mirrorOf(r).Sample(t.Context(), s.url, chosen)
 	if err != nil || len(files) == 0 {
 		t.Fatalf("%d files, %v", len(files), err)
 	}
@@ -160,7 +177,7 @@ func TestSample(t *testing.T) {
 			t.Errorf("there is also %s", name)
 		}
 	}
-	if _, err := r.sample(t.Context(), s.url+"/nothing", chosen, hurried); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := mirrorOf(r).Sample(t.Context(), s.url+"/nothing", chosen); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("where nothing is published: %v", err)
 	}
 	s.fail(func(w http.ResponseWriter, r *http.Request, content []byte) {
@@ -170,11 +187,11 @@ func TestSample(t *testing.T) {
 		_, _ = w.Write(content)
 	})
 	r = newRepository(t)
-	if _, err := r.sample(t.Context(), s.url, chosen, hurried); err == nil || !strings.Contains(err.Error(), "with the SHA-256 ") {
+	if _, err := mirrorOf(r).Sample(t.Context(), s.url, chosen); err == nil || !strings.Contains(err.Error(), "with the SHA-256 ") {
 		t.Errorf("another deb: %v", err)
 	}
 	s.fail(changed(func(content []byte) []byte { return append([]byte("x"), content...) }))
-	if _, err := r.sample(t.Context(), s.url, chosen, hurried); err == nil || !strings.Contains(err.Error(), "a trusted key has signed") {
+	if _, err := mirrorOf(r).Sample(t.Context(), s.url, chosen); err == nil || !strings.Contains(err.Error(), "a trusted key has signed") {
 		t.Errorf("another ledger: %v", err)
 	}
 }
@@ -205,7 +222,7 @@ func TestFetchStopped(t *testing.T) {
 	s := newSite(t)
 	older := newRepository(t)
 	publish(t, older, days(2), append(small(t, "1.12.0"), small(t, "1.10.0")...)...)
-	before, err := Load(older.Dir, older.Trusted)
+	before, err := ledger.Load(older.Dir, older.Trusted)
 	must(t, err)
 	for name, start := range map[string]func(*testing.T) Repository{
 		"empty": func(t *testing.T) Repository { return newRepository(t) },
@@ -224,7 +241,7 @@ func TestFetchStopped(t *testing.T) {
 				}
 				return nil
 			}
-			_, err := r.fetch(t.Context(), s.url, false, hurried)
+			_, err := fetch(t.Context(), r, s.url, false, hurried)
 			if err == nil {
 				if n < 50 {
 					t.Fatalf("%s: there were only %d changes", name, n)
@@ -234,7 +251,7 @@ func TestFetchStopped(t *testing.T) {
 			if !errors.Is(err, errStopped) {
 				t.Fatal(err)
 			}
-			l, err := Load(r.Dir, r.Trusted)
+			l, err := ledger.Load(r.Dir, r.Trusted)
 			isOlder := name == "older" && err == nil && l.Published.Equal(before.Published)
 			isDone := err == nil && l.Published.Equal(days(201))
 			if isDone {
@@ -295,9 +312,9 @@ func slow(pause time.Duration) fault {
 func TestFetchFaults(t *testing.T) {
 	needs(t)
 	s := newSite(t)
-	l, err := Load(s.tree.Dir, s.tree.Trusted)
+	l, err := ledger.Load(s.tree.Dir, s.tree.Trusted)
 	must(t, err)
-	deb := l.find("spire-agent_1.13.1-1_amd64.deb")[0]
+	deb := l.Find("spire-agent_1.13.1-1_amd64.deb")[0]
 	flip := changed(func(b []byte) []byte {
 		if len(b) == 0 { // some indexes are
 			return []byte("x")
@@ -332,11 +349,11 @@ func TestFetchFaults(t *testing.T) {
 		"a key that is new":      {"keyring.gpg", 0, status(404), nil},
 		"403":                    {"", 0, status(403), []string{"answered 403 Forbidden for ledger.json"}},
 		"500 for ever":           {"", 0, status(500), []string{"answered 500"}},
-		"no ledger":              {ledgerName, 0, status(404), []string{"answered 404 Not Found for ledger.json", "-first"}},
-		"no signature":           {ledgerName + ".asc", 0, status(404), []string{"not a ledger that a trusted key has signed", "answered 404"}},
+		"no ledger":              {ledger.Name, 0, status(404), []string{"answered 404 Not Found for ledger.json", "-first"}},
+		"no signature":           {ledger.Name + ".asc", 0, status(404), []string{"not a ledger that a trusted key has signed", "answered 404"}},
 		"a page of the host":     {"", 0, html, []string{"not a ledger that a trusted key has signed"}},
-		"a changed ledger":       {ledgerName, 0, flip, []string{"not a ledger that a trusted key has signed"}},
-		"a ledger cut":           {ledgerName, 0, cut, []string{"fetching ledger.json", "unexpected EOF"}},
+		"a changed ledger":       {ledger.Name, 0, flip, []string{"not a ledger that a trusted key has signed"}},
+		"a ledger cut":           {ledger.Name, 0, cut, []string{"fetching ledger.json", "unexpected EOF"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			times := map[string]int{}
@@ -354,7 +371,7 @@ func TestFetchFaults(t *testing.T) {
 				}
 			})
 			r := newRepository(t)
-			_, err := r.fetch(t.Context(), s.url, false, hurried)
+			_, err := fetch(t.Context(), r, s.url, false, hurried)
 			for _, want := range c.want {
 				if err == nil || !strings.Contains(err.Error(), want) {
 					t.Errorf("the error lacks %q: %v", want, err)
@@ -367,8 +384,8 @@ func TestFetchFaults(t *testing.T) {
 				}
 				return
 			}
-			for _, name := range []string{ledgerName, deb.Path} {
-				if _, err := os.Lstat(r.path(name)); err == nil && (name == ledgerName || c.match == deb.Path) {
+			for _, name := range []string{ledger.Name, deb.Path} {
+				if _, err := os.Lstat(r.path(name)); err == nil && (name == ledger.Name || c.match == deb.Path) {
 					t.Errorf("there is %s", name)
 				}
 			}
@@ -386,18 +403,18 @@ func TestFetchFirst(t *testing.T) {
 	needs(t)
 	s := newSite(t)
 	r := newRepository(t)
-	if _, err := r.fetch(t.Context(), s.url, true, hurried); err == nil || !strings.Contains(err.Error(), "leave out -first") {
+	if _, err := fetch(t.Context(), r, s.url, true, hurried); err == nil || !strings.Contains(err.Error(), "leave out -first") {
 		t.Errorf("there is one: %v", err)
 	}
 	for _, code := range []int{500, 403} {
 		s.fail(status(code))
-		if _, err := r.fetch(t.Context(), s.url, true, hurried); err == nil || !strings.Contains(err.Error(), strconv.Itoa(code)) {
+		if _, err := fetch(t.Context(), r, s.url, true, hurried); err == nil || !strings.Contains(err.Error(), strconv.Itoa(code)) {
 			t.Errorf("%d: %v", code, err)
 		}
 	}
 	s.fail(status(404))
 	for _, files := range [][]string{small(t, "1.13.0"), nil} { // a second time, before anybody has brought it there
-		if _, err := r.fetch(t.Context(), s.url, true, hurried); err != nil {
+		if _, err := fetch(t.Context(), r, s.url, true, hurried); err != nil {
 			t.Error(err)
 		}
 		if report := publish(t, r, day, files...); report.Unchanged != (files == nil) {
@@ -407,12 +424,12 @@ func TestFetchFirst(t *testing.T) {
 }
 
 // publishLedger puts a ledger of somebody in the place of the published one.
-func (s *site) publishLedger(l Ledger, by pair) {
+func (s *site) publishLedger(l ledger.Ledger, by pair) {
 	s.Helper()
-	content := encode(l)
+	content := ledger.Encode(l)
 	signature, err := by.Detached(s.Context(), bytes.NewReader(content))
 	must(s, err)
-	must(s, s.tree.putLedger(built{pending: signedLedger{content, signature}}))
+	must(s, ledger.Signed{Ledger: content, Signature: signature}.Put(s.tree.tree(time.Now())))
 }
 
 // What a ledger says is not done where it leads out of the tree, even if it is
@@ -421,36 +438,36 @@ func TestFetchLedgers(t *testing.T) {
 	needs(t)
 	good := newSite(t)
 	for name, c := range map[string]struct {
-		change func(*Ledger)
+		change func(*ledger.Ledger)
 		by     pair
 		want   string
 	}{
-		"a path upwards":    {func(l *Ledger) { l.Files[0].Path = "../../x" }, ours(), `"../../x" is no path`},
-		"upwards from pool": {func(l *Ledger) { l.Files[0].Path = "apt/../../x" }, ours(), `"apt/../../x" is no path`},
-		"an absolute path":  {func(l *Ledger) { l.Files[0].Path = "/etc/passwd" }, ours(), `"/etc/passwd" is no path`},
-		"a hidden file":     {func(l *Ledger) { l.Files[0].Path = "apt/.git" }, ours(), `"apt/.git" is no path`},
-		"another's folder":  {func(l *Ledger) { l.Files[0].Path = "CNAME/x" }, ours(), `"CNAME/x" is no path`},
-		"a query":           {func(l *Ledger) { l.Files[0].Path = "apt/x?y" }, ours(), `"apt/x?y" is no path`},
-		"a record upwards":  {func(l *Ledger) { l.Files[0].Record = "../../x" }, ours(), `"../x.json" is no path`},
-		"gone upwards":      {func(l *Ledger) { l.Tombstones[0].Path, l.Tombstones[0].Until = "../x", days(300) }, ours(), `"../x" is no path`},
-		"kept upwards":      {func(l *Ledger) { l.Kept[0].Path = "../x" }, ours(), `"../x" is no path`},
-		"kept by no digest": {func(l *Ledger) { l.Kept[0].Path = "apt/x" }, ours(), "apt/x has no SHA-256"},
-		"no digest":         {func(l *Ledger) { l.Files[0].SHA256 = "x" }, ours(), "has no SHA-256"},
-		"a negative size":   {func(l *Ledger) { l.Files[0].Size = -2 }, ours(), "has -2 bytes"},
-		"one place for two": {func(l *Ledger) { l.Files[0].Path = l.Files[1].Path }, ours(), "is there twice"},
-		"another's":         {func(*Ledger) {}, newKey(t), "not a ledger that a trusted key has signed"},
+		"a path upwards":    {func(l *ledger.Ledger) { l.Files[0].Path = "../../x" }, ours(), `"../../x" is no path`},
+		"upwards from pool": {func(l *ledger.Ledger) { l.Files[0].Path = "apt/../../x" }, ours(), `"apt/../../x" is no path`},
+		"an absolute path":  {func(l *ledger.Ledger) { l.Files[0].Path = "/etc/passwd" }, ours(), `"/etc/passwd" is no path`},
+		"a hidden file":     {func(l *ledger.Ledger) { l.Files[0].Path = "apt/.git" }, ours(), `"apt/.git" is no path`},
+		"another's folder":  {func(l *ledger.Ledger) { l.Files[0].Path = "CNAME/x" }, ours(), `"CNAME/x" is no path`},
+		"a query":           {func(l *ledger.Ledger) { l.Files[0].Path = "apt/x?y" }, ours(), `"apt/x?y" is no path`},
+		"a record upwards":  {func(l *ledger.Ledger) { l.Files[0].Record = "../../x" }, ours(), `"../x.json" is no path`},
+		"gone upwards":      {func(l *ledger.Ledger) { l.Tombstones[0].Path, l.Tombstones[0].Until = "../x", days(300) }, ours(), `"../x" is no path`},
+		"kept upwards":      {func(l *ledger.Ledger) { l.Kept[0].Path = "../x" }, ours(), `"../x" is no path`},
+		"kept by no digest": {func(l *ledger.Ledger) { l.Kept[0].Path = "apt/x" }, ours(), "apt/x has no SHA-256"},
+		"no digest":         {func(l *ledger.Ledger) { l.Files[0].SHA256 = "x" }, ours(), "has no SHA-256"},
+		"a negative size":   {func(l *ledger.Ledger) { l.Files[0].Size = -2 }, ours(), "has -2 bytes"},
+		"one place for two": {func(l *ledger.Ledger) { l.Files[0].Path = l.Files[1].Path }, ours(), "is there twice"},
+		"another's":         {func(*ledger.Ledger) {}, newKey(t), "not a ledger that a trusted key has signed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &site{TB: t, tree: twin(t, good.tree)}
 			server := httptest.NewServer(s)
 			defer server.Close()
 			s.url = server.URL
-			l, err := Load(s.tree.Dir, s.tree.Trusted)
+			l, err := ledger.Load(s.tree.Dir, s.tree.Trusted)
 			must(t, err)
 			c.change(&l)
 			s.publishLedger(l, c.by)
 			r := newRepository(t)
-			_, err = r.fetch(t.Context(), s.url, false, hurried)
+			_, err = fetch(t.Context(), r, s.url, false, hurried)
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("the error lacks %q: %v", c.want, err)
 			}
@@ -458,7 +475,7 @@ func TestFetchLedgers(t *testing.T) {
 				t.Errorf("something was written: %v", got)
 			}
 			for _, asked := range s.forget() {
-				if !strings.HasPrefix(asked, ledgerName) {
+				if !strings.HasPrefix(asked, ledger.Name) {
 					t.Errorf("it asked for %s", asked)
 				}
 			}
@@ -499,10 +516,10 @@ func TestFetchInto(t *testing.T) {
 	if report := publish(t, pending, days(202)); !report.Resumed {
 		t.Errorf("what was cut off is not finished: %+v", report)
 	}
-	if _, err := other.fetch(t.Context(), s.url, false, hurried); err == nil || !strings.Contains(err.Error(), "the two have parted") {
+	if _, err := fetch(t.Context(), other, s.url, false, hurried); err == nil || !strings.Contains(err.Error(), "the two have parted") {
 		t.Errorf("a tree of others: %v", err)
 	}
-	if _, err := os.Stat(older.path(pendingName)); err != nil {
+	if _, err := os.Stat(older.path(ledger.PendingName)); err != nil {
 		t.Fatal(err)
 	}
 	s.fetch(older)
@@ -514,7 +531,7 @@ func TestFetchInto(t *testing.T) {
 	foreign := repositoryIn(filepath.Join(t.TempDir(), "repo"), newKey(t))
 	publish(t, foreign, day, small(t, "1.12.0")...)
 	foreign.Trusted = trust{ours()}
-	if _, err := foreign.fetch(t.Context(), s.url, false, hurried); err == nil || !strings.Contains(err.Error(), "is not what was published") {
+	if _, err := fetch(t.Context(), foreign, s.url, false, hurried); err == nil || !strings.Contains(err.Error(), "is not what was published") {
 		t.Errorf("a tree of another key: %v", err)
 	}
 }
@@ -533,7 +550,7 @@ func TestFetchCancelled(t *testing.T) {
 		_, _ = w.Write(content)
 	})
 	r := newRepository(t)
-	if _, err := r.fetch(ctx, s.url, false, usual); !errors.Is(err, context.Canceled) {
+	if _, err := fetch(ctx, r, s.url, false, host.Usual); !errors.Is(err, context.Canceled) {
 		t.Errorf("the error is %v", err)
 	}
 	s.fail(nil)
@@ -555,60 +572,8 @@ func TestFetchAddress(t *testing.T) {
 	} {
 		r := repositoryIn(t.TempDir(), ours())
 		r.Log = io.Discard
-		if _, err := r.fetch(t.Context(), address, true, hurried); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := fetch(t.Context(), r, address, true, hurried); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: the error lacks %q: %v", address, want, err)
 		}
-	}
-}
-
-func TestDue(t *testing.T) {
-	r := newRepository(t)
-	read := func(line string) Released {
-		e := Released{Source: "spire"}
-		var published int
-		_, err := fmt.Sscanf(strings.Replace(line, "-", " ", 1), "%s %d %d", &e.Version, &e.Release, &published)
-		must(t, err)
-		e.Published = days(published)
-		return e
-	}
-	for name, test := range map[string]struct {
-		has, gone, released []string // version-release day
-		now                 int
-		want                []string
-	}{
-		"the first of all":              {nil, nil, []string{"1.13.1-1 9", "1.13.0-1 0"}, 10, []string{"1.13.0-1", "1.13.1-1"}},
-		"nothing is new":                {[]string{"1.13.0-1 0"}, nil, []string{"1.13.0-1 0"}, 10, nil},
-		"one is new":                    {[]string{"1.13.0-1 0"}, nil, []string{"1.13.0-1 0", "1.13.1-1 5"}, 10, []string{"1.13.1-1"}},
-		"a second packaging":            {[]string{"1.13.0-1 0"}, nil, []string{"1.13.0-2 5", "1.13.0-1 0"}, 10, []string{"1.13.0-2"}},
-		"what was retired":              {[]string{"1.14.0-1 0"}, []string{"1.13.0-1 0"}, []string{"1.13.0-1 0"}, 10, nil},
-		"an old patch":                  {[]string{"1.14.0-1 0"}, nil, []string{"1.13.0-1 0", "1.13.9-1 0", "1.13.10-1 0"}, 100, []string{"1.13.10-1"}},
-		"an old minor":                  {[]string{"1.14.0-1 0", "1.13.0-1 0"}, nil, []string{"1.12.9-1 0"}, 100, nil},
-		"an old minor, released lately": {[]string{"1.14.0-1 0", "1.13.0-1 0"}, nil, []string{"1.12.9-1 50"}, 100, []string{"1.12.9-1"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			var l Ledger
-			for _, line := range test.has {
-				e := read(line)
-				l.Files = append(l.Files, File{
-					Path: fmt.Sprintf("files/%s-%d/SHA256SUMS", e.Version, e.Release), Source: "spire",
-					Version: e.Version, Release: e.Release, Published: e.Published,
-				})
-			}
-			for _, line := range test.gone {
-				e := read(line)
-				l.Tombstones = append(l.Tombstones, Tombstone{Path: fmt.Sprintf("files/%s-%d/SHA256SUMS", e.Version, e.Release)})
-			}
-			var released []Released
-			for _, line := range test.released {
-				released = append(released, read(line))
-			}
-			var got []string
-			for _, e := range r.Due(l, released, days(test.now)) {
-				got = append(got, fmt.Sprintf("%s-%d", e.Version, e.Release))
-			}
-			if diff := cmp.Diff(test.want, got); diff != "" {
-				t.Errorf("due (-want +got):\n%s", diff)
-			}
-		})
 	}
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
 	"github.com/google/rpmpack"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/ledger"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tarball"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
@@ -154,7 +155,7 @@ func (k pair) public() []byte {
 }
 
 // page is a front page that shows the state.
-func page(l Ledger) ([]byte, error) {
+func page(l ledger.Ledger) ([]byte, error) {
 	var text bytes.Buffer
 	for _, f := range l.Files {
 		fmt.Fprintln(&text, f.Path)

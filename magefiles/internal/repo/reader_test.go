@@ -8,13 +8,41 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/ProtonMail/go-crypto/openpgp"
 	"github.com/ProtonMail/go-crypto/openpgp/clearsign"
 	"github.com/ulikunitz/xz"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/deb822"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/apt"
 )
+
+// dists is where apt's indexes are.
+const dists = "apt/dists/stable"
+
+// rpmFolders are the repositories of rpms.
+var rpmFolders = []string{"aarch64", "source", "x86_64"}
+
+// listLine is a line of an InRelease about a list.
+var listLine = regexp.MustCompile(`(?m)^ ([0-9a-f]{64}) +([0-9]+) (\S+)$`)
+
+// location is where repomd.xml has the name of a metadata file, listed what primary.xml
+// has of each rpm.
+var (
+	location = regexp.MustCompile(`<location href="repodata/([0-9a-f]{64}-[a-z]+\.xml\.gz)"/>`)
+	listed   = regexp.MustCompile(`(?s)<checksum type="sha256" pkgid="YES">([0-9a-f]{64})</checksum>.*?<location href="([^"]*)"/>`)
+)
+
+// locations are the names of the metadata files that a repomd.xml lists.
+func locations(repomd []byte) (found []string) {
+	for _, match := range location.FindAllSubmatch(repomd, -1) {
+		found = append(found, string(match[1]))
+	}
+	return found
+}
 
 // reader reads a tree as clients do: from the signed index on, each file by the
 // digest that is said of it. It knows nothing of the ledger.
@@ -45,10 +73,10 @@ func (c reader) exists(name string) bool {
 // the packages that clients can install.
 func (c reader) all() (debs, rpms []string) {
 	c.Helper()
-	if c.exists(dists + "/InRelease") {
-		debs = c.apt(c.read(dists+"/InRelease", ""))
+	if c.exists(apt.InRelease) {
+		debs = c.apt(c.read(apt.InRelease, ""))
 	}
-	for _, folder := range RPMFolders {
+	for _, folder := range rpmFolders {
 		if c.exists("rpm/" + folder + "/repodata") {
 			rpms = append(rpms, c.rpm("rpm/"+folder)...)
 		}
@@ -82,14 +110,14 @@ func (c reader) apt(inRelease []byte) (names []string) {
 // packages reads what the stanzas of an index name.
 func (c reader) packages(index []byte) (names []string) {
 	c.Helper()
-	for _, stanza := range stanzas(index) {
-		if file := field(stanza, "Filename"); file != "" {
-			c.read("apt/"+file, field(stanza, "SHA256"))
+	for _, stanza := range deb822.Split(index) {
+		if file := stanza.Get("Filename"); file != "" {
+			c.read("apt/"+file, stanza.Get("SHA256"))
 			names = append(names, path.Base(file))
 		}
-		for _, part := range checksums(stanza) {
-			c.read(path.Join("apt", field(stanza, "Directory"), part.name), part.sha256)
-			names = append(names, part.name)
+		for _, part := range stanza.Files("Checksums-Sha256") {
+			c.read(path.Join("apt", stanza.Get("Directory"), part.Name), part.Digest)
+			names = append(names, part.Name)
 		}
 	}
 	return names

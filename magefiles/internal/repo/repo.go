@@ -12,36 +12,23 @@
 package repo
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
-	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/batch"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/index"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/layout"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/ledger"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/mirror"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/tree"
 )
-
-// Signer signs indexes.
-type Signer interface {
-	// Detached is a binary OpenPGP signature, of type 0x00, of all of message.
-	Detached(ctx context.Context, message io.Reader) ([]byte, error)
-	// Clear is text in the cleartext signature framework (RFC 9580, section 7).
-	Clear(ctx context.Context, text []byte) ([]byte, error)
-}
-
-// Trusted verifies by the keys that clients shall trust.
-type Trusted interface {
-	// Detached verifies a signature, binary or armoured, of all of content.
-	Detached(content io.Reader, signature []byte) error
-	// RPM verifies the signature of the rpm at path.
-	RPM(ctx context.Context, path string) error
-}
 
 // Repository is the tree and what all publications into it have in common.
 type Repository struct {
@@ -55,21 +42,14 @@ type Repository struct {
 	// Names are those of all packages and sources that are published, as the
 	// definitions have them. Others are refused, whoever has signed them.
 	Names   []string
-	Signer  Signer
-	Trusted Trusted
-	// Keys are files with the certificates that clients shall trust, by their
-	// paths below the tree's root.
-	Keys map[string][]byte
-	// Hints are content tags of the rpm metadata: with gpg-pubkey-ID.asc?fpr=FPR
-	// for each of the Keys beside them, zypper imports a new key on the word of the
-	// present one (libzypp, zypp/repo/Downloader.cc).
-	Hints []string
-	Log   io.Writer // what was done, a line each
+	Signer  index.Signer
+	Trusted index.Trusted
+	// Certificates are those that clients shall trust, each for itself; Keys are files
+	// with all of them, by their paths below the tree's root.
+	Certificates []index.Certificate
+	Keys         map[string][]byte
+	Log          io.Writer // what was done, a line each
 
-	// at is the time that files get which are written: that of the publication. A
-	// client asks for what is newer than what it has, in whole seconds, and real
-	// times could be equal.
-	at time.Time
 	// after, in tests, is called after each change of the tree, and stops the
 	// publication with its error, as if it had been killed.
 	after func(change string) error
@@ -86,7 +66,7 @@ type Publication struct {
 	// are valid for longer.
 	Refresh bool
 	// Page makes index.html of the state that is published.
-	Page func(Ledger) ([]byte, error)
+	Page func(ledger.Ledger) ([]byte, error)
 }
 
 // Report is what a call of Publish did.
@@ -95,19 +75,58 @@ type Report struct {
 	Resumed bool
 	// Unchanged is true if there was nothing to do.
 	Unchanged bool
-	Added     []File
-	Retired   []File // out of the indexes from now on, deleted when no valid one names them
+	Added     []ledger.File
+	Retired   []ledger.File // out of the indexes from now on, deleted when no valid one names them
 	Until     time.Time
 }
 
 // Tools are the programs that publishing takes.
-func Tools() []string { return []string{"apt-ftparchive", "createrepo_c", "rpm"} }
+func Tools() (tools []string) {
+	for _, kind := range layout.Kinds() {
+		tools = append(tools, kind.Tools...)
+	}
+	return tools
+}
+
+// tree is the repository's, at the time of a publication.
+func (r Repository) tree(at time.Time) tree.Tree {
+	return tree.Tree{Dir: r.Dir, At: at, After: r.after}
+}
+
+func (r Repository) path(name string) string { return r.tree(time.Time{}).Path(name) }
+
+// keys are all files with certificates.
+func (r Repository) keys() map[string][]byte {
+	files := map[string][]byte{}
+	maps.Copy(files, r.Keys)
+	for _, kind := range layout.Kinds() {
+		if kind.Keys != nil {
+			maps.Copy(files, kind.Keys(r.Certificates))
+		}
+	}
+	return files
+}
+
+// mirror is the folder, for what is published.
+func (r Repository) mirror() mirror.Mirror {
+	return mirror.Mirror{Tree: r.tree(time.Time{}), Trusted: r.Trusted, Keys: r.keys(), Log: r.Log}
+}
+
+// Fetch is Mirror.Fetch, into the repository.
+func (r Repository) Fetch(ctx context.Context, address string, first bool) (ledger.Ledger, error) {
+	return r.mirror().Fetch(ctx, address, first)
+}
+
+// Due is Ledger.Due, in the repository.
+func (r Repository) Due(l ledger.Ledger, released []ledger.Released, now time.Time) []ledger.Released {
+	return l.Due(released, now, func(of ledger.Revision) string { return layout.Folder(r.Source, of) })
+}
 
 // Publish adds files to the repository, or makes it. The error of a file that
 // cannot be published says what to do, and then nothing was written.
 func (r Repository) Publish(ctx context.Context, p Publication) (Report, error) {
 	p.Now = p.Now.UTC().Truncate(time.Second)
-	unlock, err := r.lock(ctx)
+	unlock, err := r.tree(p.Now).Lock(ctx, r.Log)
 	if err != nil {
 		return Report{}, err
 	}
@@ -119,58 +138,45 @@ func (r Repository) Publish(ctx context.Context, p Publication) (Report, error) 
 	return report, nil
 }
 
-// lock keeps other runs out of the tree until unlock is called.
-func (r Repository) lock(ctx context.Context) (unlock func(), err error) {
-	// Beside the tree and not in it: the tree is for the public.
-	work := artifact.Dist(filepath.Dir(r.path("."))).Work(filepath.Base(r.path(".")))
-	return artifact.Dist(work).Lock(ctx, r.Log)
-}
-
 func (r Repository) publish(ctx context.Context, p Publication) (report Report, err error) {
-	old, err := r.open()
+	old, pending, err := r.open()
 	if err != nil {
 		return Report{}, err
 	}
-	if old.pending {
+	if pending {
 		fmt.Fprintf(r.Log, "finishing the publication of %s, which was cut off\n", old.Published.Format(time.DateTime))
 		report.Resumed = true
-		if old.Ledger, err = r.apply(ctx, old.Ledger, nil, p.Page); err != nil {
+		if old, err = r.apply(ctx, old, nil, p.Page); err != nil {
 			return Report{}, err
 		}
 	}
-	files, err := r.read(ctx, p.Files, old.Ledger)
-	if err != nil {
+	files := &batch.Batch{Source: r.Source, Names: r.Names, Tree: r.tree(p.Now), Trusted: r.Trusted}
+	if err := files.Read(ctx, p.Files, old); err != nil {
 		return Report{}, err
 	}
-	report.Added, report.Until = files.added(p.Now), old.Until
+	report.Added, report.Until = files.Added(p.Now), old.Until
 	if p.Now.Before(old.Published) {
 		return Report{}, fmt.Errorf("the last publication was at %s, after this one's time, %s: apt ignores indexes that are older than what it has (is the clock right?)", old.Published, p.Now)
 	}
-	if report.Unchanged, err = r.upToDate(old.Ledger, report.Added, p); err != nil || report.Unchanged {
+	if report.Unchanged, err = r.upToDate(old, report.Added, p); err != nil || report.Unchanged {
 		return report, err
 	}
-	var next Ledger
-	next, report.Retired = old.next(report.Added, p.Now)
+	var next ledger.Ledger
+	next, report.Retired = old.Next(report.Added, p.Now)
 	report.Until = next.Until
 	_, err = r.apply(ctx, next, files, p.Page)
 	return report, err
 }
 
-// opened is the ledger as it was found.
-type opened struct {
-	Ledger
-	pending bool
-}
-
-// open reads and verifies the ledger, and sees that all it offers is there. The
-// first publication has none.
-func (r Repository) open() (opened, error) {
-	l, pending, err := load(r.path("."), r.Trusted)
+// open reads and verifies the ledger, and sees that all it offers is there; pending is
+// true if its publication was cut off. The first publication has none.
+func (r Repository) open() (l ledger.Ledger, pending bool, err error) {
+	l, pending, err = ledger.Open(r.path("."), r.Trusted)
 	if errors.Is(err, fs.ErrNotExist) {
-		return opened{}, r.isNew()
+		return ledger.Ledger{}, false, r.isNew()
 	}
 	if err != nil {
-		return opened{}, err
+		return ledger.Ledger{}, false, err
 	}
 	var errs []error
 	for _, f := range l.Files {
@@ -182,57 +188,31 @@ func (r Repository) open() (opened, error) {
 			errs = append(errs, fmt.Errorf("a published file is not what it was: %w (put the published one back)", err))
 		}
 	}
-	return opened{l, pending}, errors.Join(errs...)
+	return l, pending, errors.Join(errs...)
 }
 
 // isNew is an error if something was published in a tree without a ledger.
 func (r Repository) isNew() error {
-	published := []string{dists + "/InRelease"}
-	for _, folder := range RPMFolders {
-		published = append(published, string(inRPM)+"/"+folder+"/"+repodata)
-	}
-	for _, name := range published {
-		if _, err := os.Lstat(r.path(name)); !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("there is %s, but no %s: put it back, or publish all versions into an empty folder", name, ledgerName)
+	for _, kind := range layout.Kinds() {
+		for _, name := range kind.Traces {
+			if _, err := os.Lstat(r.path(name)); !errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("there is %s, but no %s: put it back, or publish all versions into an empty folder", name, ledger.Name)
+			}
 		}
 	}
 	return nil
 }
 
 // upToDate says whether there is nothing to do.
-func (r Repository) upToDate(old Ledger, added []File, p Publication) (bool, error) {
+func (r Repository) upToDate(old ledger.Ledger, added []ledger.File, p Publication) (bool, error) {
 	if len(added) > 0 {
 		return false, nil
 	}
 	if len(old.Files) == 0 {
 		return false, errors.New("there is nothing to publish: build and sign a version first")
 	}
-	for name, content := range r.Keys {
-		if have, err := os.ReadFile(r.path(name)); err != nil || !bytes.Equal(have, content) {
-			return false, nil
-		}
+	if !r.tree(p.Now).Has(r.keys()) {
+		return false, nil
 	}
-	return !p.Refresh && old.Until.Sub(p.Now) >= renewal, nil
-}
-
-// next is the ledger after a publication.
-func (l Ledger) next(added []File, now time.Time) (next Ledger, retired []File) {
-	next = Ledger{Published: now, Until: now.Add(lifetime)}
-	next.Files, retired = retain(append(l.where(func(File) bool { return true }), added...), now)
-	slices.SortFunc(next.Files, compareFiles)
-	next.Tombstones = append(next.Tombstones, l.Tombstones...)
-	end := l.Until
-	if end.Before(now) {
-		end = now // in this publication nothing is deleted that the last one named
-	}
-	for _, f := range retired {
-		next.Tombstones = append(next.Tombstones, Tombstone{f.Path, f.SHA256, f.Size, f.Published, end})
-	}
-	slices.SortFunc(next.Tombstones, func(a, b Tombstone) int { return cmp.Compare(a.Path, b.Path) })
-	for _, k := range l.Kept {
-		if !now.After(k.Until.Add(slack)) {
-			next.Kept = append(next.Kept, k)
-		}
-	}
-	return next, retired
+	return !p.Refresh && old.Until.Sub(p.Now) >= ledger.Renewal, nil
 }

@@ -14,9 +14,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/golden"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/apt"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/ledger"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 )
 
@@ -132,7 +133,7 @@ func TestUnchanged(t *testing.T) {
 			}
 			release, err := os.ReadFile(r.path(dists + "/Release"))
 			must(t, err)
-			if want := "Valid-Until: " + date(days(test.days+14)); !strings.Contains(string(release), want) || !report.Until.Equal(days(test.days+14)) {
+			if want := "Valid-Until: " + days(test.days+14).Format("Mon, 02 Jan 2006 15:04:05 UTC"); !strings.Contains(string(release), want) || !report.Until.Equal(days(test.days+14)) {
 				t.Errorf("no %q in\n%s", want, release)
 			}
 			readerOf(t, r).all()
@@ -353,7 +354,7 @@ func TestIncremental(t *testing.T) {
 	needs(t)
 	r := newRepository(t)
 	publish(t, r, day, signed(t, "1.13.2", 1)...)
-	l, err := Load(r.Dir, r.Trusted)
+	l, err := ledger.Load(r.Dir, r.Trusted)
 	must(t, err)
 	for _, f := range l.Files {
 		must(t, os.WriteFile(r.path(f.Path), bytes.Repeat([]byte("x"), int(f.Size)), 0o600))
@@ -362,7 +363,7 @@ func TestIncremental(t *testing.T) {
 	for _, f := range l.Files {
 		index, err := os.ReadFile(r.path(dists + "/main/binary-amd64/Packages"))
 		must(t, err)
-		if f.Kind == Deb && f.Arch == "amd64" && !strings.Contains(string(index), f.SHA256) {
+		if f.Kind == "deb" && f.Arch == "amd64" && !strings.Contains(string(index), f.SHA256) {
 			t.Errorf("%s is not in the index any more", f.Path)
 		}
 	}
@@ -375,9 +376,9 @@ func TestTampered(t *testing.T) {
 	r := newRepository(t)
 	files := signed(t, "1.13.3", 1)
 	publish(t, r, day, files...)
-	l, err := Load(r.Dir, r.Trusted)
+	l, err := ledger.Load(r.Dir, r.Trusted)
 	must(t, err)
-	deb := l.find("spire-agent_1.13.3-1_amd64.deb")[0]
+	deb := l.Find("spire-agent_1.13.3-1_amd64.deb")[0]
 	edit := func(name string, change func([]byte) []byte) func(Repository) {
 		return func(r Repository) {
 			content, err := os.ReadFile(r.path(name))
@@ -396,17 +397,17 @@ func TestTampered(t *testing.T) {
 		"a deb that is published again": {edit(deb.Path, flip), "the published file " + deb.Path + " was changed: checksum mismatch: its SHA-256 is"},
 		"a deb cut short":               {edit(deb.Path, func(b []byte) []byte { return b[:9] }), deb.Path + " has 9 bytes"},
 		"a deb removed":                 {func(r Repository) { must(t, os.Remove(r.path(deb.Path))) }, "a published file is not what it was"},
-		"a record":                      {edit(recordPath(deb.Record), flip), "the record of " + deb.Path + " is not what was published"},
-		"the ledger":                    {edit(ledgerName, flip), "is not what was published"},
-		"the ledger removed":            {func(r Repository) { must(t, os.Remove(r.path(ledgerName))) }, "but no ledger.json"},
-		"the ledger's signature":        {edit(ledgerName+".asc", func([]byte) []byte { return nil }), "is not what was published"},
+		"a record":                      {edit(ledger.RecordPath(deb.Record), flip), "the record of " + deb.Path + " is not what was published"},
+		"the ledger":                    {edit(ledger.Name, flip), "is not what was published"},
+		"the ledger removed":            {func(r Repository) { must(t, os.Remove(r.path(ledger.Name))) }, "but no ledger.json"},
+		"the ledger's signature":        {edit(ledger.SignatureName, func([]byte) []byte { return nil }), "is not what was published"},
 		"the ledger of somebody else": {func(r Repository) {
-			content, err := os.ReadFile(r.path(ledgerName))
+			content, err := os.ReadFile(r.path(ledger.Name))
 			must(t, err)
 			evil := repositoryIn(r.Dir, newKey(t))
-			signature, err := evil.sign(t.Context(), content)
+			signature, err := evil.signing().Sign(t.Context(), content)
 			must(t, err)
-			must(t, os.WriteFile(r.path(ledgerName+".asc"), signature, 0o600))
+			must(t, os.WriteFile(r.path(ledger.SignatureName), signature, 0o600))
 		}, "is not what was published"},
 		"Packages": {edit(dists+"/main/binary-amd64/Packages", flip), ""},
 		"Packages by hash": {func(r Repository) {
@@ -416,7 +417,7 @@ func TestTampered(t *testing.T) {
 				}
 			}
 		}, ""},
-		"InRelease":      {edit(dists+"/InRelease", flip), ""},
+		"InRelease":      {edit(apt.InRelease, flip), ""},
 		"repomd.xml":     {edit("rpm/x86_64/repodata/repomd.xml", flip), ""},
 		"repomd.xml.asc": {edit("rpm/x86_64/repodata/repomd.xml.asc", flip), ""},
 		"primary.xml": {func(r Repository) {
@@ -497,7 +498,7 @@ func rewrite(t *testing.T, dir string, consistent bool) {
 	must(t, err)
 	plain := unpack(t, name, content)
 	changed := bytes.ReplaceAll(plain, []byte("<description>for tests<"), []byte("<description>of theirs<"))
-	again, err := gzipped(changed)
+	again, err := artifact.Gzip(changed)
 	must(t, err)
 	if bytes.Equal(plain, changed) || !strings.HasSuffix(name, "-primary.xml.gz") {
 		t.Fatalf("%s has other words:\n%s", name, plain)
@@ -586,40 +587,5 @@ func TestLock(t *testing.T) {
 	must(t, <-ended)
 	if debs, _ := readerOf(t, two).all(); len(debs) != 4*2+4*2 {
 		t.Errorf("clients find %q", debs)
-	}
-}
-
-func TestParse(t *testing.T) {
-	for file, want := range map[string]name{
-		"spire-agent_1.13.3-1_amd64.deb":            {Deb, "spire-agent", "1.13.3", 1, "amd64", inPool, ""},
-		"spire-archive-keyring_1.0.0-12_all.deb":    {Deb, "spire-archive-keyring", "1.0.0", 12, "all", inPool, ""},
-		"spire-agent-1.13.3-1.aarch64.rpm":          {RPM, "spire-agent", "1.13.3", 1, "aarch64", inRPM, ""},
-		"spire-1.13.3-1.src.rpm":                    {Source, "spire", "1.13.3", 1, "src", inRPM, ""},
-		"spire_1.13.3-1.dsc":                        {Source, "spire", "1.13.3", 1, "", inPool, ""},
-		"spire_1.13.3.orig.tar.xz":                  {Source, "spire", "1.13.3", 0, "", inPool, ""},
-		"spire_1.13.3.orig-vendor.tar.xz":           {Source, "spire", "1.13.3", 0, "", inPool, ""},
-		"spire_1.13.3-1.debian.tar.xz":              {Source, "spire", "1.13.3", 1, "", inPool, ""},
-		"spire_1.13.3-1_source.changes":             {Record, "spire", "1.13.3", 1, "", inFiles, ""},
-		"spire_1.13.3-1_amd64.build.json":           {Record, "spire", "1.13.3", 1, "amd64", inFiles, ""},
-		"spire_1.13.3-1_arm64.buildinfo":            {Record, "spire", "1.13.3", 1, "arm64", inFiles, ""},
-		"spire_1.13.3-1.intoto.json":                {Provenance, "spire", "1.13.3", 1, "", inFiles, ""},
-		"spire-agent_1.13.3-1_amd64.deb.cdx.json":   {SBOM, "spire-agent", "1.13.3", 1, "amd64", inFiles, "spire-agent_1.13.3-1_amd64.deb"},
-		"spire-agent-1.13.3-1.x86_64.rpm.spdx.json": {SBOM, "spire-agent", "1.13.3", 1, "x86_64", inFiles, "spire-agent-1.13.3-1.x86_64.rpm"},
-		"SHA256SUMS":     {Sums, "", "", 0, "", inFiles, ""},
-		"SHA256SUMS.asc": {Signature, "", "", 0, "", inFiles, ""},
-	} {
-		got, err := parse(file)
-		if diff := cmp.Diff(want, got, cmp.AllowUnexported(name{})); diff != "" || err != nil {
-			t.Errorf("%s: %v\n%s", file, err, diff)
-		}
-	}
-	for _, file := range []string{
-		"", "spire", "spire-agent_1.13.3-0_amd64.deb", "spire-agent_1.13.3-1_i386.deb", "spire-agent_01.13.3-1_amd64.deb", "spire-agent_2027.13.05-1_amd64.deb",
-		"Spire-agent_1.13.3-1_amd64.deb", "spire-agent_1.13.3-1_amd64.deb.asc", "spire-agent_1.13.3-1_amd64.deb\n", "-o_1.13.3-1_amd64.deb",
-		"spire-agent_1.13.3-1_amd64.deb.cdx.json.cdx.json", "SHA256SUMS.gpg", "spire-agent_1.13.3~rc1-1_amd64.deb", "x/spire_1.13.3-1.dsc",
-	} {
-		if got, err := parse(file); err == nil {
-			t.Errorf("%q is %+v", file, got)
-		}
 	}
 }

@@ -3,20 +3,15 @@ package sign
 import (
 	"bytes"
 	"context"
-	"crypto/md5"
-	"crypto/sha1"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 
 	"github.com/ProtonMail/go-crypto/openpgp"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/deb822"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/rpmfile"
 )
 
@@ -54,7 +49,7 @@ func (s *Signer) Changes(ctx context.Context, from, to, dsc string) error {
 		return fmt.Errorf("signing %s: %w", from, err)
 	}
 	return s.write(from, to, func(text []byte) ([]byte, error) {
-		text, err := update(text, filepath.Base(dsc), signed)
+		text, err := deb822.Update(text, filepath.Base(dsc), string(signed))
 		if err != nil {
 			return nil, err
 		}
@@ -87,31 +82,4 @@ func (s *Signer) clearText(ctx context.Context, text []byte) ([]byte, error) {
 		return nil, errors.New("it is signed already")
 	}
 	return s.Clear(ctx, text)
-}
-
-// update brings a .changes up to date with a file that it lists: in each of its
-// three lists the line begins with a digest and the size, and ends with the name
-// (deb-changes(5)).
-func update(text []byte, name string, content []byte) ([]byte, error) {
-	sha1Sum, sha256Sum, md5Sum := sha1.Sum(content), sha256.Sum256(content), md5.Sum(content)
-	digests := map[int]string{}
-	for _, sum := range [][]byte{sha1Sum[:], sha256Sum[:], md5Sum[:]} {
-		digests[2*len(sum)] = hex.EncodeToString(sum)
-	}
-	var updated []byte
-	for line := range strings.Lines(string(text)) {
-		fields := strings.Fields(line)
-		if len(fields) < 3 || line[0] != ' ' || fields[len(fields)-1] != name || digests[len(fields[0])] == "" {
-			updated = append(updated, line...)
-			continue
-		}
-		size := len(fields[0])
-		fields[0], fields[1] = digests[size], strconv.Itoa(len(content))
-		delete(digests, size)
-		updated = fmt.Appendf(updated, " %s\n", strings.Join(fields, " "))
-	}
-	if len(digests) > 0 {
-		return nil, fmt.Errorf("it does not list %s by its MD5, SHA-1 and SHA-256", name)
-	}
-	return updated, nil
 }

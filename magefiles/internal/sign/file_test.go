@@ -245,39 +245,6 @@ func TestSource(t *testing.T) {
 	}
 }
 
-// Only what is said of the one file changes, in all three lists.
-func TestUpdate(t *testing.T) {
-	const changes = `Format: 1.8
-Changes:
- demo (1) stable; urgency=medium
- .
-   * d41d8cd98f00b204e9800998ecf8427e 0 demo.dsc is not in a list.
-Checksums-Sha1:
- da39a3ee5e6b4b0d3255bfef95601890afd80709 0 demo.dsc
- da39a3ee5e6b4b0d3255bfef95601890afd80709 0 other-demo.dsc
-Checksums-Sha256:
- e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 0 demo.dsc
-Files:
- d41d8cd98f00b204e9800998ecf8427e 0 net optional demo.dsc
-`
-	got, err := update([]byte(changes), "demo.dsc", []byte("signed\n"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := strings.NewReplacer(
-		" da39a3ee5e6b4b0d3255bfef95601890afd80709 0 demo.dsc", " a4ccc88e397942684694a1353974c28c71ba2c19 7 demo.dsc",
-		" e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 0 demo.dsc", " ad093de033f89b590459503f94d25ea4a36fd044f7ce6d674f43e0d8412161f9 7 demo.dsc",
-		"\n d41d8cd98f00b204e9800998ecf8427e 0 net optional demo.dsc", "\n c5c7316a866499995563d79049a8e617 7 net optional demo.dsc",
-	).Replace(changes)
-	if diff := cmp.Diff(want, string(got)); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-	for _, lack := range []string{"da39", "e3b0", "d41d8cd98f00b204e9800998ecf8427e 0 net"} {
-		_, err := update([]byte(strings.ReplaceAll(changes, "\n "+lack, "\n x")), "demo.dsc", nil)
-		wantError(t, err, "does not list demo.dsc by its MD5, SHA-1 and SHA-256")
-	}
-}
-
 func TestSignFile(t *testing.T) {
 	s := stored(t)
 	signer := opened(t, Settings{Key: s.plain})

@@ -2,7 +2,6 @@ package deb
 
 import (
 	"archive/tar"
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +9,7 @@ import (
 	"path"
 	"strings"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/deb822"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/manifest"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 )
@@ -56,19 +56,12 @@ var relations = []string{
 
 // fields takes the fields of a control file (deb-control(5)).
 func (m reading) fields(text string) error {
-	name := ""
-	for scanner := bufio.NewScanner(strings.NewReader(text)); scanner.Scan(); {
-		line := scanner.Text()
-		if strings.HasPrefix(line, " ") && name != "" {
-			m.Manifest["field "+name] += "\n" + line
-			continue
-		}
-		key, value, ok := strings.Cut(line, ":")
-		if !ok {
-			return fmt.Errorf("%q is no line of a control file", line)
-		}
-		name = key
-		m.Manifest["field "+name] = strings.TrimSpace(value)
+	values, err := deb822.Stanza(text).Values()
+	if err != nil {
+		return err
+	}
+	for name, value := range values {
+		m.Manifest["field "+name] = value
 	}
 	for _, name := range relations {
 		if list, ok := m.Manifest["field "+name]; ok {

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/ledger"
+
 	"golang.org/x/sync/errgroup"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
@@ -22,7 +24,7 @@ import (
 // has no tree fetches the one that is published; first says that nothing ever was.
 func (a Archive) Lacking(ctx context.Context, from *hub.Repository, first bool) ([]Release, error) {
 	tree := a.tree()
-	ledger, err := tree.Fetch(ctx, a.URL, first)
+	published, err := tree.Fetch(ctx, a.URL, first)
 	if err != nil {
 		return nil, err
 	}
@@ -30,15 +32,15 @@ func (a Archive) Lacking(ctx context.Context, from *hub.Repository, first bool) 
 	if err != nil {
 		return nil, err
 	}
-	releases := map[repo.Released]Release{}
+	releases := map[ledger.Released]Release{}
 	for _, release := range Releases(a.Sources, all) {
 		releases[release.Released] = release
 	}
 	var lacking []Release
-	for _, one := range tree.Due(ledger, slices.Collect(maps.Keys(releases)), a.Now) {
+	for _, one := range tree.Due(published, slices.Collect(maps.Keys(releases)), a.Now) {
 		lacking = append(lacking, releases[one])
 	}
-	if len(lacking) == 0 && len(ledger.Files) == 0 {
+	if len(lacking) == 0 && len(published.Files) == 0 {
 		return nil, fmt.Errorf("there is nothing to publish: %s has no release; make one first (`release`)", from.URL())
 	}
 	return lacking, nil

@@ -8,32 +8,33 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/ledger"
+
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/frontpage"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/provenance"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo"
 )
 
 // page is the front page of what is published. entry is apt's.
-func (a Archive) page(ledger repo.Ledger, entry string) ([]byte, error) {
+func (a Archive) page(l ledger.Ledger, entry string) ([]byte, error) {
 	site := frontpage.Site{
 		URL: a.URL, Project: provenance.Project, Sources: entry, Main: a.Sources[0].Name,
-		Published: ledger.Published, Ends: ledger.Until,
+		Published: l.Published, Ends: l.Until,
 		Keyring: []frontpage.File{a.keyFile(KeysArmoured, a.keys().Armoured), a.keyFile(keysBinary, a.keys().Binary)},
 	}
 	for _, certificate := range a.Certificates {
 		site.Keys = append(site.Keys, frontpage.Key{Fingerprint: certificate.Fingerprint(), Ends: certificate.Ends()})
 	}
-	for _, file := range ledger.Files {
+	for _, file := range l.Files {
 		known := slices.ContainsFunc(a.Sources, func(s pkgdef.Source) bool { return s.Name == file.Source })
 		if !known && !again(file.Path) {
 			site.Keyring = append(site.Keyring, shown(file))
 		}
 	}
 	for _, source := range a.Sources {
-		versions, err := a.versions(ledger, source)
+		versions, err := a.versions(l, source)
 		if err != nil {
 			return nil, err
 		}
@@ -55,22 +56,22 @@ func (a Archive) keyFile(name string, content []byte) frontpage.File {
 	return frontpage.File{Path: name, Kind: frontpage.AsKey, SHA256: artifact.DigestBytes(content), Size: int64(len(content))}
 }
 
-func shown(f repo.File) frontpage.File {
+func shown(f ledger.File) frontpage.File {
 	return frontpage.File{Path: f.Path, Kind: frontpage.Kind(f.Kind), Package: f.Package, Arch: f.Arch, SHA256: f.SHA256, Size: f.Size}
 }
 
 // versions are those of a source, newest first.
-func (a Archive) versions(ledger repo.Ledger, source pkgdef.Source) ([]frontpage.Version, error) {
+func (a Archive) versions(l ledger.Ledger, source pkgdef.Source) ([]frontpage.Version, error) {
 	var versions []frontpage.Version
-	for _, file := range ledger.Files {
-		if file.Source != source.Name || file.Kind != repo.Sums {
+	for _, file := range l.Files {
+		if file.Source != source.Name || file.Kind != ledger.Sums {
 			continue // each version has its checksums once
 		}
 		version := frontpage.Version{Title: source.Title, Upstream: source.Repository, Version: file.Version, Release: file.Release, Published: file.Published}
 		if !source.Main {
 			version.Source = source.Name
 		}
-		for _, other := range ledger.Files {
+		for _, other := range l.Files {
 			same := other.Release == file.Release || other.Release == 0
 			if other.Source == source.Name && other.Version == file.Version && same {
 				version.Files = append(version.Files, shown(other))
@@ -83,7 +84,7 @@ func (a Archive) versions(ledger repo.Ledger, source pkgdef.Source) ([]frontpage
 		versions = append(versions, version)
 	}
 	slices.SortFunc(versions, func(a, b frontpage.Version) int {
-		return repo.CompareVersions(b.Version, b.Release, a.Version, a.Release)
+		return ledger.CompareVersions(b.Version, b.Release, a.Version, a.Release)
 	})
 	return versions, nil
 }

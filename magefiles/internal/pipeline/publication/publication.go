@@ -13,6 +13,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/index"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/ledger"
+
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
@@ -43,19 +46,12 @@ const (
 	keysBinary   = "spire-archive-keyring.gpg"
 )
 
-// keyFiles are the files of the repository that have keys, and what the rpm
-// metadata say of them.
-func (a Archive) keyFiles() (files map[string][]byte, hints []string) {
-	files = map[string][]byte{KeysArmoured: a.keys().Armoured, keysBinary: a.keys().Binary}
+// certificates are those that clients shall trust, as the indexes have them.
+func (a Archive) certificates() (all []index.Certificate) {
 	for _, certificate := range a.Certificates {
-		fingerprint := certificate.Fingerprint()
-		name := "gpg-pubkey-" + strings.ToLower(fingerprint[len(fingerprint)-8:]) + ".asc"
-		for _, folder := range repo.RPMFolders {
-			files["rpm/"+folder+"/"+name] = sign.Armoured(certificate)
-		}
-		hints = append(hints, name+"?fpr="+fingerprint)
+		all = append(all, index.Certificate{Fingerprint: certificate.Fingerprint(), Armoured: sign.Armoured(certificate)})
 	}
-	return files, hints
+	return all
 }
 
 func (a Archive) keys() pkgdef.Certificates {
@@ -80,7 +76,7 @@ func (a Archive) Publish(ctx context.Context, files []string) (repo.Report, erro
 	}
 	return a.tree().Publish(ctx, repo.Publication{
 		Files: slices.Concat(files, keyrings), Now: a.Now, Refresh: a.Refresh,
-		Page: func(ledger repo.Ledger) ([]byte, error) { return a.page(ledger, entry) },
+		Page: func(l ledger.Ledger) ([]byte, error) { return a.page(l, entry) },
 	})
 }
 
@@ -101,13 +97,12 @@ func (a Archive) names() (names []string) {
 // tree is the archive as a tree of files, of which the main source has the name.
 func (a Archive) tree() repo.Repository {
 	main := a.Sources[0]
-	tree := repo.Repository{
+	return repo.Repository{
 		Dir: a.Dir, Origin: pkgdef.Origin, Description: "Packages of " + main.Title + ", the " + main.Summary,
 		Source: main.Name, Signer: a.Signer.At(a.Now), Trusted: a.trusted(),
-		Names: a.names(), Log: a.Log,
+		Names: a.names(), Log: a.Log, Certificates: a.certificates(),
+		Keys: map[string][]byte{KeysArmoured: a.keys().Armoured, keysBinary: a.keys().Binary},
 	}
-	tree.Keys, tree.Hints = a.keyFiles()
-	return tree
 }
 
 // trusted are the keys whose signatures are believed.

@@ -6,16 +6,17 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/ledger"
+
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo"
 )
 
 // Release is a release of a version of a source, on GitHub.
 type Release struct {
 	hub.Release
 	source pkgdef.Source
-	repo.Released
+	ledger.Released
 }
 
 // Full is the version with the packaging's number, such as 1.13.3-1.
@@ -27,7 +28,7 @@ func Releases(sources []pkgdef.Source, all []hub.Release) []Release {
 	for _, release := range all {
 		for _, source := range sources {
 			if version, number, ok := source.ParseTag(release.Tag); ok && !release.Draft {
-				ours = append(ours, Release{release, source, repo.Released{
+				ours = append(ours, Release{release, source, ledger.Released{
 					Source: source.Name, Version: version, Release: number, Published: release.Published,
 				}})
 			}
@@ -40,7 +41,7 @@ func Releases(sources []pkgdef.Source, all []hub.Release) []Release {
 // the newest first.
 func NewestOfMinors(all []Release) []Release {
 	slices.SortFunc(all, func(a, b Release) int {
-		return cmp.Or(cmp.Compare(a.Source, b.Source), repo.CompareVersions(b.Version, b.Released.Release, a.Version, a.Released.Release))
+		return cmp.Or(cmp.Compare(a.Source, b.Source), ledger.CompareVersions(b.Version, b.Released.Release, a.Version, a.Released.Release))
 	})
 	minors := map[string][]string{} // of each source
 	var newest []Release

@@ -11,9 +11,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/client"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/index"
+
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline/publication"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/subject"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/tally"
@@ -44,7 +46,7 @@ func Check(ctx context.Context, c subject.Checkout, to Visit) error {
 	if err != nil {
 		return err
 	}
-	t := &tally.Tally{Log: c.Log, Lanes: len(repo.Indexes())}
+	t := &tally.Tally{Log: c.Log, Lanes: len(client.Indexes())}
 	v.await(ctx, time.Minute)
 	t.Run(ctx, v.checks()...)
 	t.Run(ctx, tally.Check{Name: "users", Run: v.users})
@@ -55,7 +57,7 @@ func Check(ctx context.Context, c subject.Checkout, to Visit) error {
 type visitor struct {
 	subject.Checkout
 	Visit
-	client   repo.Client
+	client   client.Client
 	packages map[string][]string // names of those that each machine can install, by source
 	main     string              // the main source
 	now      time.Time
@@ -64,7 +66,7 @@ type visitor struct {
 func newVisitor(c subject.Checkout, to Visit) (visitor, error) {
 	to.URL = strings.TrimRight(to.URL, "/")
 	v := visitor{Checkout: c, Visit: to, now: time.Now(), packages: map[string][]string{}}
-	v.client = repo.Client{URL: to.URL, Trusted: sign.NewKeyring(to.Keys...), Log: c.Log}
+	v.client = client.Client{URL: to.URL, Trusted: sign.NewKeyring(to.Keys...), Log: c.Log}
 	packages, err := pkgdef.Load(c.Root)
 	if err != nil {
 		return v, err
@@ -92,7 +94,7 @@ func (v visitor) await(ctx context.Context, pause time.Duration) {
 
 // behind says whether an index does not have the newest version.
 func (v visitor) behind(ctx context.Context) bool {
-	return slices.ContainsFunc(repo.Indexes(), func(name string) bool {
+	return slices.ContainsFunc(client.Indexes(), func(name string) bool {
 		index, err := v.client.Index(ctx, name)
 		return err == nil && v.newest(index) != nil
 	})
@@ -104,7 +106,7 @@ func (v visitor) checks() []tally.Check {
 		_, err := v.keys(ctx)
 		return err
 	}}}
-	for _, name := range repo.Indexes() {
+	for _, name := range client.Indexes() {
 		checks = append(checks, tally.Check{Name: name, Run: func(ctx context.Context, _ *tally.Tally) error { return v.index(ctx, name) }})
 	}
 	return checks
@@ -155,18 +157,18 @@ func (v visitor) pinned(fingerprint string) error {
 }
 
 // newest says of which packages an index does not have the newest version.
-func (v visitor) newest(index repo.Index) (err error) {
+func (v visitor) newest(in index.Published) (err error) {
 	for _, source := range slices.Sorted(maps.Keys(v.Versions)) {
-		for _, arch := range index.For {
+		for _, arch := range in.For {
 			names := v.packages[source]
 			switch {
-			case arch == repo.ForSource:
+			case arch == index.ForSource:
 				names = []string{source}
 			case !slices.Contains(v.Arches, arch):
 				continue
 			}
 			for _, name := range names {
-				if got, want := index.Newest(name, arch), v.Versions[source]; got != want {
+				if got, want := in.Newest(name, arch), v.Versions[source]; got != want {
 					err = errors.Join(err, fmt.Errorf("%s for %s: the newest is %s, and it is to be %s", name, arch, cmp.Or(got, "none"), want))
 				}
 			}

@@ -12,11 +12,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/ledger"
+
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hosted"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub/hubtest"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/host"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/predecessor"
@@ -295,13 +296,13 @@ func (h *hosting) hasReleased() error {
 // the versions' releases.
 func (h *hosting) serves(versions ...string) error {
 	site := h.machine.Store("site")
-	ledger, err := repo.Load(site, sign.NewKeyring(h.key.Signer.Certificate()))
+	published, err := ledger.Load(site, sign.NewKeyring(h.key.Signer.Certificate()))
 	if err != nil {
 		return err
 	}
 	var errs []error
 	there := map[string]string{}
-	for _, file := range ledger.Files {
+	for _, file := range published.Files {
 		sum, _, err := artifact.Digest(filepath.Join(site, filepath.FromSlash(file.Path)))
 		if err != nil || sum != file.SHA256 {
 			errs = append(errs, fmt.Errorf("%s is served as %s, not %s: %w", file.Path, sum, file.SHA256, err))

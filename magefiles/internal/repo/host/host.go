@@ -1,4 +1,5 @@
-package repo
+// Package host reads files of a web host, as often as that may help.
+package host
 
 import (
 	"context"
@@ -13,35 +14,37 @@ import (
 	"github.com/hashicorp/go-retryablehttp"
 )
 
-// patience is how long a web host is waited for; only tests have another.
-type patience struct {
-	attempts int           // at each file
-	pause    time.Duration // before the second attempt; each further one is twice as long
-	longest  time.Duration // pause, also where the host asks for more
-	stall    time.Duration // how long no byte may come
+// Patience is how long a web host is waited for; only tests have another.
+type Patience struct {
+	Attempts int           // at each file
+	Pause    time.Duration // before the second attempt; each further one is twice as long
+	Longest  time.Duration // pause, also where the host asks for more
+	Stall    time.Duration // how long no byte may come
 }
 
-var usual = patience{attempts: 5, pause: time.Second, longest: time.Minute, stall: time.Minute}
+// Usual is for hosts that are not of tests.
+var Usual = Patience{Attempts: 5, Pause: time.Second, Longest: time.Minute, Stall: time.Minute}
 
-// host is where a tree is published.
-type host struct {
-	patience
+// Host is where a tree is published.
+type Host struct {
+	Patience
 	at     *url.URL
 	client *http.Client
 	log    io.Writer
 }
 
-func newHost(address string, p patience, log io.Writer) (host, error) {
+// New is the host at an address, https://HOST/PATH. It says on log why it asks again.
+func New(address string, p Patience, log io.Writer) (Host, error) {
 	at, err := url.Parse(address)
 	if err == nil {
 		err = safe(at)
 	}
 	if err != nil {
-		return host{}, fmt.Errorf("%q is not the address of a repository, such as https://HOST/PATH: %w", address, err)
+		return Host{}, fmt.Errorf("%q is not the address of a repository, such as https://HOST/PATH: %w", address, err)
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.DisableCompression = true // a .gz shall come as it is
-	return host{p, at, &http.Client{Transport: transport, CheckRedirect: redirect}, log}, nil
+	return Host{p, at, &http.Client{Transport: transport, CheckRedirect: redirect}, log}, nil
 }
 
 // safe is an error for an address on the way to which anybody could change what
@@ -69,30 +72,30 @@ type answered struct {
 // Error says which answer it is.
 func (a answered) Error() string { return fmt.Sprintf("the host answered %s for %s", a.status, a.name) }
 
-// notThere says whether the error is that the host has no file of that name.
-func notThere(err error, name string) bool {
+// NotThere says whether the error is that the host has no file of that name.
+func NotThere(err error, name string) bool {
 	var other answered
 	return errors.As(err, &other) && other.code == http.StatusNotFound && other.name == name
 }
 
-// get gives take the content of a file, as often as that may help. take is
+// Get gives take the content of a file, as often as that may help. take is
 // called anew for each attempt, and says whether all was well.
-func (h host) get(ctx context.Context, name string, take func(io.Reader) error) error {
-	return h.ask(ctx, http.MethodGet, name, func(response *http.Response) error { return take(response.Body) })
+func (h Host) Get(ctx context.Context, name string, take func(io.Reader) error) error {
+	return h.Ask(ctx, http.MethodGet, name, func(response *http.Response) error { return take(response.Body) })
 }
 
-// ask is get by another method than GET.
-func (h host) ask(ctx context.Context, method, name string, take func(*http.Response) error) error {
+// Ask is Get by another method than GET.
+func (h Host) Ask(ctx context.Context, method, name string, take func(*http.Response) error) error {
 	for attempt := 1; ; attempt++ {
 		response, err := h.once(ctx, method, name, take) //nolint:bodyclose // it is closed
 		if err == nil {
 			return nil
 		}
-		if attempt >= h.attempts || !worth(ctx, response, err) {
+		if attempt >= h.Attempts || !worth(ctx, response, err) {
 			return fmt.Errorf("fetching %s: %w", name, err)
 		}
-		wait := min(retryablehttp.DefaultBackoff(h.pause, h.longest, attempt-1, response), h.longest)
-		fmt.Fprintf(h.log, "fetching %s: %v: again in %s (attempt %d of %d)\n", name, err, wait, attempt+1, h.attempts)
+		wait := min(retryablehttp.DefaultBackoff(h.Pause, h.Longest, attempt-1, response), h.Longest)
+		fmt.Fprintf(h.log, "fetching %s: %v: again in %s (attempt %d of %d)\n", name, err, wait, attempt+1, h.Attempts)
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
@@ -123,10 +126,10 @@ func worth(ctx context.Context, response *http.Response, err error) bool {
 var errStalled = errors.New("the host sends nothing any more")
 
 // once makes one attempt. The answer is closed; it is nil where none came.
-func (h host) once(ctx context.Context, method, name string, take func(*http.Response) error) (*http.Response, error) {
+func (h Host) once(ctx context.Context, method, name string, take func(*http.Response) error) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	watch := time.AfterFunc(h.stall, func() { cancel(errStalled) })
+	watch := time.AfterFunc(h.Stall, func() { cancel(errStalled) })
 	defer watch.Stop()
 	request, err := http.NewRequestWithContext(ctx, method, h.at.JoinPath(name).String(), nil)
 	if err != nil {
@@ -141,7 +144,7 @@ func (h host) once(ctx context.Context, method, name string, take func(*http.Res
 	if response.StatusCode != http.StatusOK {
 		return response, answered{name, response.Status, response.StatusCode}
 	}
-	response.Body = moving{body, func() { watch.Reset(h.stall) }}
+	response.Body = moving{body, func() { watch.Reset(h.Stall) }}
 	return response, cause(ctx, take(response))
 }
 
@@ -165,3 +168,6 @@ func (m moving) Read(b []byte) (int, error) {
 	m.moved()
 	return n, err
 }
+
+// String is the address.
+func (h Host) String() string { return h.at.String() }

@@ -1,9 +1,10 @@
-package repo
+package ledger
 
 import (
 	"cmp"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -12,37 +13,35 @@ import (
 )
 
 const (
-	// lifetime is how long apt takes an index: Valid-Until is that long after Date.
-	lifetime = 14 * 24 * time.Hour
-	// renewal is how much of it may be left before the indexes are made anew: a
+	// Lifetime is how long apt takes an index: Valid-Until is that long after Date.
+	Lifetime = 14 * 24 * time.Hour
+	// Renewal is how much of it may be left before the indexes are made anew: a
 	// publication that fails for days then harms nobody.
-	renewal = 7 * 24 * time.Hour
-	// notice is how long before its end an index is too old: somebody has to look.
-	notice = 3 * 24 * time.Hour
-	// slack is how much longer a file stays than any valid index names it, for
+	Renewal = 7 * 24 * time.Hour
+	// Notice is how long before its end an index is too old: somebody has to look.
+	Notice = 3 * 24 * time.Hour
+	// Slack is how much longer a file stays than any valid index names it, for
 	// downloads that have begun and clocks that are wrong.
-	slack = 24 * time.Hour
+	Slack = 24 * time.Hour
 	// recent is how long a version stays after it was published, whatever came
 	// after it.
 	recent = 90 * 24 * time.Hour
 )
 
-// revision is one release of the packaging of one version of a source.
-type revision struct {
-	source, version string
-	release         int
+// Revision is one release of the packaging of one version of a source.
+type Revision struct {
+	Source, Version string
+	Release         int // 0 for what all releases of the version have in common
 }
 
-func (f File) revision() revision { return revision{f.Source, f.Version, f.Release} }
-
-// compare orders revisions of one source, the oldest first.
-func (e revision) compare(other revision) int {
-	return CompareVersions(e.version, e.release, other.version, other.release)
+// Compare orders revisions of one source, the oldest first.
+func (e Revision) Compare(other Revision) int {
+	return CompareVersions(e.Version, e.Release, other.Version, other.Release)
 }
 
 // minor is the source and its MAJOR.MINOR; of a day it is the month.
-func (e revision) minor() revision {
-	return revision{source: e.source, version: e.version[:strings.LastIndex(e.version, ".")]}
+func (e Revision) minor() Revision {
+	return Revision{Source: e.Source, Version: e.Version[:strings.LastIndex(e.Version, ".")]}
 }
 
 // retain splits files into those that stay at a time and those that are retired.
@@ -52,7 +51,7 @@ func (e revision) minor() revision {
 func retain(files []File, now time.Time) (stay, retired []File) {
 	stays := retained(files, now)
 	for _, f := range files {
-		if stays[f.revision()] {
+		if stays[f.Revision()] {
 			stay = append(stay, f)
 		} else {
 			retired = append(retired, f)
@@ -63,38 +62,38 @@ func retain(files []File, now time.Time) (stay, retired []File) {
 
 // retained are the revisions that stay. Upstream's archives, which are of no
 // release, stay with any release of their version.
-func retained(files []File, now time.Time) map[revision]bool {
-	stays := map[revision]bool{}
+func retained(files []File, now time.Time) map[Revision]bool {
+	stays := map[Revision]bool{}
 	for _, e := range newest(files) {
 		stays[e] = true
 	}
 	for _, f := range files {
 		if now.Sub(f.Published) <= recent {
-			stays[f.revision()] = true
+			stays[f.Revision()] = true
 		}
 	}
 	for e := range stays {
-		stays[revision{source: e.source, version: e.version}] = true
+		stays[Revision{Source: e.Source, Version: e.Version}] = true
 	}
 	return stays
 }
 
 // newest are the newest revisions of each source's newest minors.
-func newest(files []File) []revision {
-	var all []revision
+func newest(files []File) []Revision {
+	var all []Revision
 	for _, f := range files {
 		if f.Release > 0 {
-			all = append(all, f.revision())
+			all = append(all, f.Revision())
 		}
 	}
-	slices.SortFunc(all, func(a, b revision) int { return cmp.Or(cmp.Compare(a.source, b.source), b.compare(a)) })
-	var found []revision
-	minors := map[string]map[revision]bool{}
+	slices.SortFunc(all, func(a, b Revision) int { return cmp.Or(cmp.Compare(a.Source, b.Source), b.Compare(a)) })
+	var found []Revision
+	minors := map[string]map[Revision]bool{}
 	for _, e := range all {
-		seen := minors[e.source]
+		seen := minors[e.Source]
 		if seen == nil {
-			seen = map[revision]bool{}
-			minors[e.source] = seen
+			seen = map[Revision]bool{}
+			minors[e.Source] = seen
 		}
 		if len(seen) < pkgdef.SupportedMinors && !seen[e.minor()] {
 			found = append(found, e)
@@ -115,19 +114,37 @@ type Released struct {
 // Due are those of the revisions that a publication at now shall add, the oldest
 // first: what the ledger has never had, and what would stay if it had been
 // published when it was released.
-func (r Repository) Due(l Ledger, released []Released, now time.Time) []Released {
-	files, taken := slices.Clone(l.Files), l.taken()
+//
+// folder is where the checksums of a revision are.
+func (l Ledger) Due(released []Released, now time.Time, folder func(Revision) string) []Released {
+	files, taken := slices.Clone(l.Files), l.Taken()
 	for _, e := range released {
 		files = append(files, File{Source: e.Source, Version: e.Version, Release: e.Release, Published: e.Published})
 	}
 	stays := retained(files, now)
 	due := slices.DeleteFunc(slices.Clone(released), func(e Released) bool {
-		sums := path.Join(r.folders(name{place: inFiles}, e.Source, e.Version, e.Release)[0], artifact.SumsName)
-		_, had := taken[sums]
-		return had || !stays[revision{e.Source, e.Version, e.Release}]
+		of := Revision{e.Source, e.Version, e.Release}
+		_, had := taken[path.Join(folder(of), artifact.SumsName)]
+		return had || !stays[of]
 	})
 	slices.SortFunc(due, func(a, b Released) int {
 		return cmp.Or(cmp.Compare(a.Source, b.Source), CompareVersions(a.Version, a.Release, b.Version, b.Release))
 	})
 	return due
+}
+
+// CompareVersions compares two versions of the forms that are published, as
+// numbers, and then their releases. It is negative if the first is the older
+// one.
+func CompareVersions(version string, release int, other string, otherRelease int) int {
+	return cmp.Or(slices.Compare(numbers(version), numbers(other)), cmp.Compare(release, otherRelease))
+}
+
+func numbers(version string) []int {
+	var all []int
+	for part := range strings.SplitSeq(version, ".") {
+		n, _ := strconv.Atoi(part) // it was read from a name of a form
+		all = append(all, n)
+	}
+	return all
 }

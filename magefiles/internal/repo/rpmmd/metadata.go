@@ -1,9 +1,9 @@
-package repo
+package rpmmd
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,61 +14,45 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/index"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/ledger"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
-)
-
-// RPMFolders are the repositories below rpm/: $basearch, and the source rpms. Each
-// has its metadata, and is to have the keys that the Hints name.
-var RPMFolders = slices.Sorted(slices.Values(append(rpmArchs, ForSource)))
-
-// The architectures of what is published, by the names that each has for them.
-var (
-	goArchs  = architecture.Names(architecture.Released())
-	debArchs = architecture.Debian(architecture.Released())
-	rpmArchs = architecture.RPM(architecture.Released())
-)
-
-const (
-	repodata = "repodata"
-	repomd   = "repomd.xml"
 )
 
 // metadata is one rpm-md repository's metadata, the files of its repodata by
 // name.
 type metadata map[string][]byte
 
-// metadata has createrepo_c make the metadata of a folder of rpms. Of the
+// create has createrepo_c make the metadata of a folder of rpms. Of the
 // present metadata it takes what it says of rpms that were there before: it
 // opens those that are new only. All times in it are the publication's, so that
 // the same rpms give the same bytes.
-func (r Repository) metadata(ctx context.Context, l Ledger, folder string) (metadata, error) {
-	base := path.Join(string(inRPM), folder)
+func create(ctx context.Context, s index.State, base string) (metadata, error) {
 	scratch, err := os.MkdirTemp("", "createrepo")
 	if err != nil {
 		return nil, fmt.Errorf("making a folder for metadata: %w", err)
 	}
 	defer os.RemoveAll(scratch)
-	rpms := l.where(func(f File) bool { return path.Dir(f.Path) == base })
-	list := filepath.Join(scratch, "list")
-	if err := artifact.WriteBytes(list, 0o600, []byte(lines(rpms))); err != nil {
+	rpms := s.Ledger.Where(func(f ledger.File) bool { return path.Dir(f.Path) == base })
+	names := filepath.Join(scratch, "list")
+	if err := artifact.WriteBytes(names, 0o600, []byte(lines(rpms))); err != nil {
 		return nil, err
 	}
-	seconds := fmt.Sprint(l.Published.Unix())
-	args := []string{"--quiet", "--error-exit-val", "--no-database", "--general-compress-type=gz", "--pkglist=" + list, "--outputdir=" + scratch,
+	seconds := fmt.Sprint(s.Ledger.Published.Unix())
+	args := []string{"--quiet", "--error-exit-val", "--no-database", "--general-compress-type=gz", "--pkglist=" + names, "--outputdir=" + scratch,
 		"--revision=" + seconds, "--set-timestamp-to-revision", "--update", "--skip-stat"}
-	for _, hint := range r.Hints {
-		args = append(args, "--content="+hint)
+	for _, certificate := range s.Certificates {
+		args = append(args, "--content="+hint(certificate))
 	}
-	seeded, err := r.seed(base, rpms)
+	seeded, err := seed(s, base, rpms)
 	if err != nil {
 		return nil, err
 	}
 	if seeded {
-		args = append(args, "--update-md-path="+r.path(base))
+		args = append(args, "--update-md-path="+s.Path(base))
 	}
-	if err := run.New("createrepo_c", append(args, r.path(base))...).Run(ctx); err != nil {
+	if err := run.New("createrepo_c", append(args, s.Path(base))...).Run(ctx); err != nil {
 		return nil, fmt.Errorf("making the metadata of %s: %w", base, err)
 	}
 	found, err := readMetadata(filepath.Join(scratch, repodata))
@@ -81,7 +65,7 @@ func (r Repository) metadata(ctx context.Context, l Ledger, folder string) (meta
 	return found, nil
 }
 
-func lines(files []File) string {
+func lines(files []ledger.File) string {
 	var text strings.Builder
 	for _, f := range files {
 		text.WriteString(f.Name() + "\n")
@@ -92,16 +76,16 @@ func lines(files []File) string {
 // seed says whether the present metadata of a folder can be used: whether it is
 // what was published. The next one is made of it, and signed. Where it is not,
 // all rpms are read anew, at the times that the metadata had for them.
-func (r Repository) seed(base string, rpms []File) (bool, error) {
-	err := r.genuine(r.path(path.Join(base, repodata)))
+func seed(s index.State, base string, rpms []ledger.File) (bool, error) {
+	err := genuine(s.Trusted, s.Path(path.Join(base, repodata)))
 	if err == nil {
 		return true, nil
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
-		fmt.Fprintf(r.Log, "the metadata of %s is not what was published (%v): all its rpms are read anew\n", base, err)
+		fmt.Fprintf(s.Log, "the metadata of %s is not what was published (%v): all its rpms are read anew\n", base, err)
 	}
 	for _, f := range rpms {
-		if err := os.Chtimes(r.path(f.Path), f.Published, f.Published); err != nil {
+		if err := os.Chtimes(s.Path(f.Path), f.Published, f.Published); err != nil {
 			return false, fmt.Errorf("setting the time of %s: %w", f.Path, err)
 		}
 	}
@@ -110,14 +94,14 @@ func (r Repository) seed(base string, rpms []File) (bool, error) {
 
 // genuine is an error if metadata is not what was signed. It wraps
 // fs.ErrNotExist where there is none.
-func (r Repository) genuine(dir string) error {
+func genuine(trusted ledger.Verifier, dir string) error {
 	content, err := os.ReadFile(filepath.Join(dir, repomd))
 	if err != nil {
 		return err
 	}
-	signature, err := os.ReadFile(filepath.Join(dir, repomd+".asc"))
+	signed, err := os.ReadFile(filepath.Join(dir, signature))
 	if err == nil {
-		err = r.Trusted.Detached(bytes.NewReader(content), signature)
+		err = trusted.Detached(bytes.NewReader(content), signed)
 	}
 	for _, name := range locations(content) {
 		sum, _, failed := artifact.Digest(filepath.Join(dir, name))
@@ -168,21 +152,37 @@ func primaryOf(names []string) (string, error) {
 	return names[i], nil
 }
 
-// gunzipped is what gzipped has packed, no more than the limit.
-func gunzipped(content []byte) ([]byte, error) {
-	reader, err := gzip.NewReader(bytes.NewReader(content))
+// rpm is what primary.xml has of an rpm.
+type rpm struct {
+	Name    string `xml:"name"`
+	SHA256  string `xml:"checksum"`
+	Version struct {
+		Version string `xml:"ver,attr"`
+		Release string `xml:"rel,attr"`
+	} `xml:"version"`
+	Size struct {
+		Package int64 `xml:"package,attr"`
+	} `xml:"size"`
+	Location struct {
+		Href string `xml:"href,attr"`
+	} `xml:"location"`
+}
+
+// list are the rpms of a primary.xml.gz.
+func list(primary []byte) ([]rpm, error) {
+	content, err := index.Gunzip(primary)
 	if err != nil {
 		return nil, err
 	}
-	return readAll(reader)
+	var list struct {
+		Packages []rpm `xml:"package"`
+	}
+	err = xml.Unmarshal(content, &list)
+	return list.Packages, err
 }
 
-// listed is what primary.xml has of each rpm: its digest and its place. In XML
-// no text can look like this.
-var listed = regexp.MustCompile(`(?s)<checksum type="sha256" pkgid="YES">([0-9a-f]{64})</checksum>.*?<location href="([^"]*)"/>`)
-
 // check compares the rpms that the metadata lists with those that are wanted.
-func (m metadata) check(rpms []File) error {
+func (m metadata) check(rpms []ledger.File) error {
 	var got, want []string
 	for _, f := range rpms {
 		want = append(want, f.SHA256+"  "+f.Name())
@@ -197,12 +197,12 @@ func (m metadata) check(rpms []File) error {
 	if err != nil {
 		return err
 	}
-	primary, err := gunzipped(m[name])
+	listed, err := list(m[name])
 	if err != nil {
 		return fmt.Errorf("reading %s: %w", name, err)
 	}
-	for _, match := range listed.FindAllSubmatch(primary, -1) {
-		got = append(got, string(match[1])+"  "+string(match[2]))
+	for _, one := range listed {
+		got = append(got, one.SHA256+"  "+one.Location.Href)
 	}
 	slices.Sort(got)
 	slices.Sort(want)

@@ -1,0 +1,123 @@
+// Package layout says what is where in a repository: which kinds of index it has, and
+// where each file is, by its name.
+package layout
+
+import (
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/apt"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/index"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/ledger"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/rpmmd"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/tree"
+)
+
+// kinds are those there are. A new one is a package, and a word here.
+var kinds = []index.Kind{apt.Index, rpmmd.Index}
+
+// Kinds are the kinds of index.
+func Kinds() []index.Kind { return slices.Clone(kinds) }
+
+// forms are the forms of all names: those of the kinds, and what is beside the packages
+// of all of them.
+var forms = slices.Concat(formsOf(kinds), []index.Form{
+	index.NewForm(ledger.Record, index.FilesFolder, `N_V-R_`+index.OneOf(architecture.Names(architecture.Released()), "all")+`\.build\.json`),
+	index.NewForm(ledger.Provenance, index.FilesFolder, `N_V-R\.intoto\.json`),
+	index.NewForm(ledger.Sums, index.FilesFolder, regexp.QuoteMeta(artifact.SumsName)),
+	index.NewForm(ledger.Signature, index.FilesFolder, regexp.QuoteMeta(artifact.SumsSignature)),
+})
+
+func formsOf(kinds []index.Kind) (all []index.Form) {
+	for _, kind := range kinds {
+		all = append(all, kind.Forms...)
+	}
+	return all
+}
+
+// Parse reads a file's base name. A name of another form is an error: whoever
+// publishes it would not find it in any index.
+func Parse(file string) (index.Name, error) {
+	if of, ok := described(file); ok {
+		n, err := Parse(of)
+		n.Kind, n.In, n.Of = ledger.SBOM, index.FilesFolder, of
+		return n, err
+	}
+	for _, form := range forms {
+		if n, ok, err := form.Parse(file); ok {
+			return n, err
+		}
+	}
+	return index.Name{}, fmt.Errorf("%q is not the name of a file that is published, such as spire-agent_1.13.3-1_amd64.deb", file)
+}
+
+// described is the file of packages that a bill of materials describes, by its name.
+func described(file string) (of string, ok bool) {
+	for _, suffix := range []string{artifact.CycloneDX, artifact.SPDX} {
+		if of, ok = strings.CutSuffix(file, suffix); ok {
+			return of, slices.ContainsFunc(kinds, func(k index.Kind) bool { return strings.HasSuffix(of, k.Suffix) })
+		}
+	}
+	return "", false
+}
+
+// Paths are the places of a file of that base name and of a revision, below the root.
+// Those that no index lists are in a folder for each revision.
+func Paths(n index.Name, base, main string, of ledger.Revision) (paths []string) {
+	folders := []string{Folder(main, of)}
+	for _, kind := range kinds {
+		if n.In == kind.Folder {
+			folders = kind.Folders(n, of.Source)
+		}
+	}
+	for _, folder := range folders {
+		paths = append(paths, folder+"/"+base)
+	}
+	return paths
+}
+
+// Folder is the folder of what no index lists of a revision. Those of other sources
+// than the main one, such as keyring packages, have its name before the version.
+func Folder(main string, of ledger.Revision) string {
+	full := fmt.Sprintf("%s-%d", of.Version, of.Release)
+	if of.Source != main {
+		full = of.Source + "-" + full
+	}
+	return path.Join(index.FilesFolder, full)
+}
+
+// Owned are the folders in which everything is the repository's own.
+func Owned() []string {
+	owned := []string{index.FilesFolder, ledger.Records}
+	for _, kind := range kinds {
+		owned = append(owned, kind.Folder)
+	}
+	slices.Sort(owned)
+	return owned
+}
+
+// Fixed are the paths of the owned folders' files that always have the same name.
+func Fixed() (paths []string) {
+	for _, kind := range kinds {
+		paths = append(paths, kind.Fixed...)
+	}
+	return paths
+}
+
+// Sweep removes what no valid index names, and what a publication left that was cut
+// off. keys are the files with certificates.
+func Sweep(t tree.Tree, l ledger.Ledger, keys map[string][]byte) error {
+	needed := l.Needed()
+	for _, name := range Fixed() {
+		needed[name] = true
+	}
+	for name := range keys {
+		needed[name] = true
+	}
+	return t.Sweep(Owned(), needed)
+}

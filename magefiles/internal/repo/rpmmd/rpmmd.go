@@ -1,0 +1,134 @@
+// Package rpmmd makes and reads the repositories for dnf, yum and zypper: folders of
+// rpms, each with its metadata in repodata.
+package rpmmd
+
+import (
+	"context"
+	"path"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/index"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/ledger"
+)
+
+const (
+	root      = "rpm"
+	repodata  = "repodata"
+	repomd    = "repomd.xml"
+	signature = repomd + artifact.Signature
+	noarch    = "noarch"
+)
+
+// archs are the architectures of what is published, by rpm's names.
+var archs = architecture.RPM(architecture.Released())
+
+// folders are the repositories below root: $basearch, and the source rpms.
+var folders = slices.Sorted(slices.Values(append(archs, index.ForSource)))
+
+// Index is that of rpm-md.
+var Index = index.Kind{
+	Folder: root, Suffix: ".rpm",
+	Forms: []index.Form{
+		index.NewForm(pkgdef.RPM, root, `N-V-R\.`+index.OneOf(archs, noarch)+`\.rpm`),
+		sourceForm,
+	},
+	Heads: metadataPaths(repomd), Traces: metadataPaths(""), Fixed: append(metadataPaths(repomd), metadataPaths(signature)...),
+	Tools:   []string{"createrepo_c", "rpm"},
+	Folders: places, Keys: keys, Inspect: inspect, Make: build, Read: read,
+}
+
+var sourceForm = index.NewForm(ledger.Source, root, `N-V-R\.src\.rpm`)
+
+// metadataPaths are the paths of a file of the metadata of all folders.
+func metadataPaths(name string) (paths []string) {
+	for _, folder := range folders {
+		paths = append(paths, path.Join(root, folder, repodata, name))
+	}
+	return paths
+}
+
+// places are the folders of a file. An rpm of no architecture is in those of all.
+func places(n index.Name, _ string) (paths []string) {
+	in := []string{n.Arch}
+	switch {
+	case n.Kind == ledger.Source:
+		in = []string{index.ForSource}
+	case n.Arch == noarch:
+		in = archs
+	}
+	for _, folder := range folders {
+		if slices.Contains(in, folder) {
+			paths = append(paths, path.Join(root, folder))
+		}
+	}
+	return paths
+}
+
+// keys are the certificates where the metadata says that they are.
+func keys(certificates []index.Certificate) map[string][]byte {
+	files := map[string][]byte{}
+	for _, certificate := range certificates {
+		for _, folder := range folders {
+			files[path.Join(root, folder, keyName(certificate))] = certificate.Armoured
+		}
+	}
+	return files
+}
+
+func keyName(c index.Certificate) string {
+	return "gpg-pubkey-" + strings.ToLower(c.Fingerprint[len(c.Fingerprint)-8:]) + ".asc"
+}
+
+// hint is a content tag of the metadata. With such a one for each of the keys beside
+// it, zypper imports a new key on the word of the present one (libzypp,
+// zypp/repo/Downloader.cc).
+func hint(c index.Certificate) string { return keyName(c) + "?fpr=" + c.Fingerprint }
+
+// build makes and signs the metadata of all folders.
+func build(ctx context.Context, s index.State) (index.Made, error) {
+	made := make([]metadata, len(folders))
+	group, making := errgroup.WithContext(ctx)
+	for i, folder := range folders {
+		if err := s.Folder(path.Join(root, folder)); err != nil {
+			return index.Made{}, err
+		}
+		group.Go(func() (err error) {
+			made[i], err = create(making, s, path.Join(root, folder))
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return index.Made{}, err
+	}
+	var unchanging []string
+	for i, dir := range metadataPaths("") {
+		for _, name := range locations(made[i][repomd]) {
+			unchanging = append(unchanging, path.Join(dir, name))
+		}
+		var err error
+		if made[i][signature], err = s.Sign(ctx, made[i][repomd]); err != nil {
+			return index.Made{}, err
+		}
+	}
+	put := func() error { return exchange(s, made) }
+	return index.Made{Unchanging: unchanging, Steps: []index.Step{{Name: "writing the rpm metadata", Do: put}}}, nil
+}
+
+// exchange puts each folder's metadata in the place of the earlier one at once, because
+// a client needs repomd.xml and its signature, which are two files, of the same state.
+// (A signature file with signatures of both states is no way: dnf 4.14 and 4.23
+// refuse one whose first signature is bad, zypper 1.14 one in which any is.)
+func exchange(s index.State, made []metadata) error {
+	for i, dir := range metadataPaths("") {
+		if err := s.Exchange(dir, made[i], s.Ledger.KeptIn(dir)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
