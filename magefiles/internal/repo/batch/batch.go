@@ -323,9 +323,6 @@ func (b *Batch) Added(now time.Time) []ledger.File {
 			SHA256: it.SHA256, Size: it.Size, Kind: it.Kind, Package: it.Package, Source: it.Source,
 			Arch: it.Arch, Version: it.Version, Release: it.Release, Published: now,
 		}
-		if it.Arch == "src" {
-			f.Arch = ""
-		}
 		if it.Record != nil {
 			f.Record = artifact.DigestBytes(it.Record)
 		}

@@ -14,7 +14,7 @@ func TestParse(t *testing.T) {
 		"spire-agent_1.13.3-1_amd64.deb":            {Kind: "deb", Package: "spire-agent", Version: "1.13.3", Release: 1, Arch: "amd64", In: "apt"},
 		"spire-archive-keyring_1.0.0-12_all.deb":    {Kind: "deb", Package: "spire-archive-keyring", Version: "1.0.0", Release: 12, Arch: "all", In: "apt"},
 		"spire-agent-1.13.3-1.aarch64.rpm":          {Kind: "rpm", Package: "spire-agent", Version: "1.13.3", Release: 1, Arch: "aarch64", In: "rpm"},
-		"spire-1.13.3-1.src.rpm":                    {Kind: ledger.Source, Package: "spire", Version: "1.13.3", Release: 1, Arch: "src", In: "rpm"},
+		"spire-1.13.3-1.src.rpm":                    {Kind: ledger.Source, Package: "spire", Version: "1.13.3", Release: 1, In: "rpm"},
 		"spire_1.13.3-1.dsc":                        {Kind: ledger.Source, Package: "spire", Version: "1.13.3", Release: 1, In: "apt"},
 		"spire_1.13.3.orig.tar.xz":                  {Kind: ledger.Source, Package: "spire", Version: "1.13.3", In: "apt"},
 		"spire_1.13.3.orig-vendor.tar.xz":           {Kind: ledger.Source, Package: "spire", Version: "1.13.3", In: "apt"},

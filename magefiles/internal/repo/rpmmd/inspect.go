@@ -1,6 +1,7 @@
 package rpmmd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,7 +43,7 @@ func inspect(ctx context.Context, files []*index.File, trusted index.Trusted) er
 // compare compares what rpm says with the name: package, version and release,
 // architecture, source rpm.
 func compare(f *index.File, says []string) error {
-	want := []string{f.Package, f.Full(), f.Arch}
+	want := []string{f.Package, f.Full(), cmp.Or(f.Arch, "src")}
 	if len(says) != 4 || !slices.Equal(says[:3], want) {
 		return fmt.Errorf("%s is, by what is in it, %s, not %s: an rpm is published under its own name only", f.From, strings.Join(says, " "), strings.Join(want, " "))
 	}

@@ -22,6 +22,7 @@ const (
 	repodata  = "repodata"
 	repomd    = "repomd.xml"
 	signature = repomd + artifact.Signature
+	noarch    = "noarch"
 )
 
 // archs are the architectures of what is published, by rpm's names.
@@ -34,7 +35,7 @@ var folders = slices.Sorted(slices.Values(append(archs, index.ForSource)))
 var Index = index.Kind{
 	Folder: root, Suffix: ".rpm",
 	Forms: []index.Form{
-		index.NewForm(pkgdef.RPM, root, `N-V-R\.`+index.OneOf(archs, "noarch")+`\.rpm`),
+		index.NewForm(pkgdef.RPM, root, `N-V-R\.`+index.OneOf(archs, noarch)+`\.rpm`),
 		sourceForm,
 	},
 	Heads: metadataPaths(repomd), Traces: metadataPaths(""), Fixed: append(metadataPaths(repomd), metadataPaths(signature)...),
@@ -42,7 +43,7 @@ var Index = index.Kind{
 	Folders: places, Keys: keys, Inspect: inspect, Make: build, Read: read,
 }
 
-var sourceForm = index.NewForm(ledger.Source, root, `N-V-R\.(?P<arch>src)\.rpm`)
+var sourceForm = index.NewForm(ledger.Source, root, `N-V-R\.src\.rpm`)
 
 // metadataPaths are the paths of a file of the metadata of all folders.
 func metadataPaths(name string) (paths []string) {
@@ -55,11 +56,11 @@ func metadataPaths(name string) (paths []string) {
 // places are the folders of a file. An rpm of no architecture is in those of all.
 func places(n index.Name, _ string) (paths []string) {
 	in := []string{n.Arch}
-	switch n.Arch {
-	case "noarch":
-		in = archs
-	case "src":
+	switch {
+	case n.Kind == ledger.Source:
 		in = []string{index.ForSource}
+	case n.Arch == noarch:
+		in = archs
 	}
 	for _, folder := range folders {
 		if slices.Contains(in, folder) {
