@@ -8,14 +8,14 @@ import (
 var (
 	// long is the first line of a flag with two dashes, in the help of cobra and of
 	// kingpin. What follows is further to the right.
-	long = regexp.MustCompile(`^ {2,6}(?:-(\w), )?--(?:\[no-\])?([\w-]+)(?:[= ](\S+))?(?: {2,}(\S.*))?$`)
+	long = regexp.MustCompile(`^ {2,6}(?:-(\w), )?--(?:\[no-\])?([\w-]+)(?:[= ](\S*)(?: \.\.\.)?)?(?: {2,}(\S.*))?$`)
 	// isGNU finds such a help.
 	isGNU = regexp.MustCompile(`(?m)^ {2,6}(?:-\w, )?--[\w\[]`)
 	// section heads a part of such a help, and listed is a command in one of cobra's.
 	section = regexp.MustCompile(`^([A-Z][A-Za-z ]*):$`)
 	listed  = regexp.MustCompile(`^ {2}(\S+) +(\S.*)$`)
 	// summed is a command in one of kingpin's, which has all commands at once.
-	summed = regexp.MustCompile(`^ {2}(\w[\w-]*)(?: .*)?$`)
+	summed = regexp.MustCompile(`^(\w[\w-]*)(?: .*)?$`)
 )
 
 // parseGNU reads the help of a command whose flags have two dashes. Kingpin's names the
@@ -50,7 +50,7 @@ func sections(text string) map[string][]string {
 		if m := section.FindStringSubmatch(line); m != nil {
 			name = m[1]
 			parts[name] = []string{}
-		} else if strings.HasPrefix(line, " ") || line == "" {
+		} else if strings.HasPrefix(line, " ") || line == "" || name == "Commands" {
 			parts[name] = append(parts[name], line)
 		} else {
 			name = ""

@@ -98,12 +98,14 @@ func TestExploreKingpin(t *testing.T) {
 		Name: "installed",
 		Flags: []Flag{
 			long("connect-timeout", "10s", "Timeout for establishing connections."),
+			long("quiet", "", "Silence log messages (can be all, conns; repeat flag)"),
 			long("store", "PATH", "Path to store (combined), or with\n--long-words-here of all. ($STORE_PATH)"),
 			long("use-workload-api", "", "If true, ask."), long("version", "", "Show application version."),
 		},
 		Sub: []Command{
 			{Name: "server", Synopsis: "Server mode (TLS listener -> plain target).", Runs: true, Flags: []Flag{
-				long("allow-all", "", "Allow all."), long("listen", "ADDR", "Address to listen on (can be HOST:PORT, unix:PATH)."),
+				long("allow-all", "", "Allow all."), long("allow-uri", "URI", "Allow clients (can be repeated)."),
+				long("ca", "https://some-ca.example.com/a/long/one/", "The CA."), long("listen", "ADDR", "Address to listen on (can be HOST:PORT, unix:PATH)."),
 			}},
 			{Name: "client", Synopsis: "Client mode.", Runs: true, Flags: []Flag{long("listen", "ADDR", "Address to listen on.")}},
 		},

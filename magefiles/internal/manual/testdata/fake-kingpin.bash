@@ -24,7 +24,9 @@ _fake_kingpin() {
 
     # The value of a flag.
     case "$path $prev" in
-        *' -connect-timeout' | \
+        *' -allow-uri' | \
+            *' -ca' | \
+            *' -connect-timeout' | \
             *' -listen')
             return
             ;;
@@ -39,13 +41,13 @@ _fake_kingpin() {
     case "$path" in
         '')
             subcommands='server client'
-            flags=' --help --connect-timeout --store --use-workload-api --version'
+            flags=' --help --connect-timeout --quiet --store --use-workload-api --version'
             ;;
         ' server')
-            flags=' --help --allow-all --listen --connect-timeout --store --use-workload-api'
+            flags=' --help --allow-all --allow-uri --ca --listen --connect-timeout --quiet --store --use-workload-api'
             ;;
         ' client')
-            flags=' --help --listen --connect-timeout --store --use-workload-api'
+            flags=' --help --listen --connect-timeout --quiet --store --use-workload-api'
             ;;
         *) ;;
     esac
