@@ -162,7 +162,7 @@ type Allowance struct {
 	Module  string // the module, or the library's name
 	File    string // the file, relative to the module; empty when it has none
 	License string // SPDX expression; empty if the file covers nothing that is linked
-	Text    string // for a module without a file
+	Text    string // for a module without a file, or what of the file is the license
 	Reason  string
 }
 
