@@ -8,7 +8,7 @@ import (
 var (
 	// long is the first line of a flag with two dashes, in the help of cobra and of
 	// kingpin. What follows is further to the right.
-	long = regexp.MustCompile(`^ {2,6}(?:-(\w), )?--(?:\[no-\])?([\w-]+)(?:[= ](\S*)(?: \.\.\.)?)?(?: {2,}(\S.*))?$`)
+	long = regexp.MustCompile(`^ {2,6}(?:-(\w), )?--(?:\[no-\])?([\w-]+)(?:\[=\S*\])?(?:[= ](\S*)(?: \.\.\.)?)?(?: {2,}(\S.*))?$`)
 	// isGNU finds such a help.
 	isGNU = regexp.MustCompile(`(?m)^ {2,6}(?:-\w, )?--[\w\[]`)
 	// section heads a part of such a help, and listed is a command in one of cobra's.
