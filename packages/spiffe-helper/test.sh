@@ -12,10 +12,7 @@ answers 'a start without a configuration' 1 'Assertion failed' systemctl start $
 # Where it alone was built, there is no agent to ask.
 [ -n "$VERSIONS" ] || return 0
 
-# shellcheck disable=SC2086 # a list
-pkg_install "$VERSION" $NAMES
-unwarned 'installing SPIRE'
-bring_up
+with_spire
 new_entry helper unix:user:spiffe-helper
 install -D -m 0644 /usr/share/spiffe-helper/examples/web/helper.conf /etc/spiffe/helper/web.conf
 starts $UNIT

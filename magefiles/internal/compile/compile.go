@@ -52,10 +52,10 @@ var common = []string{
 }
 
 // stamp is the assignment of the version. A tree that nobody vouches for gets
-// no release's version: upstream then calls itself VERSION-dev-unverified.
+// no release's version: upstream then calls itself VERSION-dev-unverified, or is made to.
 func stamp(s pkgdef.Source, tree artifact.Tree) string {
-	if tree.Verified {
-		return s.VersionVariable + "=" + tree.Version
+	if tree.Verified || s.CommitVariable == "" {
+		return s.VersionVariable + "=" + Reported(tree)
 	}
 	return s.CommitVariable + "=" + artifact.Unverified
 }

@@ -46,6 +46,19 @@ func TestFlags(t *testing.T) {
 	}
 }
 
+// Upstream may have one variable alone.
+func TestStampOfOneVariable(t *testing.T) {
+	one := pkgdef.Source{Name: "upstream", VersionVariable: "main.version"}
+	for stamp, tree := range map[string]artifact.Tree{
+		"main.version=1.2.3":                {Version: "1.2.3", Verified: true},
+		"main.version=1.2.3-dev-unverified": {Version: "1.2.3"},
+	} {
+		if flags := strings.Join(Flags(one, tree), " "); !strings.Contains(flags, "-X "+stamp+" -extldflags") {
+			t.Errorf("%s, want %s", flags, stamp)
+		}
+	}
+}
+
 func TestEnv(t *testing.T) {
 	want := []string{
 		"GOOS=linux", "GOARCH=arm64", "GOAMD64=v1", "GOARM64=v8.0", "GOFIPS140=off",

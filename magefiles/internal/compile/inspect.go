@@ -5,13 +5,13 @@ import (
 	"debug/buildinfo"
 	"debug/elf"
 	"fmt"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
 )
@@ -21,7 +21,7 @@ import (
 func (c Compiler) inspect(ctx context.Context, info Info, commands []string, dir string) ([]artifact.Binary, error) {
 	var binaries []artifact.Binary
 	for _, command := range commands {
-		binary := artifact.Binary{Name: path.Base(command), Arch: info.Arch}
+		binary := artifact.Binary{Name: pkgdef.Built(c.Source.Name, command), Arch: info.Arch}
 		binary.Path = filepath.Join(dir, binary.Name)
 		if err := c.check(ctx, binary, Reported(info.Tree)); err != nil {
 			return nil, fmt.Errorf("%s: %w", binary.Name, err)

@@ -262,7 +262,7 @@ func (e *Entry) take(terms []term, r reading) {
 }
 
 // allow adds what an allowance says in place of what was read. A license that
-// was not read in the text has the whole text as its own.
+// was not read in the text has the allowance's, or else the whole text as its own.
 func (e *Entry) allow(a Allowance, r reading) error {
 	terms, err := parse(a.License)
 	if err != nil {
@@ -270,7 +270,7 @@ func (e *Entry) allow(a Allowance, r reading) error {
 	}
 	for _, id := range ids(terms) {
 		if !slices.ContainsFunc(r.pieces, func(p piece) bool { return p.id == id }) {
-			r.pieces = append(r.pieces, piece{id, r.whole})
+			r.pieces = append(r.pieces, piece{id, cmp.Or(a.Text, r.whole)})
 		}
 	}
 	e.take(terms, r)

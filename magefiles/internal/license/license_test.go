@@ -261,6 +261,23 @@ func TestAllow(t *testing.T) {
 	}
 }
 
+// What of a file is the license is said by the allowance; the file stays whole elsewhere.
+func TestAllowPart(t *testing.T) {
+	e := Entry{}
+	part := Allowance{Module: "example.org/bad", File: "COPYING", License: "GPL-2.0-or-later OR LicenseRef-Cake", Text: invented, Reason: "r"}
+	if err := e.allow(part, reading{whole: "As one chooses.\n\n" + invented + "\n" + gpl}); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range e.pieces {
+		if p.id == "LicenseRef-Cake" && p.text != invented {
+			t.Errorf("the text of %s is %q", p.id, p.text)
+		}
+	}
+	if len(e.pieces) != 2 {
+		t.Errorf("%d pieces", len(e.pieces))
+	}
+}
+
 func TestAllowErrors(t *testing.T) {
 	good := Allowance{Module: "m", File: "LICENSE", License: "MIT", Reason: "r"}
 	tests := map[string]struct {

@@ -14,7 +14,12 @@ import (
 func Completion(c Command) []byte {
 	name := "_" + regexp.MustCompile(`[^A-Za-z0-9]`).ReplaceAllString(c.Name, "_")
 	all := levels(c, "")
+	either := eitherDash
+	if c.gnu() {
+		either = "    if"
+	}
 	script := strings.NewReplacer(
+		"@EITHER@", either,
 		"@NAME@", c.Name, "@FUNCTION@", name,
 		"@PATHS@\n", paths(all), "@VALUES@\n", values(all), "@LEVELS@\n", words(all),
 	).Replace(completion)
@@ -54,9 +59,7 @@ const completion = `# bash completion for @NAME@
 @LEVELS@
         *) ;;
     esac
-    if [[ $cur == --* ]]; then
-        flags=${flags// -/ --}
-    elif [[ -z $cur && -n $subcommands ]]; then
+@EITHER@ [[ -z $cur && -n $subcommands ]]; then
         flags=''
     fi
     mapfile -t COMPREPLY < <(compgen -W "$subcommands$flags" -- "$cur")
@@ -65,10 +68,28 @@ const completion = `# bash completion for @NAME@
 complete -F @FUNCTION@ @NAME@
 `
 
+// eitherDash is for programs whose flags may have one dash or two.
+const eitherDash = `    if [[ $cur == --* ]]; then
+        flags=${flags// -/ --}
+    elif`
+
+// gnu says whether the program's flags have two dashes.
+func (c Command) gnu() bool {
+	return slices.ContainsFunc(c.Flags, func(f Flag) bool { return f.Long }) || slices.ContainsFunc(c.Sub, Command.gnu)
+}
+
 // level is one command with the words that lead to it, each after a blank.
 type level struct {
 	path string
 	Command
+}
+
+// with are the level's flags, and those of the top that go with each command.
+func (l level) with(top level) []Flag {
+	if l.path == "" {
+		return l.Flags
+	}
+	return append(slices.Clone(l.Flags), slices.DeleteFunc(slices.Clone(top.Flags), func(f Flag) bool { return !f.global() })...)
 }
 
 // levels lists a command and all below it.
@@ -96,10 +117,10 @@ func paths(all []level) string {
 func words(all []level) string {
 	var b strings.Builder
 	for _, l := range all {
-		flags := " -help"
-		for _, f := range l.Flags {
+		flags := " " + Flag{Name: "help", Long: all[0].gnu()}.dashed()
+		for _, f := range l.with(all[0]) {
 			if f.Name != "help" {
-				flags += " -" + f.Name
+				flags += " " + f.dashed()
 			}
 		}
 		fmt.Fprintf(&b, "        %s)\n", quoted(l.path))
@@ -125,11 +146,14 @@ func values(all []level) string {
 	kinds := map[string]map[string][]string{} // flag, completion, paths
 	for _, l := range all {
 		for _, f := range l.Flags {
-			if f.Type != "" {
-				if kinds[f.Name] == nil {
-					kinds[f.Name] = map[string][]string{}
+			for _, name := range []string{f.Name, f.Short} {
+				if f.Type == "" || name == "" {
+					continue
 				}
-				kinds[f.Name][f.complete()] = append(kinds[f.Name][f.complete()], quoted(l.path+" -"+f.Name))
+				if kinds[name] == nil {
+					kinds[name] = map[string][]string{}
+				}
+				kinds[name][f.complete()] = append(kinds[name][f.complete()], quoted(l.path+" -"+name))
 			}
 		}
 	}
@@ -168,7 +192,7 @@ func (f Flag) complete() string {
 	}
 	kind := ""
 	switch {
-	case f.Type != "string" && f.Type != "value" || strings.Contains(f.Usage, "SPIFFE ID"):
+	case f.Type != "string" && f.Type != "value" && f.Type != "PATH" || strings.Contains(f.Usage, "SPIFFE ID"):
 	case isDir.MatchString(f.Name) || strings.HasPrefix(f.Usage, "Directory"):
 		kind = "-d"
 	case isFile.MatchString(f.Name) || onDisk.MatchString(f.Usage):
@@ -183,6 +207,13 @@ func (f Flag) complete() string {
 
 // choices are the values that the usage names, if it names several.
 func (f Flag) choices() []string {
+	if f.Long {
+		inside, ok := strings.CutPrefix(strings.TrimSuffix(f.Type, "}"), "{")
+		if !ok {
+			return nil
+		}
+		return strings.Split(inside, ",")
+	}
 	if m := choose.FindStringSubmatch(f.Usage); m != nil {
 		return joiner.Split(m[1], -1)
 	}

@@ -37,6 +37,17 @@ type Flag struct {
 	Type    string // what its value is, such as "string"; empty for a switch
 	Usage   string
 	Default string // as the help prints it, without quotes; may be empty
+	// Short is another name, of one letter, and Long says that this one has two dashes.
+	Short string
+	Long  bool
+}
+
+// dashed is the flag as one types it.
+func (f Flag) dashed() string {
+	if f.Long {
+		return "--" + f.Name
+	}
+	return "-" + f.Name
 }
 
 // Explore asks the program for its help, level by level. It runs in an empty
@@ -67,10 +78,22 @@ func (e explorer) command(ctx context.Context, words []string) (Command, error) 
 	if err != nil {
 		return Command{}, err
 	}
+	if isGNU.MatchString(text) {
+		c, whole := parseGNU(text)
+		if whole {
+			return c, nil
+		}
+		return c, e.below(ctx, words, c)
+	}
 	c, err := parse(text)
 	if err != nil {
-		return Command{}, fmt.Errorf("%s: %w", strings.Join(append(words, "-help"), " "), err)
+		return Command{}, fmt.Errorf("%s: %w", strings.Join(append(words, "--help"), " "), err)
 	}
+	return c, e.below(ctx, words, c)
+}
+
+// below explores the subcommands of a command, in place.
+func (e explorer) below(ctx context.Context, words []string, c Command) error {
 	errs := make([]error, len(c.Sub))
 	var wg sync.WaitGroup
 	for i, sub := range c.Sub {
@@ -81,18 +104,22 @@ func (e explorer) command(ctx context.Context, words []string) (Command, error) 
 		})
 	}
 	wg.Wait()
-	return c, errors.Join(errs...)
+	return errors.Join(errs...)
 }
 
-// help is what the program prints for the words and -help, on either stream.
+const nobodysHome = "/nonexistent"
+
+// help is what the program prints for the words and --help, on either stream.
 // Help may come with any exit code, but the program must have run.
 func (e explorer) help(ctx context.Context, words []string) (string, error) {
 	e.slots <- struct{}{}
 	defer func() { <-e.slots }()
-	argv := slices.Concat(e.argv, words, []string{"-help"})
+	argv := slices.Concat(e.argv, words, []string{"--help"})
 	cmd := run.New(argv[0], argv[1:]...).In("/")
-	cmd.Env = []string{"HOME=/nonexistent"}
+	cmd.Env = []string{"HOME=" + nobodysHome}
 	text, err := cmd.Combined(ctx)
+	// What it says of its home is of everybody's.
+	text = strings.ReplaceAll(text, nobodysHome, "~")
 	var failed *run.Error
 	if errors.As(err, &failed) && failed.Code > 0 {
 		return text, nil

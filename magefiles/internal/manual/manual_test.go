@@ -39,9 +39,9 @@ func page(t *testing.T, name string) Page {
 }
 
 func TestExplore(t *testing.T) {
-	socket := Flag{"socketPath", "string", "Path to the API socket", "/run/fake/api.sock"}
-	format := Flag{"format", "string", `The format. Either "pem" or "spiffe".`, "pem"}
-	path := Flag{"path", "string", "Path to the data. If set to '-', read from stdin", ""}
+	socket := Flag{Name: "socketPath", Type: "string", Usage: "Path to the API socket", Default: "/run/fake/api.sock"}
+	format := Flag{Name: "format", Type: "string", Usage: `The format. Either "pem" or "spiffe".`, Default: "pem"}
+	path := Flag{Name: "path", Type: "string", Usage: "Path to the data. If set to '-', read from stdin", Default: ""}
 	want := Command{
 		Name:  "installed",
 		Flags: []Flag{{Name: "help", Usage: "Print help"}, {Name: "version", Usage: "Print the version"}},
@@ -54,15 +54,63 @@ func TestExplore(t *testing.T) {
 				{Name: "jwt", Synopsis: "Fetches a token", Runs: true, Flags: []Flag{format, path, socket}},
 			}},
 			{Name: "run", Synopsis: "Runs the server", Runs: true, Flags: []Flag{
-				{"config", "string", "Path to a config file", ""},
-				{"dataDir", "string", "Directory for *_data_*, `a`, a\\b, [x](y) & <name>;\nit stays (really)", ""},
-				{"logLevel", "string", "'debug', 'info', or 'error'", "info"},
-				{"q", "", "quiet", ""},
-				{"ttl", "duration", ".starts with a dot", "1h0m0s"},
+				{Name: "config", Type: "string", Usage: "Path to a config file", Default: ""},
+				{Name: "dataDir", Type: "string", Usage: "Directory for *_data_*, `a`, a\\b, [x](y) & <name>;\nit stays (really)", Default: ""},
+				{Name: "logLevel", Type: "string", Usage: "'debug', 'info', or 'error'", Default: "info"},
+				{Name: "q", Type: "", Usage: "quiet", Default: ""},
+				{Name: "ttl", Type: "duration", Usage: ".starts with a dot", Default: "1h0m0s"},
 			}},
 		},
 	}
 	if diff := cmp.Diff(want, explore(t, "testdata/fake-server", "installed")); diff != "" {
+		t.Errorf("the command tree differs (-want +got):\n%s", diff)
+	}
+}
+
+// Flags with two dashes, as cobra prints them, level by level.
+func TestExploreCobra(t *testing.T) {
+	long := func(name, kind, usage string) Flag { return Flag{Name: name, Type: kind, Usage: usage, Long: true} }
+	want := Command{
+		Name: "installed", Flags: []Flag{long("debug", "", "Enable debug logging"), {Name: "version", Usage: "version for fake-cobra", Short: "v", Long: true}},
+		Sub: []Command{
+			{Name: "run", Synopsis: "Start it", Runs: true, Flags: []Flag{
+				{Name: "addr", Type: "strings", Usage: "set listening address (e.g., [ip]:<port>)", Default: "[localhost:8181]", Short: "a", Long: true},
+				{Name: "auth", Type: "{token,tls,off}", Usage: "set authentication", Default: "off", Long: true},
+				{Name: "config-file", Type: "string", Usage: "set path of configuration file", Short: "c", Long: true},
+				{Name: "history", Type: "string", Usage: "where it is", Default: "~/.fake_history", Long: true},
+				{Name: "server", Usage: "start in server mode", Short: "s", Long: true},
+				long("skip", `string[="all"]`, "skip some, or\nall"),
+			}},
+			{Name: "sign", Synopsis: "Sign *things*", Runs: true, Sub: []Command{
+				{Name: "all", Synopsis: "Sign all", Runs: true, Flags: []Flag{long("key", "file", "key to sign with")}},
+			}},
+		},
+	}
+	if diff := cmp.Diff(want, explore(t, "testdata/fake-cobra", "installed")); diff != "" {
+		t.Errorf("the command tree differs (-want +got):\n%s", diff)
+	}
+}
+
+// Likewise kingpin's, which says everything at once.
+func TestExploreKingpin(t *testing.T) {
+	long := func(name, kind, usage string) Flag { return Flag{Name: name, Type: kind, Usage: usage, Long: true} }
+	want := Command{
+		Name: "installed",
+		Flags: []Flag{
+			long("connect-timeout", "10s", "Timeout for establishing connections."),
+			long("quiet", "", "Silence log messages (can be all, conns; repeat flag)"),
+			long("store", "PATH", "Path to store (combined), or with\n--long-words-here of all. ($STORE_PATH)"),
+			long("use-workload-api", "", "If true, ask."), long("version", "", "Show application version."),
+		},
+		Sub: []Command{
+			{Name: "server", Synopsis: "Server mode (TLS listener -> plain target).", Runs: true, Flags: []Flag{
+				long("allow-all", "", "Allow all."), long("allow-uri", "URI", "Allow clients (can be repeated)."),
+				long("ca", "https://some-ca.example.com/a/long/one/", "The CA."), long("listen", "ADDR", "Address to listen on (can be HOST:PORT, unix:PATH)."),
+			}},
+			{Name: "client", Synopsis: "Client mode.", Runs: true, Flags: []Flag{long("listen", "ADDR", "Address to listen on.")}},
+		},
+	}
+	if diff := cmp.Diff(want, explore(t, "testdata/fake-kingpin", "installed")); diff != "" {
 		t.Errorf("the command tree differs (-want +got):\n%s", diff)
 	}
 }
@@ -72,7 +120,7 @@ func TestExploreIsClosed(t *testing.T) {
 	t.Setenv("SECRET", "in the environment")
 	t.Setenv("HOME", "/home/somebody")
 	c := explore(t, "testdata/fake-flags", "fake-flags")
-	want := "HOME=/nonexistent in /"
+	want := "HOME=~ in /"
 	if got := c.Flags[1].Usage; got != want {
 		t.Errorf("the program saw %q, want %q", got, want)
 	}
@@ -91,8 +139,8 @@ func TestExploreErrors(t *testing.T) {
 		says    []string
 		noHelp  bool
 	}{
-		"no help":          {Program{Path: "testdata/silent", Name: "tool"}, []string{"exploring the help of tool: -help: "}, true},
-		"subcommand mute":  {Program{Path: "testdata/nested-silent", Name: "tool"}, []string{"of tool: lost -help: "}, true},
+		"no help":          {Program{Path: "testdata/silent", Name: "tool"}, []string{"exploring the help of tool: --help: "}, true},
+		"subcommand mute":  {Program{Path: "testdata/nested-silent", Name: "tool"}, []string{"of tool: lost --help: "}, true},
 		"no such file":     {Program{Path: "testdata/missing", Name: "tool"}, []string{"of tool: ", "missing"}, false},
 		"no such emulator": {Program{Path: "testdata/silent", Prefix: []string{"no-such-emulator"}, Name: "tool"}, []string{"no-such-emulator"}, false},
 	}
@@ -120,7 +168,7 @@ func TestExploreCancelled(t *testing.T) {
 }
 
 func TestMan(t *testing.T) {
-	for _, name := range []string{"fake-server", "fake-flags"} {
+	for _, name := range []string{"fake-server", "fake-flags", "fake-cobra", "fake-kingpin"} {
 		t.Run(name, func(t *testing.T) {
 			got, err := page(t, name).Man()
 			if err != nil {
@@ -234,7 +282,7 @@ func TestMarkerAtTheEnd(t *testing.T) {
 }
 
 func TestCompletion(t *testing.T) {
-	for _, name := range []string{"fake-server", "fake-flags"} {
+	for _, name := range []string{"fake-server", "fake-flags", "fake-cobra", "fake-kingpin"} {
 		t.Run(name, func(t *testing.T) {
 			golden.Check(t, name+".bash", string(Completion(explore(t, "testdata/"+name, name))))
 			checkShell(t, filepath.Join("testdata", name+".bash"))
@@ -266,7 +314,6 @@ func TestCompletionWorks(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, "dir"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	script, _ := filepath.Abs("testdata/fake-server.bash")
 	tests := []struct{ line, want string }{
 		{"''", "bundle|fetch|run"},
 		{"f", "fetch"},
@@ -289,10 +336,23 @@ func TestCompletionWorks(t *testing.T) {
 		{"run -q ''", "-help|-config|-dataDir|-logLevel|-q|-ttl"},
 		{"run -config bundle -d", "-dataDir"},
 		{"nosuch x", ""},
+		{"fake-cobra ''", "run|sign"},
+		{"fake-cobra -", "--help|--debug|--version"},
+		{"fake-cobra run --s", "--server|--skip"},
+		{"fake-cobra run --auth =", "token|tls|off"},
+		{"fake-cobra run -c a", "a file"},
+		{"fake-cobra run --config-file = a", "a file"},
+		{"fake-cobra sign all --", "--help|--key|--debug"},
 	}
 	for _, test := range tests {
 		t.Run(test.line, func(t *testing.T) {
-			ask := "set -eu; . " + script + "; COMP_WORDS=(fake-server " + test.line + "); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _fake_server || true; IFS='|'; echo \"${COMPREPLY[*]-}\""
+			line := test.line
+			if !strings.HasPrefix(line, "fake-") {
+				line = "fake-server " + line
+			}
+			program, _, _ := strings.Cut(line, " ")
+			script, _ := filepath.Abs("testdata/" + program + ".bash")
+			ask := "set -eu; . " + script + "; COMP_WORDS=(" + line + "); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _" + strings.ReplaceAll(program, "-", "_") + " || true; IFS='|'; echo \"${COMPREPLY[*]-}\""
 			got, err := run.New("bash", "--norc", "--noprofile", "-c", ask).In(dir).WithEnv("LC_ALL=C").Output(t.Context())
 			if err != nil {
 				t.Fatal(err)

@@ -88,7 +88,9 @@ func synopsis(c Command) string {
 	}
 	lines := []string{name + " *command* [*flags*]"}
 	for _, f := range c.Flags {
-		lines = append(lines, name+" "+code("-"+f.Name))
+		if !f.global() {
+			lines = append(lines, name+" "+code(f.dashed()))
+		}
 	}
 	// Two blanks at the end of a line break it.
 	return "# SYNOPSIS\n\n" + strings.Join(lines, "  \n") + "\n"
@@ -112,8 +114,15 @@ func reference(c Command) string {
 		b.WriteString("# COMMON OPTIONS\n\nThese are described once; the commands that have them name them.\n\n")
 		b.WriteString(definitions(common))
 	}
+	if global := slices.DeleteFunc(slices.Clone(c.Flags), func(f Flag) bool { return !f.global() }); len(global) > 0 {
+		b.WriteString("# GLOBAL OPTIONS\n\nAll commands have these.\n\n" + definitions(global))
+	}
 	return b.String()
 }
+
+// global says whether a flag of a program with commands goes with one of them. Those
+// that go alone have one dash, or say what the program is.
+func (f Flag) global() bool { return f.Long && f.Name != "version" }
 
 // leaf is a command that does something, with its words from the top.
 type leaf struct {
@@ -145,7 +154,7 @@ func (l leaf) describe(common []Flag) string {
 	var also []string
 	for _, f := range l.Flags {
 		if slices.Contains(common, f) {
-			also = append(also, code("-"+f.Name))
+			also = append(also, code(f.dashed()))
 		}
 	}
 	if len(also) > 0 {
@@ -176,7 +185,10 @@ func commonFlags(leaves []leaf) []Flag {
 func definitions(flags []Flag) string {
 	var b strings.Builder
 	for _, f := range flags {
-		b.WriteString(code("-" + f.Name))
+		if f.Short != "" {
+			b.WriteString(code("-"+f.Short) + ", ")
+		}
+		b.WriteString(code(f.dashed()))
 		if f.Type != "" {
 			b.WriteString(" *" + escape(f.Type) + "*")
 		}

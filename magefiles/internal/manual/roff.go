@@ -34,7 +34,7 @@ func finish(roff []byte) []byte {
 		case example:
 			line = plain(minus(line))
 		default:
-			line = leading.ReplaceAllString(straight(line), `$1\-`)
+			line = strings.ReplaceAll(leading.ReplaceAllString(straight(line), `$1\-`), `\--`, `\-\-`)
 		}
 		if line != "" || example {
 			kept = append(kept, line)

@@ -18,7 +18,7 @@ import (
 type Package struct {
 	Name        string `yaml:"-"` // the folder's name
 	Source      string // the folder under srpm/ that it is built from
-	Command     string // main package in the source, such as cmd/spire-server
+	Command     string // main package in the source, such as cmd/spire-server; . is its root
 	Summary     string // one line, no article, no full stop
 	Description string // paragraphs
 	Section     string // Debian's section
@@ -89,7 +89,16 @@ type Library struct {
 func (p Package) Binary() string { return p.Name }
 
 // Built is the name that `go build` gives the package's command.
-func (p Package) Built() string { return path.Base(p.Command) }
+func (p Package) Built() string { return Built(p.Source, p.Command) }
+
+// Built is the name that `go build` gives a command of a source. One whose main package
+// is the module's root is called as the module, and so has to be the source.
+func Built(source, command string) string {
+	if command == "." {
+		return source
+	}
+	return path.Base(command)
+}
 
 // Kind says what a package manager is told about an entry.
 type Kind string

@@ -300,6 +300,30 @@ func (r repo) write(t *testing.T) string {
 	return root
 }
 
+// A command without a service has no folder in units/, and no preset.
+func TestPackageWithoutUnits(t *testing.T) {
+	repo := smallRepo()
+	for name := range repo {
+		if strings.HasPrefix(name, "units/demo/") {
+			delete(repo, name)
+		}
+	}
+	repo["units/README.md"] = ""
+	root := repo.write(t)
+	if err := os.Remove(filepath.Join(root, "units", "README.md")); err != nil {
+		t.Fatal(err)
+	}
+	packages, err := Load(root)
+	if err != nil || len(packages) != 1 || len(packages[0].Units.Names()) != 0 {
+		t.Fatalf("%v, error %v", packages, err)
+	}
+	for _, entry := range packages[0].Payload(DebLayout, "BINARY", Docs{}) {
+		if strings.Contains(entry.Path, "systemd") || strings.Contains(entry.Path, "sysusers") {
+			t.Errorf("it installs %s", entry.Path)
+		}
+	}
+}
+
 func TestSmallPackage(t *testing.T) {
 	root := smallRepo().write(t)
 	packages, err := Load(root)
@@ -309,6 +333,9 @@ func TestSmallPackage(t *testing.T) {
 	p := packages[0]
 	if p.Name != "demo" || p.Binary() != "demo" || p.Built() != "demod" {
 		t.Errorf("name %q, binary %q, built as %q", p.Name, p.Binary(), p.Built())
+	}
+	if built := (Package{Source: "up", Command: "."}).Built(); built != "up" {
+		t.Errorf("a command at the module's root is built as %q", built)
 	}
 	if got, want := p.Units.Services(), []string{"demo.service", "demo@*.service"}; !slices.Equal(got, want) {
 		t.Errorf("services %v, want %v", got, want)

@@ -45,7 +45,8 @@ type Source struct {
 	// Changelog is upstream's, a file in its tree; empty where it has none.
 	Changelog string
 	// VersionVariable and CommitVariable are the Go string variables that the
-	// linker sets: the first in a release, the second in any other build.
+	// linker sets: the first in a release, the second in any other build. Without a
+	// second one, the first is set in any build.
 	VersionVariable string `yaml:"versionVariable"`
 	CommitVariable  string `yaml:"commitVariable"`
 	// Supported is no part of what decides what is built, and so of no key either.
@@ -161,7 +162,7 @@ type Allowance struct {
 	Module  string // the module, or the library's name
 	File    string // the file, relative to the module; empty when it has none
 	License string // SPDX expression; empty if the file covers nothing that is linked
-	Text    string // for a module without a file
+	Text    string // for a module without a file, or what of the file is the license
 	Reason  string
 }
 
@@ -362,7 +363,7 @@ func (s Source) check() error {
 	for field, value := range map[string]string{
 		"title": s.Title, "summary": s.Summary, "description": s.Description,
 		"module": s.Module, "homepage": s.Homepage, "repository": s.Repository, "maintainer": s.Maintainer,
-		"vendor": s.Vendor, "versionVariable": s.VersionVariable, "commitVariable": s.CommitVariable,
+		"vendor": s.Vendor, "versionVariable": s.VersionVariable,
 	} {
 		if value == "" {
 			errs = append(errs, fmt.Errorf("%s is missing", field))

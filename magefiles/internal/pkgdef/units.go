@@ -14,7 +14,8 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef/scriptlets"
 )
 
-// Units is a package's systemd side, read from units/<name>/.
+// Units is a package's systemd side, read from units/<name>/. A command without a service
+// has none, and no folder.
 type Units struct {
 	Files    []string // unit files' paths, by name
 	Sysusers string   // path of sysusers.conf; empty if there is none
@@ -67,6 +68,9 @@ func loadUnits(units, name string, shared []string) (Units, error) {
 		u.shared = append(u.shared, filepath.Join(units, unit))
 	}
 	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) && len(shared) == 0 {
+		return u, nil // a command without a service
+	}
 	if err != nil {
 		return Units{}, fmt.Errorf("reading the units of %s: %w", name, err)
 	}

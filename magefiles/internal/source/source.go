@@ -322,6 +322,11 @@ func (f Fetcher) fill(ctx context.Context, goTool gotool.Go, dir string, from or
 	if err := f.copy(dir, from); err != nil {
 		return err
 	}
+	// What upstream keeps of its dependencies is made anew, and then in an archive of its
+	// own: a module's zip has no more than the list of it.
+	if err := os.RemoveAll(filepath.Join(dir, "vendor")); err != nil {
+		return fmt.Errorf("removing upstream's own vendor folder: %w", err)
+	}
 	if tree.UpstreamSHA256, err = f.archive(archive, dir, *tree); err != nil {
 		return err
 	}

@@ -102,6 +102,23 @@ func TestFetch(t *testing.T) {
 	}
 }
 
+// A module's zip has the list of upstream's own vendor folder: it is no part of what the
+// source packages carry of upstream, beside our dependencies.
+func TestUpstreamsVendorFolder(t *testing.T) {
+	w := newWorld(t)
+	w.upstream("1.13.2") // which publishes the dependency, too
+	files := upstreamFiles(version, w.Sums[dependencyPath+"@v1.0.0"])
+	files["vendor/modules.txt"] = "# stale\n"
+	w.Publish(t, modulePath, "v"+version, files)
+	tree := fetch(t, w.fetcher(), Request{Version: version})
+	if archive, err := os.ReadFile(tree.Upstream); err != nil || strings.Contains(string(archive), "# stale") || !strings.Contains(string(archive), "sockets.txt") {
+		t.Errorf("the archive has it, or nothing (%v)", err)
+	}
+	if list := read(t, tree.Dir, "vendor", "modules.txt"); strings.Contains(list, "stale") {
+		t.Errorf("it was not made anew: %s", list)
+	}
+}
+
 // An earlier tree is used again when nothing changed; what changed makes a new
 // one; and the old words make the old tree again.
 func TestFetchAgain(t *testing.T) {

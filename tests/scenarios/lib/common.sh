@@ -205,7 +205,8 @@ user_of() {
 runs() {
     same "$1's user" "$2" "$(user_of "$1")"
     pid=$(systemctl show --property=MainPID --value "$1")
-    same "$1's program" "/usr/bin/${1%%[@.]*}" "$(sed -n 's|.* \(/usr/bin/spi.*\)|\1|p' "/proc/$pid/maps" | sort -u)"
+    program=/usr/bin/${1%%[@.]*}
+    same "$1's program" "$program" "$(sed -n "s|.* \($program.*\)|\1|p" "/proc/$pid/maps" | sort -u)"
 }
 
 # users_are_there: also after a removal, or files would fall to a later user

@@ -86,6 +86,16 @@ bring_up() {
     workload_gets_its_svid
 }
 
+# with_spire: server and agent run, whichever package's own test is the first to need
+# them.
+with_spire() {
+    ! systemctl --quiet is-active spire-agent.service || return 0
+    # shellcheck disable=SC2086 # a list
+    pkg_install "$VERSION" $NAMES
+    unwarned 'installing SPIRE'
+    bring_up
+}
+
 # jwt_kid TOKEN: the key's name in a JWT's header.
 jwt_kid() {
     header=$(printf '%s' "${1%%.*}" | tr '_-' '/+')
