@@ -44,6 +44,9 @@ type Source struct {
 	Steps Steps
 	// Changelog is upstream's, a file in its tree; empty where it has none.
 	Changelog string
+	// Lintian are lines of overrides for the Debian source package, beside those that all
+	// have: what lintian takes upstream's files for.
+	Lintian string `json:",omitempty"`
 	// VersionVariable and CommitVariable are the Go string variables that the
 	// linker sets: the first in a release, the second in any other build. Without a
 	// second one, the first is set in any build.

@@ -232,6 +232,16 @@ func TestTools(t *testing.T) {
 	}
 }
 
+// A source adds lines of its own to the overrides of all.
+func TestOverridesOfASource(t *testing.T) {
+	s := demo(t, t.TempDir())
+	s.Source.Lintian = "source-is-missing [a.js]\n"
+	files, err := s.debianFolder()
+	if text := string(files["source/lintian-overrides"].content); err != nil || !strings.HasSuffix(text, "[vendor/*]\nsource-is-missing [a.js]\n") {
+		t.Errorf("%q (%v)", text, err)
+	}
+}
+
 // dpkg-source unpacks the .dsc to the patched and vendored tree, with a
 // debian/ in it.
 func TestDSC(t *testing.T) {
@@ -258,6 +268,10 @@ func TestDSC(t *testing.T) {
 		if err != nil || string(got) != want {
 			t.Errorf("%s: %q, want %q (%v)", file, got, want, err)
 		}
+	}
+	common, err := os.ReadFile(filepath.Join(dir, "x", "debian", "source", "lintian-overrides"))
+	if err != nil || strings.Contains(string(common), "{{") || !strings.HasSuffix(string(common), "[vendor/*]\n") {
+		t.Errorf("the overrides of all sources: %q (%v)", common, err)
 	}
 	for _, name := range []string{"control", "rules"} {
 		got, err := os.ReadFile(filepath.Join(dir, "x", "debian", name))
