@@ -52,6 +52,7 @@ alone() {
 }
 
 once_an_rpm
+newest_of_the_family
 [ -n "$OTHERS" ] || skip 'nothing was built but the main source'
 pkg_repository
 for one in $OTHERS; do

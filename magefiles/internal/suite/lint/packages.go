@@ -3,15 +3,21 @@ package lint
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/subject"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/tally"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
 )
 
-// Lintian has lintian read the debs and the source packages.
-func Lintian(ctx context.Context, _ *tally.Tally, b subject.Build) error {
-	return LintianOn(ctx, b.Checkout, slices.Concat(b.Files("deb"), b.Files("changes"))...)
+// Lintian has lintian read all debs, and the source packages whose turn it is: it unpacks
+// them.
+func Lintian(ctx context.Context, t *tally.Tally, b subject.Build) error {
+	files := b.Files("deb")
+	for _, part := range b.Turn(t, "lintian on the source package of", time.Now()) {
+		files = append(files, part.Files("changes")...)
+	}
+	return LintianOn(ctx, b.Checkout, files...)
 }
 
 // LintianOn has lintian read files.

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
@@ -15,9 +16,9 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/tally"
 )
 
-// Reproducible packs the same binaries once more, in another place and under
-// other settings, and compares every file.
-func Reproducible(ctx context.Context, _ *tally.Tally, b subject.Build) error {
+// Reproducible packs the same binaries of the sources whose turn it is once more, in another place
+// and under other settings, and compares every file.
+func Reproducible(ctx context.Context, t *tally.Tally, b subject.Build) error {
 	elsewhere, err := os.MkdirTemp("", "spire-packages-again-")
 	if err != nil {
 		return err
@@ -28,7 +29,7 @@ func Reproducible(ctx context.Context, _ *tally.Tally, b subject.Build) error {
 		return fmt.Errorf("copying the checkout: %w", err)
 	}
 	var errs []error
-	for _, part := range b.Parts() {
+	for _, part := range b.Turn(t, "reproducible", time.Now()) {
 		shell := "umask 077; exec go run magefile.go build \"$@\""
 		args := []string{"-c", shell, "sh", "-source=" + part.Source.Name, "-version=" + part.Result.Tree.Version, "-arch=" + strings.Join(part.Options.Arches, ",")}
 		again := run.New("sh", args...).In(root).WithEnv("TZ=Asia/Kathmandu", "LC_ALL=tr_TR.UTF-8", "LANG=tr_TR.UTF-8", "GOMAXPROCS=1", "TMPDIR="+elsewhere)

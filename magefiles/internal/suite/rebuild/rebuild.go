@@ -51,15 +51,15 @@ func Shipped(c subject.Checkout, dir string) (subject.Build, error) {
 // Check builds the packages once more from their source packages at every place of
 // tests/rebuild.yaml, each with nothing of another's.
 func Check(ctx context.Context, t *tally.Tally, b subject.Build) error {
-	return rebuilder{b}.rebuild(ctx, t, "", func(rebuild.Place) bool { return true })
+	return rebuilder{b}.rebuild(ctx, t, "", b.Parts(), func(rebuild.Place) bool { return true })
 }
 
 // Again is Check at the places where a difference stops a release.
 func Again(ctx context.Context, t *tally.Tally, b subject.Build) error {
-	return rebuilder{b}.rebuild(ctx, t, "", blocking)
+	return rebuilder{b}.rebuild(ctx, t, "", b.Parts(), blocking)
 }
 
-// Blocking rebuilds where a difference stops a release. The places share
+// Blocking rebuilds the sources whose turn it is where a difference stops a release. The places share
 // a build cache that only rebuilds write to, and that later runs find again: a
 // second cold compilation of the same would say nothing new. `test:rebuild` has
 // none.
@@ -72,7 +72,7 @@ func Blocking(ctx context.Context, t *tally.Tally, b subject.Build) error {
 	if err := os.MkdirAll(cache, 0o755); err != nil {
 		return err
 	}
-	return rebuilder{b}.rebuild(ctx, t, cache, blocking)
+	return rebuilder{b}.rebuild(ctx, t, cache, b.Turn(t, "rebuild", time.Now()), blocking)
 }
 
 func blocking(place rebuild.Place) bool { return place.Tier == matrix.Blocking }
@@ -80,8 +80,8 @@ func blocking(place rebuild.Place) bool { return place.Tier == matrix.Blocking }
 // rebuilder rebuilds what was built.
 type rebuilder struct{ subject.Build }
 
-// rebuild rebuilds at the places that are taken.
-func (b rebuilder) rebuild(ctx context.Context, t *tally.Tally, cache string, take func(rebuild.Place) bool) error {
+// rebuild rebuilds sources at the places that are taken.
+func (b rebuilder) rebuild(ctx context.Context, t *tally.Tally, cache string, parts []subject.Part, take func(rebuild.Place) bool) error {
 	if err := tool.Need("docker", "mmdebstrap", "rpm", "dpkg-deb"); err != nil {
 		return err
 	}
@@ -105,7 +105,7 @@ func (b rebuilder) rebuild(ctx context.Context, t *tally.Tally, cache string, ta
 		if !take(place) {
 			continue
 		}
-		for _, part := range b.Parts() {
+		for _, part := range parts {
 			job.Place, job.Sources = place, part.Sources(place.Format)
 			job.Out = filepath.Join(builder.Reports, place.Name, part.Source.Name)
 			b.rebuildAt(ctx, t, builder, part, job, all)
