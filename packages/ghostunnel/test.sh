@@ -5,7 +5,6 @@
 . "$LIB/spire.sh"
 
 UNIT=ghostunnel@web.service
-AGENT=--use-workload-api-addr=unix:///run/spire/agent/public/api.sock
 
 answers 'a start without options' 1 'Assertion failed' systemctl start $UNIT
 
@@ -28,8 +27,8 @@ END
 
 # client NAME USER PORT: the other end, as another workload, on a port of its own.
 client() {
-    printf '%s\n' client "--listen=127.0.0.1:$3" --target=127.0.0.1:8443 \
-        --verify-uri=spiffe://example.org/web $AGENT >"/etc/ghostunnel/$1.conf"
+    sed "s/:5432/:$3/; s/database\.example\.org/127.0.0.1/; s|example\.org/database|example.org/web|" \
+        /usr/share/ghostunnel/examples/client/database.conf >"/etc/ghostunnel/$1.conf"
     mkdir -p "/etc/systemd/system/ghostunnel@$1.service.d"
     sed "s/www-data/$2/" /usr/share/ghostunnel/examples/drop-ins/user.conf >"/etc/systemd/system/ghostunnel@$1.service.d/user.conf"
 }

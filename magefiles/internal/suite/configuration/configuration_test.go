@@ -49,12 +49,15 @@ func TestConfigurations(t *testing.T) {
 	}
 }
 
-// triedByItsPackage says whether a package's own test takes an example's configuration.
+// triedByItsPackage says whether a package's own test takes an example's configuration, or
+// starts the unit whose configuration it is as it is installed.
 func triedByItsPackage(file string) bool {
 	name, err := filepath.Rel(filepath.Join(suitetest.Root, "packages"), file)
 	pkg, rest, _ := strings.Cut(name, "/")
 	test, err2 := os.ReadFile(filepath.Join(suitetest.Root, "packages", pkg, "test.sh"))
-	return err == nil && err2 == nil && strings.Contains(string(test), "/usr/share/"+pkg+"/"+rest+" ")
+	example := strings.Contains(string(test), "/usr/share/"+pkg+"/"+rest+" ")
+	installed := !strings.Contains(rest, "/") && strings.Contains(string(test), "starts $UNIT\n")
+	return err == nil && err2 == nil && (example || installed)
 }
 
 // No configuration of ours goes unread because of its name or its place.
