@@ -5,9 +5,7 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
-	"regexp"
 
 	"github.com/magefile/mage/mg"
 
@@ -39,17 +37,5 @@ func (Failure) Report(ctx context.Context) error {
 	if err == nil {
 		report.Print(os.Stdout)
 	}
-	return errors.Join(err, keepSchedule(ctx, at, os.Getenv("GITHUB_WORKFLOW_REF")))
-}
-
-// workflowRef is owner/name/.github/workflows/FILE@REF.
-var workflowRef = regexp.MustCompile(`/\.github/workflows/([a-z-]+\.yml)@`)
-
-// keepSchedule keeps that of the workflow which runs.
-func keepSchedule(ctx context.Context, at *hub.Repository, ref string) error {
-	file := workflowRef.FindStringSubmatch(ref)
-	if file == nil {
-		return fmt.Errorf("GITHUB_WORKFLOW_REF=%.80q names no workflow's file: GitHub's runners set it in each job", ref)
-	}
-	return at.KeepSchedule(ctx, file[1])
+	return errors.Join(err, failure.KeepSchedule(ctx, at, os.Getenv("GITHUB_WORKFLOW_REF")))
 }

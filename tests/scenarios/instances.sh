@@ -77,7 +77,10 @@ named() {
     quietly spire-agent healthcheck -h
     case $OUTPUT in
     *-instance*) ;;
-    *) return ;;
+    *)
+        echo 'before 1.15.0 the commands have no -instance: found by their sockets alone'
+        return
+        ;;
     esac
     answers "server by the name $1" 0 'Server is healthy.' spire-server healthcheck -instance "$1"
     answers "agent by the name $1" 0 'Agent is healthy.' spire-agent healthcheck -instance "$1"

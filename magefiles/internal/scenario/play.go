@@ -167,7 +167,7 @@ func evidence(target matrix.Target) map[string][]string {
 	return map[string][]string{
 		"packages.txt": append([]string{"tail", "--lines=+1"}, target.Packaging().Logs...),
 		"journal.txt":  {"journalctl", "--no-pager", "--output=short-precise"},
-		"units.txt":    {"systemctl", "status", "--no-pager", "--full", "--lines=0", "spi[rf]*"},
+		"units.txt":    {"systemctl", "status", "--no-pager", "--full", "--lines=0", "*.service"},
 	}
 }
 

@@ -27,14 +27,19 @@ func TestTurn(t *testing.T) {
 		if strings.Count(log.String(), "SKIP rebuild ") != 2 || strings.Contains(log.String(), "SKIP rebuild "+got[1].Source.Name) {
 			t.Errorf("on the day of %s: %s", got[1].Source.Name, log.String())
 		}
-		now = now.Add(day)
+		now = now.AddDate(0, 0, 1)
 	}
 	if slices.Sort(turns); !slices.Equal(turns, []string{"a", "b", "c"}) {
 		t.Errorf("three days: %v", turns)
 	}
 	t.Setenv("SPIRE_TEST_TURN", "b")
-	if got := b.Turn(&tally.Tally{Log: new(strings.Builder)}, "rebuild", now.Add(day)); got[1].Source.Name != "b" {
+	if got := b.Turn(&tally.Tally{Log: new(strings.Builder)}, "rebuild", now.AddDate(0, 0, 1)); got[1].Source.Name != "b" {
 		t.Errorf("not the one that was asked for: %v", got[1].Source.Name)
+	}
+	t.Setenv("SPIRE_TEST_TURN", "z")
+	misspelt := &tally.Tally{Log: new(strings.Builder)}
+	if got := b.Turn(misspelt, "rebuild", now); len(got) != 4 || misspelt.Close() == nil {
+		t.Errorf("a source that is not there is no failure: %v", got)
 	}
 	b.Others = nil
 	if got := b.Turn(&tally.Tally{Log: new(strings.Builder)}, "rebuild", now); len(got) != 1 {
