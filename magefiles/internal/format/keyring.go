@@ -6,7 +6,6 @@ import (
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format/deb"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format/kit"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 )
 
@@ -21,7 +20,7 @@ func Keyring(k pkgdef.Keyring, maker pkgdef.Source, url string, trusted pkgdef.C
 		},
 		Package: pkgdef.Package{Name: k.Name, Summary: k.Summary, Description: k.Description, Section: k.Section},
 		Tree:    artifact.Tree{Version: k.Version, Time: k.Time(), Verified: true},
-		Binary:  artifact.Binary{Arch: kit.Every},
+		Binary:  artifact.Binary{Arch: pkgdef.EveryArch},
 		License: k.License, Changes: k.Changes, Payload: k.Payload(dir),
 	}
 	texts, err := k.Texts(url, trusted)

@@ -96,11 +96,15 @@ func isRelease(f File) bool {
 // sums is the place of a version's checksums.
 func (v Version) sums() string { return path.Join("files", v.Label(), artifact.SumsName) }
 
-// packages are the names of the packages of a format, sorted.
+// everyArch is what the formats call the architecture of what fits every machine: what
+// only brings others along.
+var everyArch = []string{"all", "noarch"}
+
+// packages are the names of the packages with programs of a format, sorted.
 func packages(files []File, kind Kind) string {
 	var names []string
 	for _, f := range files {
-		if f.Kind == kind {
+		if f.Kind == kind && !slices.Contains(everyArch, f.Arch) {
 			names = append(names, f.Package)
 		}
 	}

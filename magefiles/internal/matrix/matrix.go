@@ -36,6 +36,9 @@ type Distribution struct {
 	Architectures []string `yaml:"architectures"` // Go's names: amd64, arm64
 	Tier          Tier     `yaml:"tier"`
 	EndOfLife     Date     `yaml:"end-of-life"`
+	// Scenarios are the only ones that are played here, which are played nowhere else:
+	// the row is another one with more in its root. Empty means all others.
+	Scenarios []string `yaml:"scenarios"`
 }
 
 // Image is the recipe of a row's root file system: one that mmdebstrap makes of
@@ -253,13 +256,32 @@ func (r Distribution) Client() string {
 	return clients[0]
 }
 
+// Plays are those of scenarios that are played at a row; only has the names of those
+// that some row alone plays.
+func (r Distribution) Plays(scenarios, only []string) []string {
+	return slices.DeleteFunc(slices.Clone(scenarios), func(name string) bool {
+		if len(r.Scenarios) > 0 {
+			return !slices.Contains(r.Scenarios, name)
+		}
+		return slices.Contains(only, name)
+	})
+}
+
+// Special are the scenarios that some row alone plays.
+func Special(rows []Distribution) (names []string) {
+	for _, row := range rows {
+		names = append(names, row.Scenarios...)
+	}
+	return slices.Compact(slices.Sorted(slices.Values(names)))
+}
+
 // Select picks from package files those that a row of this format installs on
 // the given architecture.
 func (r Distribution) Select(files []string, arch string) []string {
-	ending := r.Packaging().Ending(arch)
+	own, every := r.Packaging().Ending(arch), r.Packaging().Ending(pkgdef.EveryArch)
 	var picked []string
 	for _, file := range files {
-		if strings.HasSuffix(file, ending) {
+		if strings.HasSuffix(file, own) || strings.HasSuffix(file, every) {
 			picked = append(picked, file)
 		}
 	}
@@ -288,7 +310,7 @@ func Newest(rows []Distribution, arch string) []Target {
 	var places []Target
 	newest := map[string]int{} // index in places
 	for _, row := range rows {
-		if row.Tier != Blocking || row.Image.StandIn || !slices.Contains(row.Architectures, arch) {
+		if row.Tier != Blocking || row.Image.StandIn || len(row.Scenarios) > 0 || !slices.Contains(row.Architectures, arch) {
 			continue
 		}
 		name := distribution.FindString(row.Name)

@@ -144,7 +144,9 @@ func TestNewest(t *testing.T) {
 		row("opensuse-leap-16.0", "2027-10-31", Blocking, false, "amd64"),
 		row("opensuse-tumbleweed", "rolling", Informing, false, "amd64"),
 		row("rpm-4.20", "2030-06-30", Blocking, true, "amd64", "arm64"),
+		row("debian-13-services", "2031-06-30", Blocking, false, "amd64"),
 	}
+	rows[len(rows)-1].Scenarios = []string{"extras"}
 	for arch, want := range map[string]string{"amd64": "debian-13 opensuse-leap-16.0", "arm64": "debian-13-arm64"} {
 		var got []string
 		for _, place := range Newest(rows, arch) {
@@ -199,18 +201,32 @@ func TestLoadNamesTheFile(t *testing.T) {
 	}
 }
 
+// A scenario that a row alone plays is played nowhere else, and nothing else there.
+func TestPlays(t *testing.T) {
+	rows := []Distribution{{Name: "debian-13"}, {Name: "debian-13-services", Scenarios: []string{"extras"}}}
+	special := Special(rows)
+	for i, want := range []string{"fresh works", "extras"} {
+		if got := strings.Join(rows[i].Plays([]string{"extras", "fresh", "works"}, special), " "); got != want {
+			t.Errorf("%s plays %q, want %s", rows[i].Name, got, want)
+		}
+	}
+	if got := rows[0].Plays([]string{"extras"}, special); len(got) != 0 {
+		t.Errorf("%s plays %v", rows[0].Name, got)
+	}
+}
+
 func TestSelect(t *testing.T) {
-	files := []string{"d/a_1-1_amd64.deb", "d/a_1-1_arm64.deb", "d/a-1-1.x86_64.rpm", "d/a-1-1.aarch64.rpm", "d/SHA256SUMS"}
+	files := []string{"d/a_1-1_amd64.deb", "d/a_1-1_arm64.deb", "d/a-1-1.x86_64.rpm", "d/a-1-1.aarch64.rpm", "d/b_1-1_all.deb", "d/b-1-1.noarch.rpm", "d/SHA256SUMS"}
 	for _, test := range []struct {
 		format string
 		arch   string
 		want   []string
 	}{
-		{pkgdef.Deb, "amd64", files[0:1]},
-		{pkgdef.Deb, "arm64", files[1:2]},
-		{pkgdef.RPM, "amd64", files[2:3]},
-		{pkgdef.RPM, "arm64", files[3:4]},
-		{pkgdef.Deb, "riscv64", nil},
+		{pkgdef.Deb, "amd64", []string{files[0], files[4]}},
+		{pkgdef.Deb, "arm64", []string{files[1], files[4]}},
+		{pkgdef.RPM, "amd64", []string{files[2], files[5]}},
+		{pkgdef.RPM, "arm64", []string{files[3], files[5]}},
+		{pkgdef.Deb, "riscv64", files[4:5]},
 	} {
 		if got := (Distribution{Format: test.format}).Select(files, test.arch); !slices.Equal(got, test.want) {
 			t.Errorf("%s %s: %v, want %v", test.format, test.arch, got, test.want)

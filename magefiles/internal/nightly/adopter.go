@@ -91,6 +91,13 @@ func (a *Adopter) all(ctx context.Context, versions []upstream.Due, do func(cont
 }
 
 func (a *Adopter) adopt(ctx context.Context, due upstream.Due) (Adopted, error) {
+	source, err := a.Pipeline.Undecided(due.Source)
+	if err != nil {
+		return Adopted{}, err
+	}
+	if source.Own != "" { // who has changed its version has judged it
+		return Adopted{Findings: adoption.Findings{Source: source, Version: due.Version}}, nil
+	}
 	theirs, err := a.Pipeline.Upstream(a.Hub, due.Source, a.Server)
 	if err != nil {
 		return Adopted{}, err

@@ -95,11 +95,11 @@ func (p Planner) make(ctx context.Context, source pkgdef.Source, rules upstream.
 	if err != nil {
 		return upstream.Plan{}, err
 	}
-	theirs, err := hub.OpenPage(p.Hub, source.Repository)
+	tags, err := p.tags(ctx, source)
 	if err != nil {
 		return upstream.Plan{}, err
 	}
-	facts, err := upstream.Look(ctx, theirs, ours, rules)
+	facts, err := upstream.Look(ctx, tags, ours, rules)
 	if err != nil {
 		return upstream.Plan{}, err
 	}
@@ -110,11 +110,7 @@ func (p Planner) make(ctx context.Context, source pkgdef.Source, rules upstream.
 	if err != nil {
 		return upstream.Plan{}, err
 	}
-	tool, err := gotool.Find(ctx, source.Toolchain.Version)
-	if err != nil {
-		return upstream.Plan{}, err
-	}
-	known, err := upstream.Proxy(ctx, tool, source.Module, plan.Versions())
+	known, err := proxied(ctx, source, plan.Versions())
 	if err != nil {
 		return upstream.Plan{}, err
 	}
@@ -123,6 +119,32 @@ func (p Planner) make(ctx context.Context, source pkgdef.Source, rules upstream.
 		plan.Notes = append(plan.Notes, adoption.Waiting(ctx, ours, source, plan.Versions())...)
 	}
 	return plan, err
+}
+
+// proxied is what the module proxy says of versions; it has none of a source of this
+// repository.
+func proxied(ctx context.Context, source pkgdef.Source, versions []string) ([]upstream.Known, error) {
+	if source.Own != "" {
+		return nil, nil
+	}
+	tool, err := gotool.Find(ctx, source.Toolchain.Version)
+	if err != nil {
+		return nil, err
+	}
+	return upstream.Proxy(ctx, tool, source.Module, versions)
+}
+
+// tags are upstream's. Of a source of this repository, the version in the checkout is what
+// there is.
+func (p Planner) tags(ctx context.Context, source pkgdef.Source) ([]hub.Tag, error) {
+	if source.Own != "" {
+		return []hub.Tag{{Name: "v" + source.Version}}, nil
+	}
+	theirs, err := hub.OpenPage(p.Hub, source.Repository)
+	if err != nil {
+		return nil, err
+	}
+	return theirs.Tags(ctx)
 }
 
 // Print writes plans to w; in a workflow, it also sets the outputs of its step.

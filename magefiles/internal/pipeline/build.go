@@ -16,6 +16,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/compile"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline/admission"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline/contents"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline/inventory"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline/packing"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline/record"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline/sources"
@@ -149,7 +150,11 @@ type machine struct {
 func (b *build) machines(ctx context.Context, source *sources.Sources) ([]machine, error) {
 	var machines []machine
 	for _, arch := range b.options.Arches {
-		m, err := b.compiled(ctx, arch)
+		of := b.inventory()
+		if len(machines) > 0 { // what fits every machine is with the first
+			of.Packages = pkgdef.Programs(of.Packages)
+		}
+		m, err := b.compiled(ctx, of, arch)
 		if err != nil {
 			return nil, err
 		}
@@ -162,12 +167,12 @@ func (b *build) machines(ctx context.Context, source *sources.Sources) ([]machin
 }
 
 // compiled makes one architecture's binaries, and the texts that they tell.
-func (b *build) compiled(ctx context.Context, arch string) (m machine, err error) {
+func (b *build) compiled(ctx context.Context, of inventory.Version, arch string) (m machine, err error) {
 	if m.info, err = b.compile(ctx, arch); err != nil {
 		return m, err
 	}
 	m.contents, err = contents.Maker{
-		Version: b.inventory(),
+		Version: of,
 		// Asking means to read all of them.
 		Native: sync.OnceValues(func() (compile.Info, bool) { return b.native(ctx) }),
 	}.Files(ctx, m.info)

@@ -125,6 +125,9 @@ func (p Pipeline) load(o Options) (b *build, err error) {
 	if len(o.Packages) > 0 {
 		b.packages = slices.DeleteFunc(b.packages, func(p pkgdef.Package) bool { return !slices.Contains(o.Packages, p.Name) })
 	}
+	if len(pkgdef.Programs(b.packages)) == 0 {
+		return nil, fmt.Errorf("%s: a build needs a program: name a package with one, too", strings.Join(o.Packages, ", "))
+	}
 	return b, b.defaults()
 }
 

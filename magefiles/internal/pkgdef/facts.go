@@ -9,6 +9,7 @@ type Facts struct {
 	Description string
 	Depends     []string
 	Recommends  []string
+	Suggests    []string
 	Provides    []string
 	// Replaces are packages whose place this one takes: Debian's Replaces, an
 	// rpm's Obsoletes.

@@ -13,12 +13,13 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef/scriptlets"
 )
 
-// Package is one binary package with a program, read from packages/<name>/ and
-// units/<name>/.
+// Package is one binary package, read from packages/<name>/ and units/<name>/. One
+// without a command has no program: it brings others along, with examples that put them
+// together.
 type Package struct {
 	Name        string `yaml:"-"` // the folder's name
 	Source      string // the folder under srpm/ that it is built from
-	Command     string // main package in the source, such as cmd/spire-server; . is its root
+	Command     string // main package in the source, such as cmd/spire-server; . is its root; empty without a program
 	Summary     string // one line, no article, no full stop
 	Description string // paragraphs
 	Section     string // Debian's section
@@ -32,6 +33,8 @@ type Package struct {
 	// Recommends are packages, of the same name in every format, without which
 	// some of the package's uses do not work.
 	Recommends []string
+	// Suggests are packages that it can be of use with.
+	Suggests []string
 	// Succeeds names packages of other packagers whose place this one takes.
 	Succeeds []string
 	// Adopts are configuration files that came with those packages and stay,
@@ -55,7 +58,7 @@ type Package struct {
 	Units Units `yaml:"-"`
 	// Fixed are the entries whose content does not depend on the version.
 	Fixed []Entry `yaml:"-"`
-	// Manual is the path of the hand-written part of the man page.
+	// Manual is the path of the hand-written part of the man page, which a program has.
 	Manual string `yaml:"-"`
 	// Test is the path of the script, for the scenario of single packages, that tries
 	// what the package promises; empty where there is none.
@@ -83,6 +86,25 @@ type Library struct {
 	Name string
 	// Place is where its source is in the vendored tree; empty if it is not.
 	Place string
+}
+
+// HasProgram is false for a package that is the same on every architecture.
+func (p Package) HasProgram() bool { return p.Command != "" }
+
+// EveryArch is nfpm's name for the architecture of what is the same on all of them.
+const EveryArch = "all"
+
+// Arch is the architecture of the package's files that a build for one makes.
+func (p Package) Arch(arch string) string {
+	if p.HasProgram() {
+		return arch
+	}
+	return EveryArch
+}
+
+// Programs are the packages that have one.
+func Programs(packages []Package) []Package {
+	return slices.DeleteFunc(slices.Clone(packages), func(p Package) bool { return !p.HasProgram() })
 }
 
 // Binary is the name of the package's command when installed, below /usr/bin.
@@ -176,9 +198,12 @@ func loadPackage(root, name string) (Package, error) {
 	if err != nil {
 		return Package{}, err
 	}
-	p := Package{Name: name, Manual: filepath.Join(dir, "man.md")}
+	p, known := Package{Name: name}, []string{"package.yaml", "examples", testScript}
 	if err := Decode(filepath.Join(dir, "package.yaml"), &p); err != nil {
 		return p, err
+	}
+	if p.HasProgram() {
+		p.Manual, known = filepath.Join(dir, manualText), append(known, manualText)
 	}
 	if err := p.check(dir); err != nil {
 		return p, fmt.Errorf("%s: %w", filepath.Join(dir, "package.yaml"), err)
@@ -195,11 +220,15 @@ func loadPackage(root, name string) (Package, error) {
 	if test := filepath.Join(dir, testScript); regular(test) == nil {
 		p.Test = test
 	}
-	return p, strayFiles(dir, p.Config, "package.yaml", "man.md", "examples", testScript)
+	return p, strayFiles(dir, p.Config, known...)
 }
 
-// testScript is the name of a package's own test, beside its definition.
-const testScript = "test.sh"
+// The files beside a package's definition: the hand-written part of its man page, and
+// its own test.
+const (
+	manualText = "man.md"
+	testScript = "test.sh"
+)
 
 // packageDir is the folder of the package of the given name.
 func packageDir(root, name string) (string, error) {
@@ -212,10 +241,15 @@ func packageDir(root, name string) (string, error) {
 
 func (p Package) check(dir string) error {
 	errs := missing(map[string]string{
-		"source": p.Source, "command": p.Command, "summary": p.Summary, "description": p.Description, "section": p.Section,
+		"source": p.Source, "summary": p.Summary, "description": p.Description, "section": p.Section,
 	})
-	if !fs.ValidPath(p.Command) {
-		errs = append(errs, fmt.Errorf("command %q is not a plain path inside the source", p.Command))
+	if p.HasProgram() {
+		errs = append(errs, regular(p.Manual))
+		if !fs.ValidPath(p.Command) {
+			errs = append(errs, fmt.Errorf("command %q is not a plain path inside the source", p.Command))
+		}
+	} else if len(p.Libraries) > 0 || p.State != "" || p.Exposure > 0 {
+		errs = append(errs, errors.New("it has no command, and so neither libraries nor state nor services with an exposure"))
 	}
 	errs = append(errs, checkSummary(p.Summary))
 	for _, config := range p.Config {
@@ -227,7 +261,7 @@ func (p Package) check(dir string) error {
 	for _, place := range slices.Concat(p.Purge, p.Keep) {
 		errs = append(errs, checkInstalled(place, "/var/lib/", "/var/log/", "/run/"))
 	}
-	return errors.Join(append(errs, regular(p.Manual))...)
+	return errors.Join(errs...)
 }
 
 // missing says which fields have no value.
@@ -356,17 +390,25 @@ func tree(dir, dest string) ([]Entry, error) {
 // Scriptlets is what the scriptlets' templates need to know of the package.
 func (p Package) Scriptlets(source Source, version string) scriptlets.Data {
 	return scriptlets.Data{
-		Name: p.Name, Version: version, Steps: scriptlets.Steps(source.Steps),
+		Name: p.Name, Version: version, Steps: p.steps(source),
 		Sysusers: p.Units.Sysusers != "", SysusersLines: p.Units.Users, Tmpfiles: p.Units.Tmpfiles != "",
 		Units: p.Units.Switched(), Services: p.Units.Services(), Shared: p.Shares, TPM: p.TPM,
 		State: p.State, Config: p.configPaths(), Purge: p.Purge, Keep: p.Keep,
 	}
 }
 
+// steps are what a program's package says of upgrades; what brings it along says nothing.
+func (p Package) steps(source Source) scriptlets.Steps {
+	if !p.HasProgram() {
+		return scriptlets.Steps{}
+	}
+	return scriptlets.Steps(source.Steps)
+}
+
 // Commands are the main packages that the packages' programs are built from.
 func Commands(packages []Package) []string {
 	commands := make([]string, 0, len(packages))
-	for _, p := range packages {
+	for _, p := range Programs(packages) {
 		commands = append(commands, p.Command)
 	}
 	return commands

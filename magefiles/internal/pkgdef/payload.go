@@ -83,7 +83,10 @@ var shared = map[string]bool{
 // Payload lists everything that the package installs in a format, by path: what is
 // fixed, the binary, the texts, and the folders that are the package's own.
 func (p Package) Payload(format Layout, binary string, docs Docs) []Entry {
-	entries := append(slices.Clone(p.Fixed), Entry{Path: "/usr/bin/" + p.Binary(), Kind: File, Mode: 0o755, From: binary})
+	entries := slices.Clone(p.Fixed)
+	if p.HasProgram() {
+		entries = append(entries, Entry{Path: "/usr/bin/" + p.Binary(), Kind: File, Mode: 0o755, From: binary})
+	}
 	entries = append(entries, p.Units.sharedEntries(format.Exclusive)...)
 	for name, entry := range p.docEntries(format) {
 		if upstreams := name == DocChanges || name == DocChangelog; upstreams && !docs.Changelog {
@@ -123,6 +126,9 @@ func adoptedMode(file string) fs.FileMode {
 // docEntries says where a format looks for a package's texts.
 func (p Package) docEntries(format Layout) map[string]Entry {
 	entries := format.Texts(p.docDir(), "/usr/share/licenses/"+p.Name)
+	if !p.HasProgram() {
+		return entries
+	}
 	entries[DocManual] = Entry{Path: "/usr/share/man/man1/" + p.Name + ".1.gz", Kind: Doc}
 	entries[DocCompletion] = Entry{Path: "/usr/share/bash-completion/completions/" + p.Name, Kind: File}
 	return entries

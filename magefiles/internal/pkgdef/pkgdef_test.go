@@ -109,7 +109,9 @@ func TestNamedPathsAreInstalled(t *testing.T) {
 	ours := installedName(packages)
 	kinds, texts, named := map[string]Kind{}, map[string]bool{}, 0
 	for _, p := range packages {
-		texts[p.Manual] = true
+		if p.HasProgram() {
+			texts[p.Manual] = true
+		}
 		for _, entry := range p.Payload(DebLayout, "", Docs{}) {
 			kinds[entry.Path] = entry.Kind
 		}
@@ -328,6 +330,37 @@ func TestPackageWithoutUnits(t *testing.T) {
 		if strings.Contains(entry.Path, "systemd") || strings.Contains(entry.Path, "sysusers") {
 			t.Errorf("it installs %s", entry.Path)
 		}
+	}
+}
+
+// A package without a program is the same for every architecture, and has no page of it.
+func TestPackageWithoutProgram(t *testing.T) {
+	const command, more = "command: cmd/demod\n", "libraries:\n  - name: golang\n"
+	repo := smallRepo()
+	swap("packages/demo/package.yaml", command, "")(t, repo)
+	swap("packages/demo/package.yaml", more, "")(t, repo)
+	if _, err := Load(repo.write(t)); err == nil || !strings.Contains(err.Error(), "man.md is in no list") {
+		t.Errorf("a man page of nothing: %v", err)
+	}
+	drop("packages/demo/man.md")(t, repo)
+	packages, err := Load(repo.write(t))
+	if err != nil || len(packages) != 1 {
+		t.Fatalf("%v, error %v", packages, err)
+	}
+	p := packages[0]
+	if p.Arch("arm64") != EveryArch || len(Programs(packages)) != 0 || len(Commands(packages)) != 0 {
+		t.Errorf("for %s, programs %v", p.Arch("arm64"), Programs(packages))
+	}
+	for _, format := range []string{Deb, RPM} {
+		for _, entry := range p.Payload(layouts[format], "", Docs{}) {
+			if strings.HasPrefix(entry.Path, "/usr/bin/") || strings.Contains(entry.Path, "/man1/") || strings.Contains(entry.Path, "completion") {
+				t.Errorf("%s: it installs %s", format, entry.Path)
+			}
+		}
+	}
+	swap("packages/demo/package.yaml", "succeeds:", more+"succeeds:")(t, repo)
+	if _, err := Load(repo.write(t)); err == nil || !strings.Contains(err.Error(), "it has no command, and so neither libraries") {
+		t.Errorf("libraries of nothing: %v", err)
 	}
 }
 
@@ -606,6 +639,9 @@ func TestBadSources(t *testing.T) {
 		"supported by a patch":   {swap(yaml, "release: 2", "release: 2\nsupported: {minors: [1.14.7], day: 2026-11-29}"), `supported: minors: "1.14.7"`},
 		"supported out of order": {swap(yaml, "release: 2", "release: 2\nsupported: {minors: [1.10, 1.9], day: 2026-11-29}"), "supported: minors: 1.10, 1.9 are not in order"},
 		"supported since ever":   {swap(yaml, "release: 2", "release: 2\nsupported: {minors: [1.14, 1.15]}"), `supported: day ""`},
+		"a time of no source":    {swap(yaml, "release: 2", "release: 2\ntime: 2026-11-30T00:00:00Z"), "time is that of a source in the folder src"},
+		"an own source, no time": {set("srpm/up/src/go.mod", ""), "time is missing"},
+		"an own source, patched": {both(set("srpm/up/src/go.mod", ""), swap(yaml, "release: 2", "release: 2\ntime: 2026-11-30T00:00:00Z")), "has neither releases to know nor patches"},
 		"no source.yaml":         {drop(yaml), "source.yaml"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -29,10 +29,15 @@ type Source struct {
 	Title, Summary, Description string
 	// Main says that a version without a source's name is this one's, in flags, tags
 	// and folders. One source is.
-	Main    bool
-	Module  string // Go module path
-	Version string // bare version that is built when no other is asked for
-	Release int    // number of the packaging, from 1
+	Main   bool
+	Module string // Go module path
+	// Own is the folder src beside the definition: the source itself, where it is of this
+	// repository and no module that anybody serves; empty otherwise. Time is then that of
+	// its version, of which all that is built from it is.
+	Own     string    `yaml:"-" json:"-"`
+	Time    time.Time `json:",omitzero"`
+	Version string    // bare version that is built when no other is asked for
+	Release int       // number of the packaging, from 1
 	// Toolchain and Tools are those of all sources, in srpm/common/tools.yaml.
 	Toolchain  Toolchain `yaml:"-"`
 	Tools      Tools     `yaml:"-"`
@@ -322,6 +327,9 @@ func LoadUndecided(root, name string) (Source, error) {
 	if err != nil {
 		return Source{}, err
 	}
+	if info, err := os.Stat(filepath.Join(dir, ownFolder)); err == nil && info.IsDir() {
+		source.Own = filepath.Join(dir, ownFolder)
+	}
 	if source.Patches, err = list(filepath.Join(dir, "patches"), patchForm); err != nil {
 		return Source{}, err
 	}
@@ -330,6 +338,25 @@ func LoadUndecided(root, name string) (Source, error) {
 	}
 	source.setAside()
 	return source, nil
+}
+
+// ownFolder is the folder of a source of this repository.
+const ownFolder = "src"
+
+// checkOwn makes sure that a source of this repository says what it cannot be asked for,
+// and that no other one does.
+func (s Source) checkOwn() error {
+	switch {
+	case s.Own == "" && !s.Time.IsZero():
+		return errors.New("time is that of a source in the folder src, and there is none")
+	case s.Own == "":
+		return nil
+	case s.Time.IsZero():
+		return errors.New("time is missing: that of the version in the folder src")
+	case len(s.Releases)+len(s.Patches) > 0:
+		return errors.New("what is in the folder src has neither releases to know nor patches: change it there")
+	}
+	return nil
 }
 
 // loadTools reads what all sources are built with.
@@ -375,7 +402,7 @@ func (s Source) check() error {
 	if s.Release < 1 {
 		errs = append(errs, fmt.Errorf("release is %d, not 1 or more", s.Release))
 	}
-	errs = append(errs, CheckVersion(s.Version), s.Steps.check(), s.Supported.check())
+	errs = append(errs, CheckVersion(s.Version), s.checkOwn(), s.Steps.check(), s.Supported.check())
 	for _, allowance := range s.Allow {
 		if allowance.Module == "" {
 			errs = append(errs, errors.New("allow: an entry names no module"))

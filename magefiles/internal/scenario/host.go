@@ -41,6 +41,8 @@ type Host struct {
 	Network bool
 	// Vars are further variables of the scripts, as KEY=value.
 	Vars []string
+	// Special are the scenarios that some row of the matrix alone plays.
+	Special []string
 	// Lanes is how many scenarios run at once; 0 means as many as the machine
 	// has room for.
 	Lanes int
@@ -106,6 +108,10 @@ type task struct {
 // the machine by itself, and hands out the scenarios of those that are ready.
 func (h *Host) hand(ctx context.Context, targets []matrix.Target, scenarios []string, results []Report, tasks chan<- task) error {
 	for i, target := range targets {
+		scenarios := target.Plays(scenarios, h.Special)
+		if len(scenarios) == 0 {
+			continue // its row is for others
+		}
 		made, err := h.prepare(ctx, target)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)

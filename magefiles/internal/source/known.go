@@ -8,8 +8,8 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/gotool"
 )
 
-// Known is what is known of a version without making its tree: by source.yaml, or
-// else by the checksum database and the module proxy.
+// Known is what is known of a version without making its tree: by source.yaml or the
+// checkout's own source, or else by the checksum database and the module proxy.
 func (f Fetcher) Known(ctx context.Context, version string) (artifact.Tree, error) {
 	asked, err := f.ask(ctx, Request{Version: version})
 	if err != nil {
@@ -19,6 +19,9 @@ func (f Fetcher) Known(ctx context.Context, version string) (artifact.Tree, erro
 		tree := asked.tree
 		tree.Sum, tree.Commit, tree.Time = pin.Sum, pin.Commit, pin.Time
 		return tree, nil
+	}
+	if f.Source.Own != "" {
+		return asked.tree, nil
 	}
 	goTool, err := gotool.Find(ctx, "local")
 	if err != nil {

@@ -83,12 +83,15 @@ func (f Fetcher) ask(ctx context.Context, want Request) (asked, error) {
 	result := asked{Request: want, tree: artifact.Tree{Module: f.Source.Module, Version: want.Version, Verified: true}}
 	content := ""
 	var err error
-	if want.Dir != "" {
+	switch {
+	case want.Dir != "":
 		result.tree, result.folder, err = f.local(ctx, want)
 		if err == nil {
 			content, err = result.folder.hash()
 		}
-	} else {
+	case f.Source.Own != "":
+		result.tree, result.folder, err = f.own(ctx, want.Version)
+	default:
 		err = pkgdef.CheckVersion(want.Version)
 	}
 	if err != nil {
@@ -142,11 +145,9 @@ func (f Fetcher) make(ctx context.Context, want asked) (artifact.Tree, error) {
 	if err != nil {
 		return artifact.Tree{}, err
 	}
-	from := origin{tree: want.tree, folder: want.folder, part: want.Part}
-	if want.Dir == "" {
-		if from, err = f.download(ctx, goTool, want); err != nil {
-			return artifact.Tree{}, err
-		}
+	from, err := f.origin(ctx, goTool, want)
+	if err != nil {
+		return artifact.Tree{}, err
 	}
 	defer run.Beside(ctx, f.Background)()
 	tree := from.tree
@@ -165,6 +166,14 @@ func (f Fetcher) make(ctx context.Context, want asked) (artifact.Tree, error) {
 	return tree, artifact.Save(f.record(tree), record{Key: want.key, Tree: tree})
 }
 
+// origin finds where the tree comes from.
+func (f Fetcher) origin(ctx context.Context, goTool gotool.Go, want asked) (origin, error) {
+	if want.folder.dir != "" {
+		return origin{tree: want.tree, folder: want.folder, part: want.Part}, nil
+	}
+	return f.download(ctx, goTool, want)
+}
+
 // origin is where a tree comes from, and what is known of it.
 type origin struct {
 	tree   artifact.Tree
@@ -180,7 +189,11 @@ func (f Fetcher) checkable(ctx context.Context, want asked) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	for _, module := range []string{f.Source.Module, gotool.Module} {
+	modules := []string{f.Source.Module, gotool.Module}
+	if f.Source.Own != "" { // whoever vouches for the checkout does so for it
+		modules = modules[1:]
+	}
+	for _, module := range modules {
 		why := settings.Unchecked(module, f.Databases...)
 		switch {
 		case why == "":
@@ -293,6 +306,20 @@ func (f Fetcher) local(ctx context.Context, want Request) (tree artifact.Tree, f
 		tree.Time = pin.Time.UTC()
 	}
 	return tree, from, nil
+}
+
+// own takes the source that is in the checkout, whose sum is the one that the checksum
+// database would have of it as a module.
+func (f Fetcher) own(ctx context.Context, version string) (tree artifact.Tree, from folder, err error) {
+	if version != f.Source.Version {
+		return tree, from, fmt.Errorf("%s %s is not in this checkout, which has %s: take the checkout of its release", f.Source.Name, version, f.Source.Version)
+	}
+	if from, err = open(ctx, f.Source.Own); err != nil {
+		return tree, from, err
+	}
+	tree = artifact.Tree{Module: f.Source.Module, Version: version, Time: f.Source.Time.UTC(), Verified: true}
+	tree.Sum, err = artifact.HashFiles(from.dir, tree.Module+"@v"+version, from.files)
+	return tree, from, err
 }
 
 func (f Fetcher) localVersion(dir string) (string, error) {

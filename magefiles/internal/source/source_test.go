@@ -488,6 +488,33 @@ func TestLocal(t *testing.T) {
 	}
 }
 
+// A source of this repository is its folder, with the sum that it would have as a module.
+func TestOwn(t *testing.T) {
+	w := newWorld(t)
+	f := w.fetcher()
+	f.Source.Own, f.Source.Version, f.Source.Time = w.local(), version, commitTime
+	tree := fetch(t, f, Request{Version: version})
+	if !tree.Verified || tree.Commit != "" || !tree.Time.Equal(commitTime) || tree.Dir != f.Dist.Work(version, "source") {
+		t.Errorf("%+v", tree)
+	}
+	if want := strings.Fields(w.Sums[modulePath+"@v"+version])[2]; tree.Sum != want {
+		t.Errorf("sum %s, and the module's is %s", tree.Sum, want)
+	}
+	if known, err := f.Known(t.Context(), version); err != nil || known.Sum != tree.Sum || !known.Time.Equal(tree.Time) {
+		t.Errorf("known of it: %+v, error %v", known, err)
+	}
+	if again := fetch(t, f, Request{Version: version}); again.Fresh {
+		t.Error("it was made again, and nothing has changed")
+	}
+	write(t, filepath.Join(f.Source.Own, "sockets.txt"), "changed\n")
+	if changed := fetch(t, f, Request{Version: version}); changed.Sum == tree.Sum || !changed.Fresh {
+		t.Errorf("what was changed has the sum %s", changed.Sum)
+	}
+	if _, err := f.Fetch(t.Context(), Request{Version: "1.2.3"}); err == nil || !strings.Contains(err.Error(), "1.2.3 is not in this checkout, which has "+version) {
+		t.Errorf("another version: %v", err)
+	}
+}
+
 func TestLocalAgain(t *testing.T) {
 	w := newWorld(t)
 	dir, f := w.local(), w.fetcher()

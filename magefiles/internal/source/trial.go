@@ -50,7 +50,7 @@ func (f Fetcher) try(ctx context.Context, want asked) (trial Trial, err error) {
 	if err != nil {
 		return Trial{}, err
 	}
-	from, err := f.download(ctx, goTool, want)
+	from, err := f.origin(ctx, goTool, want)
 	if err != nil {
 		return Trial{}, err
 	}

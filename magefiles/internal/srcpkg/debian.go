@@ -119,8 +119,10 @@ func (s Source) addPackage(files folder, p Package) {
 		fmt.Fprintf(&install, "debian/payload/%s/%s /\n", p.Name, top)
 	}
 	files[p.Name+".install"] = leaf{content: []byte(install.String())}
-	files[p.Name+".manpages"] = leaf{content: []byte("debian/man/" + p.Name + ".1\n")}
-	files["man/"+p.Name+".md"] = leaf{from: p.Manual}
+	if p.HasProgram() {
+		files[p.Name+".manpages"] = leaf{content: []byte("debian/man/" + p.Name + ".1\n")}
+		files["man/"+p.Name+".md"] = leaf{from: p.Manual}
+	}
 	for name, text := range form.Scriptlets {
 		files[p.Name+"."+name] = leaf{content: []byte(text), mode: 0o755}
 	}

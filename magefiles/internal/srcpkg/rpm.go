@@ -112,7 +112,9 @@ func (s Source) packagingFolder() folder {
 				files[name] = leaf{from: strings.TrimSuffix(entry.From, pkgdef.Zipped), mode: entry.Mode}
 			}
 		}
-		files["man/"+p.Name+".md"] = leaf{from: p.Manual}
+		if p.HasProgram() {
+			files["man/"+p.Name+".md"] = leaf{from: p.Manual}
+		}
 	}
 	return files
 }

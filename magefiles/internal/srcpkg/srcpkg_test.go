@@ -66,7 +66,7 @@ func demo(t *testing.T, dir string) Source {
 	source.Patches = []string{patch}
 	tree := demoTree(t, filepath.Join(dir, "tree"), filepath.Join(dir, "upstream.tar"))
 	return Source{
-		Source: source, Tree: tree, Packages: []Package{demoPackage(t, dir)},
+		Source: source, Tree: tree, Packages: []Package{demoPackage(t, dir), demoExtras(t, dir)},
 		Static: []string{"-trimpath", "-ldflags=-s -w -X example.org/up/said.Version=1.2.3"}, Dynamic: []string{"-buildmode=pie"},
 		Env: []string{"CGO_ENABLED=0"}, Reported: "1.2.3", License: "MIT", Copyright: []byte("Format: x\n"),
 		Changelog: []byte("up (1.2.3-2) stable; urgency=medium\n\n  * SPIRE 1.2.3.\n\n -- " + source.Maintainer + "  Thu, 23 Oct 2025 12:39:57 +0000\n"),
@@ -153,6 +153,19 @@ func demoPackage(t *testing.T, dir string) Package {
 		p.Forms[format] = form
 	}
 	return p
+}
+
+// demoExtras has no program.
+func demoExtras(t *testing.T, dir string) Package {
+	t.Helper()
+	example := pkgdef.Entry{Path: "/usr/share/demo-extras/examples/README", Kind: pkgdef.File, Mode: 0o644, From: write(t, "example\n", dir, "README")}
+	form := Form{Payload: []pkgdef.Entry{example}, Facts: pkgdef.Facts{
+		License: "MIT", Description: "It brings others.", Recommends: []string{"demo"}, Suggests: []string{"more"}, Group: "metapackages",
+	}}
+	return Package{
+		Package: pkgdef.Package{Name: "demo-extras", Summary: "What goes with it", Section: "metapackages"},
+		Forms:   map[string]Form{pkgdef.Deb: form, pkgdef.RPM: form},
+	}
 }
 
 func demoFacts(format string) pkgdef.Facts {
@@ -281,7 +294,7 @@ func TestDSC(t *testing.T) {
 		golden.Check(t, "debian-"+name+".golden", string(got))
 	}
 	dsc, err := os.ReadFile(filepath.Join(dist, "up_1.2.3-2.dsc"))
-	if err != nil || !bytes.Contains(dsc, []byte("Format: 3.0 (quilt)\n")) || !bytes.Contains(dsc, []byte("\nBinary: demo\n")) {
+	if err != nil || !bytes.Contains(dsc, []byte("Format: 3.0 (quilt)\n")) || !bytes.Contains(dsc, []byte("\nBinary: demo, demo-extras\n")) {
 		t.Errorf("%s %v", dsc, err)
 	}
 }

@@ -54,11 +54,16 @@ func (s Source) data() (data, error) {
 		} else {
 			d.Packages[i].Flag = " -n " + p.Name
 		}
-		d.Commands = append(d.Commands, "./"+p.Command)
+		if p.HasProgram() {
+			d.Commands = append(d.Commands, "./"+p.Command)
+		}
 		d.Musl = d.Musl || hasMusl(p)
 	}
 	d.Provenance = "a local directory; nobody vouches for it"
-	if s.Tree.Verified {
+	switch {
+	case s.Source.Own != "" && s.Tree.Verified:
+		d.Provenance = fmt.Sprintf("the folder srpm/%s/src of spire-packages (%s), as version %s; as the Go module %s it has the sum %s", s.Source.Name, s.Source.Repository, s.Tree.Version, s.Tree.Module, s.Tree.Sum)
+	case s.Tree.Verified:
 		d.Provenance = fmt.Sprintf("the Go module %s@v%s, %s, checked against the Go checksum database; commit %s", s.Tree.Module, s.Tree.Version, s.Tree.Sum, s.Tree.Commit)
 	}
 	return d, err

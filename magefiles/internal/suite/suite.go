@@ -95,7 +95,7 @@ func (s Suite) Static(ctx context.Context) error { return s.run(ctx, s.static().
 
 // Unit runs the Go tests.
 func (s Suite) Unit(ctx context.Context) error {
-	return s.run(ctx, tally.Check{Name: "unit", Run: func(ctx context.Context, t *tally.Tally) error { return gotest.Check(ctx, t, s.Root) }})
+	return s.run(ctx, tally.Check{Name: "unit", Run: func(ctx context.Context, t *tally.Tally) error { return gotest.Check(ctx, t, s.Checkout) }})
 }
 
 // Distributions builds the packages and runs the scenarios at the places of
@@ -195,7 +195,7 @@ func definitions(_ context.Context, _ *tally.Tally, c subject.Checkout) error {
 // unit runs the Go tests with real packages, binaries and a real source tree to
 // look at.
 func unit(ctx context.Context, t *tally.Tally, b subject.Build) error {
-	return gotest.Check(ctx, t, b.Root,
+	return gotest.Check(ctx, t, b.Checkout,
 		"SPIRE_TEST_BUILT="+b.Result.Dir,
 		"SPIRE_TEST_TREE="+b.Work("source"),
 		"SPIRE_TEST_BINARIES="+b.Work(runtime.GOARCH, "bin"))

@@ -24,12 +24,8 @@ type Facts struct {
 // Known is the commit of a version, by somebody's word.
 type Known struct{ Version, Commit, By string }
 
-// Look asks for upstream's tags and our releases.
-func Look(ctx context.Context, upstream, ours *hub.Repository, rules Rules) (Facts, error) {
-	tags, err := upstream.Tags(ctx)
-	if err != nil {
-		return Facts{}, err
-	}
+// Look asks for our releases, and puts upstream's tags with them.
+func Look(ctx context.Context, tags []hub.Tag, ours *hub.Repository, rules Rules) (Facts, error) {
 	releases, err := ours.Releases(ctx)
 	if err != nil {
 		return Facts{}, err

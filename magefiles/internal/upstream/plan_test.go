@@ -161,7 +161,11 @@ func (s scene) plan(t *testing.T) Plan {
 	if err != nil || err2 != nil {
 		t.Fatal(err, err2)
 	}
-	facts, err := Look(t.Context(), upstream, own, s.rules(t))
+	tags, err := upstream.Tags(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	facts, err := Look(t.Context(), tags, own, s.rules(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -107,7 +107,7 @@ func (f Format) Facts(item Item) pkgdef.Facts {
 	info := f.told(item)
 	return pkgdef.Facts{
 		License: info.License, Description: description(item),
-		Depends: info.Depends, Recommends: info.Recommends, Provides: info.Provides, Replaces: info.Replaces,
+		Depends: info.Depends, Recommends: info.Recommends, Suggests: info.Suggests, Provides: info.Provides, Replaces: info.Replaces,
 		Breaks: info.Deb.Breaks, Fields: info.Deb.Fields, Group: info.RPM.Group,
 	}
 }
@@ -130,7 +130,7 @@ func (f Format) told(item Item) *nfpm.Info {
 		Homepage: s.Homepage, License: item.License, Description: description(item),
 		MTime: item.Tree.Time.UTC(), DisableGlobbing: true,
 	}
-	info.Recommends = slices.Clone(p.Recommends)
+	info.Recommends, info.Suggests = slices.Clone(p.Recommends), slices.Clone(p.Suggests)
 	if !item.Tree.Verified {
 		info.Prerelease = artifact.Unverified
 	}

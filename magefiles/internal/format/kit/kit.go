@@ -66,13 +66,10 @@ type Packing struct {
 	Types map[pkgdef.Kind]string
 }
 
-// Every is nfpm's name for the architecture of a package that is the same on all of
-// them; an empty one is the same.
-const Every = "all"
-
-// Architecture is what the format calls an architecture, by Go's name.
+// Architecture is what the format calls an architecture, by Go's name; an empty one is
+// every one.
 func (f Format) Architecture(name string) string {
-	if name == "" || name == Every {
+	if name == "" || name == pkgdef.EveryArch {
 		return f.Every
 	}
 	return f.Arch(architecture.Of(name))
@@ -84,7 +81,7 @@ func (f Format) Ending(arch string) string { return f.Separator + f.Architecture
 // Is says whether a file is a package to install of the format, by its name: whether
 // that ends with an architecture.
 func (f Format) Is(file string) bool {
-	for _, arch := range append(architecture.Names(architecture.All()), Every) {
+	for _, arch := range append(architecture.Names(architecture.All()), pkgdef.EveryArch) {
 		if strings.HasSuffix(file, f.Ending(arch)) {
 			return true
 		}

@@ -54,7 +54,7 @@ const buildHost = "spire-packages"
 func dress(info *nfpm.Info, item kit.Item) {
 	info.RPM.Summary = item.Package.Summary
 	info.RPM.Group = "System Environment/Daemons"
-	if item.Binary.Arch == kit.Every {
+	if item.Binary.Arch == pkgdef.EveryArch {
 		info.RPM.Group = item.Package.Section
 	}
 	info.RPM.BuildHost = buildHost

@@ -47,8 +47,12 @@ func (m Maker) Files(ctx context.Context, info compile.Info) ([]File, error) {
 	return slices.Concat(files...), err
 }
 
-// binaryOf finds a package's binary among those of one architecture.
+// binaryOf finds a package's binary among those of one architecture; of a package
+// without a program no more is known than the architecture.
 func binaryOf(p pkgdef.Package, info compile.Info) artifact.Binary {
+	if !p.HasProgram() {
+		return artifact.Binary{Arch: p.Arch(info.Arch)}
+	}
 	for _, binary := range info.Binaries {
 		if binary.Name == p.Built() {
 			return binary

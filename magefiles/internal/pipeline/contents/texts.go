@@ -44,9 +44,11 @@ func (m Maker) texts(ctx context.Context, item format.Item) (texts, error) {
 	if err != nil {
 		return texts{}, err
 	}
-	page, _, err := artifact.Digest(item.Package.Manual)
-	if err != nil {
-		return texts{}, err
+	page := ""
+	if item.Package.HasProgram() {
+		if page, _, err = artifact.Digest(item.Package.Manual); err != nil {
+			return texts{}, err
+		}
 	}
 	key := artifact.Key(self, page, item.Binary, m.Tree, m.Source, item.Package)
 	still := func(texts) bool {
@@ -59,12 +61,21 @@ func (m Maker) texts(ctx context.Context, item format.Item) (texts, error) {
 
 // make makes the folder of the texts.
 func (m Maker) make(ctx context.Context, item format.Item) (texts, error) {
-	set, modules, err := m.licensing().Linked(item.Binary.Path, item.Package.Libraries)
+	set, modules, err := m.licenses(item)
 	if err != nil {
 		return texts{}, err
 	}
 	err = artifact.MakeDir(m.docs(item), func(dir string) error { return m.write(ctx, item, set, dir) })
 	return texts{set.Expression(), modules, parts(set)}, err
+}
+
+// licenses are those of all that a package has in it, and the modules among that.
+func (m Maker) licenses(item format.Item) (set license.Set, modules []string, err error) {
+	if item.Package.HasProgram() {
+		return m.licensing().Linked(item.Binary.Path, item.Package.Libraries)
+	}
+	set, err = m.licensing().Own()
+	return set, nil, err
 }
 
 func (m Maker) licensing() licensing.Version {
@@ -87,8 +98,10 @@ func (m Maker) write(ctx context.Context, item format.Item, set license.Set, dir
 	if plain[pkgdef.DocCopyright], plain[pkgdef.DocThirdParty], err = m.legal(set); err != nil {
 		return err
 	}
-	if zipped[pkgdef.DocManual], plain[pkgdef.DocCompletion], err = m.manual(ctx, item); err != nil {
-		return err
+	if item.Package.HasProgram() {
+		if zipped[pkgdef.DocManual], plain[pkgdef.DocCompletion], err = m.manual(ctx, item); err != nil {
+			return err
+		}
 	}
 	if plain[pkgdef.DocLicense], err = m.upstream("LICENSE"); err != nil {
 		return err

@@ -59,13 +59,17 @@ func (v Version) Files() (f Files) {
 func (v Version) packages() []string {
 	tree := artifact.Tree{Version: v.Number, Verified: true}
 	var names []string
-	for _, arch := range v.Arches {
-		for _, p := range v.Packages {
+	for i, arch := range v.Arches {
+		packages := v.Packages
+		if i > 0 { // what fits every machine was with the first
+			packages = pkgdef.Programs(packages)
+		}
+		for _, p := range packages {
 			for _, f := range format.All() {
 				if !slices.Contains(v.Formats, f.Name) {
 					continue
 				}
-				item := format.Item{Source: v.Source, Package: p, Tree: tree, Binary: artifact.Binary{Arch: arch}}
+				item := format.Item{Source: v.Source, Package: p, Tree: tree, Binary: artifact.Binary{Arch: p.Arch(arch)}}
 				if name, err := f.FileName(item); err == nil {
 					names = append(names, name)
 				}

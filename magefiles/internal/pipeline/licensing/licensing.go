@@ -38,6 +38,9 @@ func (v Version) Linked(program string, libraries []pkgdef.Library) (set license
 	return set, names, err
 }
 
+// Own finds the licenses of upstream's own files.
+func (v Version) Own() (license.Set, error) { return v.scan(nil, nil, false) }
+
 // Carried finds the licenses of all that the source packages carry, linked or not;
 // libraries are those whose source is in the tree.
 func (v Version) Carried(libraries []pkgdef.Library) (license.Set, error) {

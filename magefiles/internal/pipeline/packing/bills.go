@@ -56,14 +56,17 @@ func (p Packer) bills(items []contents.File, files []artifact.File) ([]artifact.
 // bill is what is said of a package file.
 func (p Packer) bill(want contents.File, file artifact.File, l linked) provenance.Package {
 	item := want.Item
-	return provenance.Package{
+	said := provenance.Package{
 		Type: want.Format.PURL, File: file.Name(), Name: item.Package.Name,
 		Version: fmt.Sprintf("%s-%d", p.Tree.FullVersion(), item.Source.Release), Arch: want.Format.Architecture(item.Binary.Arch),
 		Vendor: item.Source.Vendor, Summary: item.Package.Summary, Description: item.Package.Description,
 		Homepage: item.Source.Homepage, License: item.License, Time: p.Tree.Time,
-		Program: &provenance.Program{
+	}
+	if item.Package.HasProgram() {
+		said.Program = &provenance.Program{
 			Installed: "/usr/bin/" + item.Package.Binary(), Binary: item.Binary, Tree: p.Tree,
 			Repository: item.Source.Repository, Sums: l.sums, Licenses: want.Licenses, Carried: l.carried,
-		},
+		}
 	}
+	return said
 }

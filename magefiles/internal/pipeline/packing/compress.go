@@ -61,6 +61,9 @@ func (p Packer) compress(ctx context.Context, items []contents.File) error {
 func programs(items []contents.File) []artifact.Binary {
 	var all []artifact.Binary
 	for _, want := range items {
+		if !want.Item.Package.HasProgram() {
+			continue
+		}
 		same := func(other artifact.Binary) bool { return other.Path == want.Item.Binary.Path }
 		if !slices.ContainsFunc(all, same) {
 			all = append(all, want.Item.Binary)

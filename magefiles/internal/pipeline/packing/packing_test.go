@@ -59,7 +59,7 @@ func (p packing) items() []contents.File {
 				p.t.Fatal(err)
 			}
 			items = append(items, contents.File{Format: f, Item: format.Item{
-				Source: pkgdef.Source{Name: "up", Release: 1, Maintainer: "S <s@example.org>"}, Tree: p.Tree, Package: pkgdef.Package{Name: name, Summary: name, Description: name, Section: "net"},
+				Source: pkgdef.Source{Name: "up", Release: 1, Maintainer: "S <s@example.org>"}, Tree: p.Tree, Package: pkgdef.Package{Name: name, Command: "cmd/" + name, Summary: name, Description: name, Section: "net"},
 				Binary: artifact.Binary{Name: name, Arch: "amd64", Path: p.file(name), SHA256: sum, Size: size},
 				Payload: []pkgdef.Entry{
 					{Path: "/usr/bin/" + name, Kind: pkgdef.File, Mode: 0o755, From: p.file(name)},

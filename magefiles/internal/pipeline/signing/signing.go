@@ -16,6 +16,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline/admission"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline/inventory"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline/record"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/provenance"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
@@ -143,10 +144,17 @@ func (f Folder) one(ctx context.Context, dir string, file artifact.File) (proven
 // buildinfos writes the .buildinfo of each architecture's debs.
 func (f Folder) buildinfos(dir string) ([]provenance.Subject, error) {
 	var subjects []provenance.Subject
-	for _, made := range f.Admitted.Records {
+	for i, made := range f.Admitted.Records {
 		debs, err := filepath.Glob(filepath.Join(dir, "*_"+architecture.Of(made.Arch).Debian+".deb"))
 		if err != nil {
 			return nil, err
+		}
+		if i == 0 { // every machine makes the same of what fits all
+			every, err := filepath.Glob(filepath.Join(dir, "*_"+pkgdef.EveryArch+".deb"))
+			if err != nil {
+				return nil, err
+			}
+			debs = append(debs, every...)
 		}
 		if len(debs) == 0 || len(made.Installed) == 0 {
 			continue // not built by Debian's compilers, or no debs

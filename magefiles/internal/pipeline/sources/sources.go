@@ -149,7 +149,7 @@ func (s *Sources) Add(arch string, items []contents.File) error {
 }
 
 func (s *Sources) sameTexts(arch string) error {
-	for _, p := range s.Packages {
+	for _, p := range pkgdef.Programs(s.Packages) {
 		first, second := s.Dist.Work(s.Tree.FullVersion(), s.arch, p.Name, "docs"), s.Dist.Work(s.Tree.FullVersion(), arch, p.Name, "docs")
 		one, err := artifact.HashTree(first, "")
 		if err != nil {

@@ -18,7 +18,7 @@ import (
 func TestSameTexts(t *testing.T) {
 	s := &Sources{Maker: Maker{Version: inventory.Version{
 		Dist:     artifact.Dist(t.TempDir()),
-		Packages: []pkgdef.Package{{Name: "demo"}},
+		Packages: []pkgdef.Package{{Name: "demo", Command: "cmd/demo"}},
 		Tree:     artifact.Tree{Version: "1.2.3", Verified: true},
 	}}, formats: []string{"dsc"}}
 	put := func(arch, text string) {

@@ -20,6 +20,9 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/crypto/ssh"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/subject"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/tally"
@@ -68,12 +71,13 @@ func validate(ctx context.Context, b subject.Build, file string) error {
 	if err != nil {
 		return err
 	}
+	env = append(env, "CREDENTIALS_DIRECTORY="+dir) // as systemd says where they are
 	return v.ask(ctx, run.Command{Name: b.Work(runtime.GOARCH, "bin", v.binary), Args: []string{"-config", aside, "-expandEnv"}, Env: env, Dir: dir})
 }
 
 // installed are the folders of an installation that a configuration names, and that
 // this machine need not have.
-var installed = []string{"/etc/spire/", "/run/spire/oidc-discovery-provider/"}
+var installed = []string{"/etc/spire/", "/etc/ssh/", "/run/spire/oidc-discovery-provider/"}
 
 // certificateFile is a certificate that a configuration names. The admin puts it
 // there; since SPIRE 1.14 `validate` also reads it.
@@ -90,6 +94,11 @@ func setAside(dir, file string) (string, error) {
 	for _, named := range certificateFile.FindAllStringSubmatch(string(content), -1) {
 		if err := writeCA(filepath.Join(dir, named[1])); err != nil {
 			return "", fmt.Errorf("making %s, which %s names: %w", named[0], file, err)
+		}
+	}
+	if strings.Contains(string(content), `"sshpop"`) {
+		if err := writeSSH(dir); err != nil {
+			return "", fmt.Errorf("making the keys of SSH that %s names: %w", file, err)
 		}
 	}
 	text := string(content)
@@ -119,6 +128,44 @@ func writeCA(path string) error {
 	}
 	return os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o644)
 }
+
+// writeSSH writes a host's key, its certificate, and the public key of the CA that has
+// signed it, under the names that the examples have.
+func writeSSH(dir string) error {
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return err
+	}
+	signer, err := ssh.NewSignerFromKey(private)
+	if err != nil {
+		return err
+	}
+	key, err := ssh.NewPublicKey(public)
+	if err != nil {
+		return err
+	}
+	certificate := &ssh.Certificate{Key: key, CertType: ssh.HostCert, ValidPrincipals: []string{"host.example.org"}, ValidBefore: ssh.CertTimeInfinity}
+	if err := certificate.SignCert(rand.Reader, signer); err != nil {
+		return err
+	}
+	block, err := ssh.MarshalPrivateKey(private, "")
+	if err != nil {
+		return err
+	}
+	for name, content := range map[string][]byte{
+		hostKey:                         pem.EncodeToMemory(block),
+		"ssh_host_ed25519_key-cert.pub": ssh.MarshalAuthorizedKey(certificate),
+		"server/ssh-ca.pub":             ssh.MarshalAuthorizedKey(key),
+	} {
+		if err := artifact.WriteBytes(filepath.Join(dir, name), 0o600, content); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// hostKey is the name of the credential that the drop-in sshpop.conf makes.
+const hostKey = "ssh_host_key"
 
 // validates asks `validate`, which servers and agents have.
 func validates(ctx context.Context, command run.Command) error {

@@ -60,6 +60,21 @@ func triedByItsPackage(file string) bool {
 	return err == nil && err2 == nil && (example || installed)
 }
 
+// triedByTheExtras says whether the scenario of the extras follows the README beside an
+// example, which takes the file.
+func triedByTheExtras(t *testing.T, file string) bool {
+	t.Helper()
+	name, err := filepath.Rel(filepath.Join(suitetest.Root, "packages"), file)
+	pkg, rest, _ := strings.Cut(name, "/")
+	readme, err2 := os.ReadFile(filepath.Join(filepath.Dir(file), "README.md"))
+	played, err3 := os.ReadFile(filepath.Join(suitetest.Root, "tests", "scenarios", "extras.sh"))
+	if err != nil || err2 != nil || err3 != nil {
+		return false
+	}
+	follows := "follow $EXAMPLES/" + filepath.Base(filepath.Dir(file)) + "/README.md\n"
+	return strings.Contains(string(readme), "    ") && strings.Contains(string(readme), "/usr/share/"+pkg+"/"+rest+" ") && strings.Contains(string(played), follows)
+}
+
 // No configuration of ours goes unread because of its name or its place.
 func TestEveryConfiguration(t *testing.T) {
 	read, err := shipped(suitetest.Root)
@@ -68,7 +83,7 @@ func TestEveryConfiguration(t *testing.T) {
 	}
 	others := []string{"nginx.conf"}
 	err = filepath.WalkDir(filepath.Join(suitetest.Root, "packages"), func(name string, d os.DirEntry, err error) error {
-		if err == nil && strings.HasSuffix(name, ".conf") && !slices.Contains(read, name) && !slices.Contains(others, d.Name()) && !triedByItsPackage(name) {
+		if err == nil && strings.HasSuffix(name, ".conf") && !slices.Contains(read, name) && !slices.Contains(others, d.Name()) && !triedByItsPackage(name) && !triedByTheExtras(t, name) {
 			t.Errorf("%s is read by no command", name)
 		}
 		return err

@@ -8,11 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/gotool"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/subject"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/tally"
 )
 
@@ -25,9 +27,23 @@ type event struct {
 	Elapsed                 float64
 }
 
-// Check runs the Go tests of a checkout, with the given variables beside the environment's,
-// and counts each one that has no parts, or each part.
-func Check(ctx context.Context, t *tally.Tally, root string, env ...string) error {
+// Check runs the Go tests of a checkout's modules, with the given variables beside the
+// environment's, and counts each one that has no parts, or each part.
+func Check(ctx context.Context, t *tally.Tally, c subject.Checkout, env ...string) error {
+	modules, err := c.Modules()
+	for _, module := range modules {
+		if failed := one(ctx, t, filepath.Join(c.Root, module), env...); !errors.Is(failed, tally.ErrCounted) {
+			err = errors.Join(err, failed)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return tally.ErrCounted
+}
+
+// one is Check for one module.
+func one(ctx context.Context, t *tally.Tally, root string, env ...string) error {
 	reader, writer := io.Pipe()
 	// Some make roots and boot containers, while others do the same. vet is a check
 	// of its own, and nobody takes a debugger to programs that are thrown away.

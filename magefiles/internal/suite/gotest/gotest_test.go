@@ -90,7 +90,7 @@ func TestEvents(t *testing.T) {
 func check(t *testing.T, root string, log io.Writer) error {
 	t.Helper()
 	counts := &tally.Tally{Log: log}
-	counts.Run(t.Context(), tally.Check{Name: "unit", Run: func(ctx context.Context, counts *tally.Tally) error { return Check(ctx, counts, root) }})
+	counts.Run(t.Context(), tally.Check{Name: "unit", Run: func(ctx context.Context, counts *tally.Tally) error { return one(ctx, counts, root) }})
 	return counts.Close()
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/container"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/matrix"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/scenario"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/subject"
@@ -69,7 +70,7 @@ func defined(c subject.Checkout) ([]string, error) {
 		return nil, err
 	}
 	var names, units, services, users []string
-	for _, p := range packages {
+	for _, p := range pkgdef.Programs(packages) {
 		names = append(names, p.Name)
 		units = append(units, slices.Concat(p.Units.Switched(), p.Shares)...)
 		for _, user := range p.Units.Users {

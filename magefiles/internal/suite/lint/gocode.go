@@ -34,13 +34,13 @@ func Workflows(ctx context.Context, _ *tally.Tally, c subject.Checkout) error {
 
 // Vet has the go command read the code.
 func Vet(ctx context.Context, _ *tally.Tally, c subject.Checkout) error {
-	return c.Go(ctx, "vet", "-tags=mage", "./...")
+	return c.EachModule(ctx, "vet", "-tags=mage", "./...")
 }
 
 // Go has golangci-lint read the code.
 func Go(ctx context.Context, _ *tally.Tally, c subject.Checkout) error {
 	fmt.Fprintln(c.Log, "compiling the linter takes some minutes the first time")
-	return c.Go(ctx, slices.Concat([]string{"run"}, linterProgram, []string{"run", "--build-tags=mage", "./..."})...)
+	return c.EachModule(ctx, "run", append(slices.Clone(linterProgram), "run", "--build-tags=mage", "./...")...)
 }
 
 // linterProgram is the linter to `go run`. Nobody takes a debugger to it: without

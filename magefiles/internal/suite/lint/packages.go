@@ -10,12 +10,12 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
 )
 
-// Lintian has lintian read all debs, and the source packages whose turn it is: it unpacks
+// Lintian has lintian read the debs and the source packages whose turn it is: it unpacks
 // them.
 func Lintian(ctx context.Context, t *tally.Tally, b subject.Build) error {
-	files := b.Files("deb")
-	for _, part := range b.Turn(t, "lintian on the source package of", time.Now()) {
-		files = append(files, part.Files("changes")...)
+	var files []string
+	for _, part := range b.Turn(t, "lintian on", time.Now()) {
+		files = slices.Concat(files, part.Files("deb"), part.Files("changes"))
 	}
 	return LintianOn(ctx, b.Checkout, files...)
 }

@@ -71,7 +71,7 @@ func newVisitor(c subject.Checkout, to Visit) (visitor, error) {
 	if err != nil {
 		return v, err
 	}
-	for _, p := range packages {
+	for _, p := range pkgdef.Programs(packages) {
 		v.packages[p.Source] = append(v.packages[p.Source], p.Name)
 	}
 	main, err := c.Main()

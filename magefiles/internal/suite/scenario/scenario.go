@@ -54,8 +54,13 @@ func Play(ctx context.Context, t *tally.Tally, shared *fixture.Shared, only Sele
 		return err
 	}
 	if shared.Fewer {
-		machine.Vars = append(machine.Vars, "OLDER_PLACES="+strings.Join(older(places), " "))
+		machine.Vars = append(machine.Vars, "OLDER_PLACES="+strings.Join(older(places), " "), "FEWER=1")
 	}
+	rows, err := host.Rows(shared.Root)
+	if err != nil {
+		return err
+	}
+	machine.Special = matrix.Special(rows)
 	scenarios, err := scenarios(shared.Build, machine, only)
 	if err != nil {
 		return err
@@ -65,6 +70,9 @@ func Play(ctx context.Context, t *tally.Tally, shared *fixture.Shared, only Sele
 	host.Count(t, results)
 	if err != nil {
 		return err
+	}
+	if len(results) == 0 {
+		return fmt.Errorf("%s: none of these is played at %s", strings.Join(scenarios, ", "), strings.Join(only.Rows, ", "))
 	}
 	if err := write(shared.Build, machine.Reports, start, results); err != nil {
 		return err
@@ -89,7 +97,7 @@ func scenarios(b subject.Build, machine *scenario.Host, only Selection) ([]strin
 func older(places []matrix.Target) (names []string) {
 	newest := map[string]string{}
 	for _, place := range places {
-		if place.Image.Suite == "" {
+		if place.Image.Suite == "" || len(place.Scenarios) > 0 {
 			continue
 		}
 		key := place.Client() + " " + place.Arch

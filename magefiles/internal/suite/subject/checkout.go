@@ -27,6 +27,28 @@ type Checkout struct {
 // Main is the main source.
 func (c Checkout) Main() (pkgdef.Source, error) { return pipeline.Pipeline{Root: c.Root}.Source("") }
 
+// Modules are the folders of the checkout's Go modules, below its own: of the targets, and
+// of each source that is of this repository.
+func (c Checkout) Modules() ([]string, error) {
+	sources, err := pkgdef.Sources(c.Root)
+	modules := []string{"."}
+	for _, source := range sources {
+		if source.Own != "" {
+			modules = append(modules, filepath.Join("srpm", source.Name, filepath.Base(source.Own)))
+		}
+	}
+	return modules, err
+}
+
+// EachModule runs the go command in each of them.
+func (c Checkout) EachModule(ctx context.Context, command string, args ...string) error {
+	modules, err := c.Modules()
+	for _, module := range modules {
+		err = errors.Join(err, c.Go(ctx, append([]string{command, "-C=" + module}, args...)...))
+	}
+	return err
+}
+
 // Command runs a program in the checkout; what it says goes into the error.
 func (c Checkout) Command(ctx context.Context, name string, args ...string) error {
 	return c.Said(ctx, run.New(name, args...))

@@ -63,7 +63,9 @@ func unitRoot(packages []pkgdef.Package) (string, error) {
 	err = errors.Join(os.MkdirAll(units, 0o755), os.Symlink("usr/bin", filepath.Join(root, "bin")))
 	programs := []string{"/usr/bin/sh"}
 	for _, p := range packages {
-		programs = append(programs, "/usr/bin/"+p.Binary())
+		if p.HasProgram() {
+			programs = append(programs, "/usr/bin/"+p.Binary())
+		}
 		for _, entry := range p.Fixed {
 			switch {
 			case strings.HasPrefix(entry.Path, "/usr/lib/systemd/system/"):
