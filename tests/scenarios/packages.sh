@@ -1,17 +1,18 @@
 #!/bin/sh
-# Each package of another source by itself: it is as it was built, its services are off,
-# it says its version; then its own test, which is packages/NAME/test.sh; and it goes as
-# it came.
+# Each package of another source, and each without a program, by itself: it is as it was
+# built, its services are off, it says its version; then its own test, which is
+# packages/NAME/test.sh; and it goes as it came.
 set -eu
 # shellcheck source=lib/common.sh
 . "$(dirname "$0")/lib/common.sh"
 
-# named NAME:VERSION:UNITS:USERS: sets $name, $version, $units, $users.
+# named NAME:VERSION:UNITS:USERS:PROGRAM: sets $name, $version, $units, $users, $program.
 named() {
     name=$(printf '%s\n' "$1" | cut -d : -f 1)
     version=$(printf '%s\n' "$1" | cut -d : -f 2)
     units=$(printf '%s\n' "$1" | cut -d : -f 3 | tr ',' ' ')
     users=$(printf '%s\n' "$1" | cut -d : -f 4 | tr ',' ' ')
+    program=$(printf '%s\n' "$1" | cut -d : -f 5)
 }
 
 # as_built NAME: its files are those of the build, and root's.
@@ -39,7 +40,11 @@ alone() {
     # shellcheck disable=SC2086 # a list
     USERS=$users users_are_there
     is_off
-    has "$version" "$name"
+    if [ -n "$program" ]; then
+        has "$version" "$name"
+    else
+        same "$name installed" "$version" "$(pkg_installed "$name")"
+    fi
     if [ -e "$TOP/packages/$name.sh" ]; then
         # In a shell of its own, which has the vocabulary.
         # shellcheck source=/dev/null

@@ -17,13 +17,14 @@
 #       below it in built/
 #   KILLS     how often the scenario state kills a move; empty for its own number
 #   VERSIONS  what it has, oldest first; the last is the one under test
-#   NAMES     the packages under test, and of all of them, as packages/ and units/ say:
+#   NAMES     the packages with programs under test, and of all of them, as packages/ and units/ say:
 #   SERVICES  the services that are no templates
 #   UNITS     what can be enabled
 #   USERS     the users
+#   FEWER     not empty: somebody waits, and what takes minutes is left to the nights
 #   OLDER_PLACES  where the longest scenarios are left to a newer place of the family
-#   OTHERS    the packages of other sources, one a word: NAME:VERSION:UNITS:USERS, with
-#       commas between units and users
+#   OTHERS    the packages of other sources, and those without a program, one a word:
+#       NAME:VERSION:UNITS:USERS:PROGRAM, with commas between units and users
 # and with these folders in $TOP:
 #   pastes/setup-$CLIENT, pastes/install-$CLIENT   the front page's lines
 #   pastes/README.md                               the checkout's own
@@ -222,15 +223,15 @@ users_are_there() {
 now() { echo "$(($(date +%s%N) / 1000000))"; }
 
 # without_news: standard input without what an older systemd says of the directives
-# that it does not know: EL 8's has none of these. Each is one protection more, and
-# the unit runs without it. Whatever else is unknown is a mistake of ours.
+# that it does not know: EL 8's has none of these. Each is one protection more, or a
+# condition, and the unit runs without it. Whatever else is unknown is a mistake of ours.
 without_news() {
     here=$(systemctl --version | sed -n '1s/^systemd \([0-9]*\).*/\1/p')
     names=
-    for name in ProtectHostname=242 ProtectKernelLogs=244 ProtectClock=245 ProtectProc=247 PrivateIPC=248; do
+    for name in ProtectHostname=242 ProtectKernelLogs=244 ProtectClock=245 ProtectProc=247 PrivateIPC=248 ConditionCredential=252; do
         [ "$here" -ge "${name#*=}" ] || names="$names|${name%=*}"
     done
-    grep -Ev "Unknown (lvalue|key name) '(${names#|})' in section 'Service'(, ignoring[.]?)?\$" || :
+    grep -Ev "Unknown (lvalue|key name) '(${names#|})' in section '(Service|Unit)'(, ignoring[.]?)?\$" || :
 }
 
 # has VERSION NAME...: installed, and what the program says of itself.

@@ -1,0 +1,165 @@
+#!/bin/sh
+# The examples of spire-agent-extras and spire-server-extras, command by command as their
+# READMEs have them, with the real PostgreSQL, nginx and HAProxy: who has the identity is
+# let in, another one is refused, and certificates are renewed under load without one
+# connection less.
+set -eu
+# shellcheck source=lib/common.sh
+. "$(dirname "$0")/lib/common.sh"
+# shellcheck source=lib/spire.sh
+. "$LIB/spire.sh"
+
+EXAMPLES=/usr/share/spire-agent-extras/examples
+HELPED=/var/lib/spiffe-helper
+APP=$HELPED/app
+OTHER=$HELPED/other
+
+# follow README: runs the commands that stand there.
+follow() {
+    there "$1"
+    sed -n 's/^    //p' "$1" >/tmp/commands
+    answers "the commands of $1" 0 '' sh -e /tmp/commands
+}
+
+# identity NAME USER: keeps a certificate in files, for a program of that user's.
+identity() {
+    useradd --system --no-create-home --shell /usr/sbin/nologin "$2"
+    install -D -m 0644 /usr/share/spiffe-helper/examples/web/helper.conf "/etc/spiffe/helper/$1.conf"
+    mkdir -p "/etc/systemd/system/spiffe-helper@$1.service.d"
+    printf '[Service]\nUser=%s\nGroup=%s\n' "$2" "$2" >"/etc/systemd/system/spiffe-helper@$1.service.d/user.conf"
+    systemctl daemon-reload
+    starts "spiffe-helper@$1.service"
+    soon 30 "the certificate of $1" 0 'BEGIN CERTIFICATE' cat "$HELPED/$1/svid_bundle.pem"
+}
+
+# as USER COMMAND...
+as() {
+    user=$1
+    shift
+    setpriv --reuid "$user" --regid "$user" --clear-groups "$@"
+}
+
+# database FOLDER USER: what libpq is told, of the identity in that folder.
+database() {
+    echo "host=database.example.org dbname=postgres user=$2 sslmode=verify-full sslrootcert=$1/svid_bundle.pem sslcert=$1/svid.pem sslkey=$1/svid_key.pem"
+}
+
+# web FOLDER HOST PORT: the page, or the status of a refusal.
+web() {
+    curl --silent --show-error --max-time 10 --write-out '%{http_code}' --output /dev/null \
+        --cacert "$1/svid_bundle.pem" --cert "$1/svid.pem" --key "$1/svid_key.pem" "https://$2:$3/"
+}
+
+# serial FILE: of the certificate.
+serial() { openssl x509 -noout -serial -in "$1"; }
+
+# shown HOST PORT [OPTION...]: the serial of the certificate that is shown now.
+shown() {
+    host=$1 port=$2
+    shift 2
+    openssl s_client -connect "$host:$port" "$@" </dev/null 2>/dev/null | openssl x509 -noout -serial
+}
+
+# renewed NAME HOST PORT [OPTION...]: what is shown is what the helper has written last.
+renewed() {
+    name=$1
+    shift
+    end=$(($(date +%s) + 30 * PATIENCE))
+    until [ "$(shown "$@")" = "$(serial "$HELPED/$name/svid.pem")" ]; do
+        [ "$(date +%s)" -lt "$end" ] || fail "$name, expected it to show $(serial "$HELPED/$name/svid.pem"), got $(shown "$@")"
+        sleep 1
+    done
+    ok "$name shows the certificate that was written last"
+}
+
+# renewals NAME: how often its certificate was renewed since the helper began.
+renewals() { journalctl --unit="spiffe-helper@$1.service" --no-pager | grep -c 'X.509 certificates updated' || :; }
+
+[ -x /usr/sbin/nginx ] || skip 'this place has no nginx, PostgreSQL and HAProxy'
+pkg_repository
+pkg_install "$VERSION" spire-agent-extras spire-server-extras
+unwarned 'installing the two packages of extras'
+for name in $NAMES spiffe-helper ghostunnel opa spire-controller-manager; do
+    [ -n "$(pkg_installed "$name")" ] || fail "$name, expected it to come along, got nothing"
+done
+ok 'what they recommend came along'
+bring_up
+
+# Entries from files. Those of the services are short-lived, so that this does not wait
+# for hours: their certificates are renewed each half minute.
+sed 's/x509SVIDTTL: 1h/x509SVIDTTL: 1m/' -i /usr/share/spire-server-extras/examples/services/[dnh]*.yaml
+follow /usr/share/spire-server-extras/examples/services/README.md
+for name in database nginx haproxy app; do
+    soon 40 "the entry $name" 0 "spiffe://example.org/$name" spire-server entry show -spiffeID "spiffe://example.org/$name"
+done
+new_entry other unix:user:other -dns other.example.org
+printf '127.0.0.1 database.example.org nginx.example.org haproxy.example.org\n' >>/etc/hosts
+identity app app
+identity other other
+
+follow $EXAMPLES/postgresql/README.md
+follow $EXAMPLES/nginx/README.md
+follow $EXAMPLES/haproxy/README.md
+
+answers 'PostgreSQL lets the identity in' 0 'app.example.org' \
+    as app psql --tuples-only --command 'select current_user' "$(database $APP app.example.org)"
+answers 'PostgreSQL refuses another one' 2 'certificate authentication failed for user "app.example.org"' \
+    as other psql --tuples-only --command 'select 1' "$(database $OTHER app.example.org)"
+answers 'and one without a certificate' 2 'connection requires a valid client certificate' \
+    as app psql --tuples-only --command 'select 1' "host=database.example.org dbname=postgres user=app.example.org sslmode=require sslcert=/nonexistent"
+same 'nginx lets the identity in' 200 "$(web $APP nginx.example.org 8443)"
+same 'nginx refuses another one' 403 "$(web $OTHER nginx.example.org 8443)"
+same 'HAProxy lets the identity in' 200 "$(web $APP haproxy.example.org 8444)"
+same 'HAProxy refuses another one' 403 "$(web $OTHER haproxy.example.org 8444)"
+
+# Under load for longer than the certificates last: connections that come and go, and
+# one that stays.
+cat $APP/svid.pem $APP/svid_key.pem >/tmp/app.pem
+cp $APP/svid_bundle.pem /tmp/bundle.pem
+install -d -o app -g app /tmp/load
+install -o app -g app -m 0600 $APP/svid.pem $APP/svid_key.pem $APP/svid_bundle.pem /tmp/load
+printf 'select 1;\n' >/tmp/one.sql
+before=$(serial $HELPED/postgresql/svid.pem)
+SECONDS_OF_LOAD=$((75 * PATIENCE))
+bench=$(echo /usr/lib/postgresql/*/bin/pgbench)
+as app "$bench" --no-vacuum --connect --client=2 --time=$SECONDS_OF_LOAD --file=/tmp/one.sql "$(database /tmp/load app.example.org)" >/tmp/pg.coming 2>&1 &
+coming=$!
+as app "$bench" --no-vacuum --rate=20 --time=$SECONDS_OF_LOAD --file=/tmp/one.sql "$(database /tmp/load app.example.org)" >/tmp/pg.staying 2>&1 &
+staying=$!
+for one in nginx:8443 haproxy:8444; do
+    ab -q -t $SECONDS_OF_LOAD -n 10000000 -c 2 -E /tmp/app.pem "https://${one%:*}.example.org:${one#*:}/" >"/tmp/ab.${one%:*}" 2>&1 &
+    eval "load_${one%:*}=$!"
+done
+# shellcheck disable=SC2154 # eval has set them
+for job in $coming $staying $load_nginx $load_haproxy; do
+    wait "$job" || fail "load, expected it to end well, got $? of: $(tail -n 3 /tmp/pg.* /tmp/ab.*)"
+done
+[ "$before" != "$(serial $HELPED/postgresql/svid.pem)" ] || fail "PostgreSQL's certificate, expected another one by now, got $before"
+for kind in coming staying; do
+    cat /tmp/pg.$kind
+    same "PostgreSQL, connections $kind: failed" 0 "$(sed -n 's/^number of failed transactions: \([0-9]*\).*/\1/p' /tmp/pg.$kind)"
+    ok "PostgreSQL, connections $kind: $(sed -n 's/^number of transactions actually processed: //p' /tmp/pg.$kind) transactions"
+done
+for name in nginx haproxy; do
+    cat /tmp/ab.$name
+    same "$name under load: failed" 0 "$(sed -n 's/^Failed requests: *//p' /tmp/ab.$name)"
+    same "$name under load: refused" '' "$(sed -n 's/^Non-2xx responses: *//p' /tmp/ab.$name)"
+    ok "$name under load: $(sed -n 's/^Complete requests: *//p' /tmp/ab.$name) requests"
+done
+for name in postgresql nginx haproxy; do
+    [ "$(renewals $name)" -ge 2 ] || fail "$name, expected its certificate to be renewed under load, got $(renewals $name) times"
+    ok "$name: its certificate was written $(renewals $name) times"
+done
+renewed postgresql database.example.org 5432 -starttls postgres
+renewed nginx nginx.example.org 8443
+renewed haproxy haproxy.example.org 8444
+for unit in spiffe-helper@postgresql spiffe-helper@nginx spiffe-helper@haproxy; do
+    same "$unit restarts" 0 "$(systemctl show --property=NRestarts --value $unit.service)"
+done
+
+# Who takes the extras away has the rest still: nobody asked for that to go.
+pkg_remove spire-agent-extras spire-server-extras
+unwarned 'removing the extras'
+gone /usr/share/spire-agent-extras /usr/share/spire-server-extras
+answers 'PostgreSQL goes on' 0 'app.example.org' \
+    as app psql --tuples-only --command 'select current_user' "$(database $APP app.example.org)"
