@@ -11,11 +11,11 @@ once_a_suite
 newest_of_the_family
 EXAMPLES=/usr/share/spire-agent/examples
 
-# as_unit UNIT COMMAND...: as a service of that name, of the user nobody.
+# as_unit UNIT COMMAND...: as a service of that name, of a user that has no entry.
 as_unit() {
     unit=$1
     shift
-    systemd-run --quiet --wait --pipe --collect --unit="$unit" --property=User=nobody "$@"
+    systemd-run --quiet --wait --pipe --collect --unit="$unit" --property=User=daemon "$@"
 }
 
 pkg_repository

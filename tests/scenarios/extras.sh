@@ -92,7 +92,8 @@ follow /usr/share/spire-server-extras/examples/services/README.md
 for name in database nginx haproxy app; do
     soon 40 "the entry $name" 0 "spiffe://example.org/$name" spire-server entry show -spiffeID "spiffe://example.org/$name"
 done
-new_entry other unix:user:other -dns other.example.org
+answers 'an entry for another program' 0 'spiffe://example.org/other' spire-server entry create -parentID spiffe://example.org/host \
+    -spiffeID spiffe://example.org/other -selector unix:user:other -dns other.example.org
 printf '127.0.0.1 database.example.org nginx.example.org haproxy.example.org\n' >>/etc/hosts
 identity app app
 identity other other
