@@ -31,8 +31,7 @@ answers 'the same user in another unit' 1 'no identity issued' as_unit other.ser
 
 # By the certificate of its SSH key, with commands in the place of the CA's machine.
 command -v ssh-keygen >/dev/null || skip 'this place has no ssh-keygen; workloads are known by their units'
-[ -e /lib/systemd/systemd ] && [ "$(systemctl --version | sed -n '1s/^systemd \([0-9]*\).*/\1/p')" -ge 247 ] ||
-    skip 'systemd hands over no credentials here; workloads are known by their units'
+credentials 247
 systemctl disable --now spire-agent spire-server
 rm -rf /var/lib/spire/agent/* /etc/spire/agent/bootstrap.crt
 cd "$(mktemp -d)"

@@ -121,7 +121,7 @@ install -d -o app -g app /tmp/load
 install -o app -g app -m 0600 $APP/svid.pem $APP/svid_key.pem $APP/svid_bundle.pem /tmp/load
 printf 'select 1;\n' >/tmp/one.sql
 before=$(serial $HELPED/postgresql/svid.pem)
-SECONDS_OF_LOAD=$((75 * PATIENCE))
+SECONDS_OF_LOAD=75
 bench=$(echo /usr/lib/postgresql/*/bin/pgbench)
 as app "$bench" --no-vacuum --connect --client=2 --time=$SECONDS_OF_LOAD --file=/tmp/one.sql "$(database /tmp/load app.example.org)" >/tmp/pg.coming 2>&1 &
 coming=$!

@@ -234,6 +234,13 @@ without_news() {
     grep -Ev "Unknown (lvalue|key name) '(${names#|})' in section '(Service|Unit)'(, ignoring[.]?)?\$" || :
 }
 
+# credentials VERSION: systemd hands them over by a mount, which a container keeps to itself, and
+# a machine does not; skips where systemd is older than that.
+credentials() {
+    [ "$(systemctl --version | sed -n '1s/^systemd \([0-9]*\).*/\1/p')" -ge "$1" ] || skip "systemd here has no such credentials; all before this was seen"
+    mount --make-rshared / || skip 'this container keeps mounts to itself; all before this was seen'
+}
+
 # has VERSION NAME...: installed, and what the program says of itself.
 has() {
     version=$1
