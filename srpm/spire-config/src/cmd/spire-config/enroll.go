@@ -1,0 +1,112 @@
+package main
+
+import (
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/spiffe-experimental/spire-config/internal/enroll"
+	"github.com/spiffe-experimental/spire-config/internal/setup"
+)
+
+func serverCommand(o *options) *cobra.Command {
+	command := &cobra.Command{
+		Use:   "server",
+		Short: "Set up the SPIRE server of this machine",
+		Long:  "Sets up the SPIRE server of this machine, spire-server.service.",
+	}
+	command.AddCommand(o.changes(serverInitCommand(o)))
+	return command
+}
+
+func serverInitCommand(o *options) *cobra.Command {
+	var asked setup.Server
+	command := &cobra.Command{
+		Use:   "init",
+		Short: "Configure the server of a new trust domain",
+		Long: `Writes trust domain, address and port into /etc/spire/server/server.conf, whose other
+lines stay as they are, and validates it as the service would read it.
+
+A server that has keys and entries of a trust domain already keeps it: another name is
+refused.`,
+		Example: "  spire-config server init --trust-domain example.org --address spire.example.org --start",
+		Args:    cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			return asked.Run(command.Context(), o.machine(command))
+		},
+	}
+	flags := command.Flags()
+	flags.StringVar(&asked.TrustDomain, "trust-domain", "", "the trust domain, the first part of all SPIFFE IDs")
+	flags.StringVar(&asked.Address, "address", "", "where agents connect: a name, an address of this machine, or 0.0.0.0 (default: as configured)")
+	flags.IntVar(&asked.Port, "port", 0, "the port where agents connect (default: as configured)")
+	flags.BoolVar(&asked.Start, "start", false, "enable and start the server, and wait until it answers")
+	required(command, "trust-domain")
+	return command
+}
+
+func required(command *cobra.Command, flag string) {
+	if err := command.MarkFlagRequired(flag); err != nil {
+		panic(err)
+	}
+}
+
+func inviteCommand(o *options) *cobra.Command {
+	var asked enroll.Invite
+	command := &cobra.Command{
+		Use:   "invite NAME",
+		Short: "Invite one agent, on the server's machine",
+		Long: `Writes an invitation for one agent: the server's address, the trust domain, its trust
+bundle, and a join token that works once. NAME becomes the alias spiffe://TRUST-DOMAIN/NAME
+of the agent, to which entries for its workloads are parented.
+
+The file has mode 0600, for who has it can be that agent. Bring it to the agent's machine
+by a way that nobody can read or change.`,
+		Example: `  spire-config invite web1
+  spire-config invite web1 --output - | ssh root@web1 spire-config agent join - --start`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(command *cobra.Command, arguments []string) error {
+			asked.Name = arguments[0]
+			return asked.Run(command.Context(), o.machine(command))
+		},
+	}
+	flags := command.Flags()
+	flags.DurationVar(&asked.TTL, "ttl", 10*time.Minute, "how long the join token is valid")
+	flags.StringVar(&asked.Address, "address", "", "where the agent finds the server, HOST or HOST:PORT (default: bind_address, or this machine's name)")
+	flags.StringVar(&asked.Output, "output", "", "the file to write, which must not be there, or - for the standard output (default: NAME.invitation)")
+	return o.changes(command)
+}
+
+func agentCommand(o *options) *cobra.Command {
+	command := &cobra.Command{
+		Use:   "agent",
+		Short: "Set up the SPIRE agent of this machine",
+		Long:  "Sets up the SPIRE agent of this machine, spire-agent.service.",
+	}
+	command.AddCommand(o.changes(agentJoinCommand(o)))
+	return command
+}
+
+func agentJoinCommand(o *options) *cobra.Command {
+	var asked enroll.Join
+	command := &cobra.Command{
+		Use:   "join FILE|-",
+		Short: "Take an invitation, on the agent's machine",
+		Long: `Configures the agent as an invitation says, from a file or, as -, from the standard
+input: its lines in /etc/spire/agent/agent.conf, the trust bundle in bootstrap.crt, and the
+join token in agent.env, mode 0600, from where it is removed when it was used.
+
+Before anything is written, the server must answer at its address and show a certificate
+of the trust domain that chains to the invitation's trust bundle. An agent that has
+attested to something else keeps that, unless --force gives it up.`,
+		Example: "  spire-config agent join web1.invitation --start",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(command *cobra.Command, arguments []string) error {
+			asked.File, asked.Input = arguments[0], command.InOrStdin()
+			return asked.Run(command.Context(), o.machine(command))
+		},
+	}
+	flags := command.Flags()
+	flags.BoolVar(&asked.Start, "start", false, "enable and start the agent, wait until it has attested, and remove the join token")
+	flags.BoolVar(&asked.Force, "force", false, "give up what this agent is attested to; its state is kept as *.before-spire-config")
+	return command
+}
