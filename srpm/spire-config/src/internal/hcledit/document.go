@@ -192,7 +192,8 @@ func (d *Document) splice(start, end int, text string) error {
 	return nil
 }
 
-var number = regexp.MustCompile(`^(0|[1-9][0-9]*)$`)
+// Octal numbers, too: modes of files.
+var number = regexp.MustCompile(`^[0-9]+$`)
 
 // like writes a value as the one that stood there was written.
 func like(old token.Token, value string) string {

@@ -126,3 +126,10 @@ func Parent(agents []Agent, serverID string, entries []Entry) (string, error) {
 	slices.Sort(names)
 	return "", fmt.Errorf("there are %d agents: say on which one the workload runs, by --parent: %s", len(agents), strings.Join(slices.Compact(names), ", "))
 }
+
+// Same says whether the server would call the other entry similar to this one: it takes
+// only one of them.
+func (e Entry) Same(other Entry) bool {
+	return e.SPIFFEID == other.SPIFFEID && e.ParentID == other.ParentID &&
+		len(e.Missing(other.Selectors)) == 0 && len(other.Missing(e.Selectors)) == 0
+}
