@@ -93,6 +93,7 @@ validated before it takes the place of the former, and that one is kept as
 	if err := command.PersistentFlags().MarkHidden("root"); err != nil {
 		panic(err)
 	}
-	command.AddCommand(serverCommand(o), inviteCommand(o), agentCommand(o), entryCommand(o), helperCommand(o), workloadCommand())
+	command.AddCommand(serverCommand(o), inviteCommand(o), agentCommand(o), entryCommand(o), helperCommand(o),
+		checkCommand(o), doctorCommand(o), statusCommand(o), workloadCommand())
 	return command
 }

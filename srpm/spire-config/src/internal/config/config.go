@@ -66,13 +66,16 @@ func Env(path string) (map[string]string, error) {
 // credentials is set by systemd itself, where the unit has LoadCredential=.
 const credentials = "CREDENTIALS_DIRECTORY"
 
+// Credentials is the folder that stands for what systemd will set.
+const Credentials = "/run/credentials"
+
 func expand(text string, env map[string]string) string {
 	return os.Expand(text, func(name string) string {
 		switch name {
 		case "$":
 			return "$"
 		case credentials:
-			return "/run/credentials"
+			return Credentials
 		}
 		return env[name]
 	})

@@ -8,8 +8,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
+	"github.com/spiffe-experimental/spire-config/internal/agentstate"
 	"github.com/spiffe-experimental/spire-config/internal/change"
 	"github.com/spiffe-experimental/spire-config/internal/config"
 	"github.com/spiffe-experimental/spire-config/internal/layout"
@@ -104,6 +108,31 @@ func configuration(path, envPath string) (*config.File, error) {
 		return nil, nil
 	}
 	return file, err
+}
+
+// AgentIdentity is what the agent of this machine knows of itself.
+func (m Machine) AgentIdentity() (agentstate.State, error) {
+	file, err := m.AgentConfiguration()
+	if err != nil || file == nil {
+		return agentstate.State{}, err
+	}
+	return agentstate.Read(m.AgentState(file.Value("agent", "data_dir").Text))
+}
+
+// DropInText is all that drop-ins, the packages' and the admin's, add to a unit.
+func (m Machine) DropInText(unit string) string {
+	var text strings.Builder
+	for _, folder := range m.DropIns(unit) {
+		// A pattern that is right does not fail.
+		files, _ := filepath.Glob(filepath.Join(folder, "*.conf"))
+		for _, file := range files {
+			one, err := os.ReadFile(file)
+			if err == nil {
+				text.Write(append(one, '\n'))
+			}
+		}
+	}
+	return text.String()
 }
 
 // Server connects to the server of this machine.

@@ -61,11 +61,8 @@ func FetchAs(ctx context.Context, socket string, user account.User) (Answer, err
 	if os.Geteuid() != 0 {
 		return Answer{}, errors.New("only root can ask as another user")
 	}
-	program, err := os.Executable()
-	if err != nil {
-		return Answer{}, err
-	}
-	command := exec.CommandContext(ctx, program, Command, socket)
+	// Its own path might lead through folders that are closed to the user.
+	command := exec.CommandContext(ctx, "/proc/self/exe", Command, socket)
 	command.Dir = "/"
 	command.Env = []string{"PATH=" + os.Getenv("PATH")}
 	command.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: user.UID, Gid: user.GID, Groups: user.GIDs()}}
