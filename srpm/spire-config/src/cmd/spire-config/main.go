@@ -23,8 +23,9 @@ var version = "dev"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	os.Exit(run(ctx, os.Args[1:]))
+	code := exit(ctx, root(), os.Args[1:])
+	stop()
+	os.Exit(code)
 }
 
 // A status is an exit status other than that of an error; all words are said already.
@@ -32,8 +33,8 @@ type status int
 
 func (s status) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
 
-func run(ctx context.Context, arguments []string) int {
-	command := root()
+// exit runs a command and returns the exit status.
+func exit(ctx context.Context, command *cobra.Command, arguments []string) int {
 	command.SetArgs(arguments)
 	err := command.ExecuteContext(ctx)
 	var code status

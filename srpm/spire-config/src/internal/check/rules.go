@@ -15,6 +15,7 @@ import (
 
 	"github.com/spiffe-experimental/spire-config/internal/layout"
 	"github.com/spiffe-experimental/spire-config/internal/machine"
+	"github.com/spiffe-experimental/spire-config/internal/serverapi"
 )
 
 // rules are all that a file is looked at by.
@@ -322,7 +323,8 @@ func (s subject) duration(name string, otherwise time.Duration) (time.Duration, 
 
 func takenPort(s subject) []Finding {
 	port := s.Value("server", "bind_port")
-	if s.block != "server" || port.Text == "" || s.Active(s.context, s.unit) {
+	if s.block != "server" || port.Text == "" || serverapi.Healthy(s.context, s.ServerSocketPath()) == nil {
+		// Where the server itself listens, it is its own.
 		return nil
 	}
 	address := net.JoinHostPort(s.Value("server", "bind_address").Text, port.Text)

@@ -88,7 +88,9 @@ func (e *examination) found(where, what, why, mend string) {
 }
 
 func (e *examination) well(format string, arguments ...any) {
-	e.report.Well = append(e.report.Well, fmt.Sprintf(format, arguments...))
+	if words := fmt.Sprintf(format, arguments...); !slices.Contains(e.report.Well, words) {
+		e.report.Well = append(e.report.Well, words)
+	}
 }
 
 // install finds out which services are there. A configuration that cannot be read is

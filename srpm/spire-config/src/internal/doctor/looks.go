@@ -254,7 +254,7 @@ func (e *examination) configurations() {
 	}
 	for _, finding := range findings {
 		if finding.Severity == check.Error {
-			e.found(fmt.Sprintf("%s:%d", finding.File, finding.Line), finding.Words, "spire-config check", finding.Mend)
+			e.found(fmt.Sprintf("%s:%d", finding.File, finding.Line), finding.Words, "spire-config check says so; validate does not see it", finding.Mend)
 		}
 	}
 	if check.Count(findings, check.Error) == 0 {

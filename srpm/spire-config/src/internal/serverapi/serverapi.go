@@ -26,14 +26,22 @@ import (
 	"github.com/spiffe-experimental/spire-config/internal/registration"
 )
 
-// ErrAbsent is where there is no socket, and so no server that runs here.
-var ErrAbsent = errors.New("spire-server does not run on this machine: systemctl start spire-server")
+// ErrAbsent is where nobody listens at a socket.
+var ErrAbsent = errors.New("nothing answers there: the service does not run")
 
 // A Server is a connection to a server's private socket.
 type Server struct{ conn *grpc.ClientConn }
 
-// Dial connects to the socket, and says in words why it cannot.
+// Dial connects to the server's socket, and says in words why it cannot.
 func Dial(socket string) (*Server, error) {
+	server, err := dial(socket)
+	if errors.Is(err, ErrAbsent) {
+		return nil, fmt.Errorf("spire-server does not run on this machine: systemctl start spire-server (%w)", err)
+	}
+	return server, err
+}
+
+func dial(socket string) (*Server, error) {
 	if err := reachable(socket); err != nil {
 		return nil, err
 	}
@@ -52,9 +60,9 @@ func reachable(socket string) error {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("%s: %w", socket, ErrAbsent)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%s is closed to this user: become root, or a member of the group spire-server", socket)
+		return fmt.Errorf("%s is closed to this user: become root, or for the server a member of the group spire-server", socket)
 	}
-	return fmt.Errorf("connecting to the server: %w", err)
+	return fmt.Errorf("connecting to %s: %w", socket, err)
 }
 
 // Close ends the connection.
@@ -62,7 +70,7 @@ func (s *Server) Close() error { return s.conn.Close() }
 
 // Healthy asks a server's or an agent's socket whether it serves.
 func Healthy(ctx context.Context, socket string) error {
-	server, err := Dial(socket)
+	server, err := dial(socket)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -158,7 +159,7 @@ func (s Status) Write(out io.Writer, now time.Time) error {
 }
 
 func (s Service) rows(row func(string, string, ...any), name, address string, now time.Time) {
-	row(name, "%s %s %s", or(s.Version, "not installed"), or(s.Active, "no systemd"), s.Enabled)
+	row(name, "%s", strings.TrimSpace(or(s.Version, "not installed")+" "+or(s.Active, "without systemd")+" "+s.Enabled))
 	row("  trust domain", "%s", s.TrustDomain)
 	row("  "+address, "%s", s.Address)
 	if s.Healthy {
