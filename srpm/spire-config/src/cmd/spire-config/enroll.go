@@ -6,49 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/spiffe-experimental/spire-config/internal/enroll"
-	"github.com/spiffe-experimental/spire-config/internal/setup"
 )
-
-func serverCommand(o *options) *cobra.Command {
-	command := &cobra.Command{
-		Use:   "server",
-		Short: "Set up the SPIRE server of this machine",
-		Long:  "Sets up the SPIRE server of this machine, spire-server.service.",
-	}
-	command.AddCommand(o.changes(serverInitCommand(o)))
-	return command
-}
-
-func serverInitCommand(o *options) *cobra.Command {
-	var asked setup.Server
-	command := &cobra.Command{
-		Use:   "init",
-		Short: "Configure the server of a new trust domain",
-		Long: `Writes trust domain, address and port into /etc/spire/server/server.conf, whose other
-lines stay as they are, and validates it as the service would read it.
-
-A server that has keys and entries of a trust domain already keeps it: another name is
-refused.`,
-		Example: "  spire-config server init --trust-domain example.org --address spire.example.org --start",
-		Args:    cobra.NoArgs,
-		RunE: func(command *cobra.Command, _ []string) error {
-			return asked.Run(command.Context(), o.machine(command))
-		},
-	}
-	flags := command.Flags()
-	flags.StringVar(&asked.TrustDomain, "trust-domain", "", "the trust domain, the first part of all SPIFFE IDs")
-	flags.StringVar(&asked.Address, "address", "", "where agents connect: a name, an address of this machine, or 0.0.0.0 (default: as configured)")
-	flags.IntVar(&asked.Port, "port", 0, "the port where agents connect (default: as configured)")
-	flags.BoolVar(&asked.Start, "start", false, "enable and start the server, and wait until it answers")
-	required(command, "trust-domain")
-	return command
-}
-
-func required(command *cobra.Command, flag string) {
-	if err := command.MarkFlagRequired(flag); err != nil {
-		panic(err)
-	}
-}
 
 func inviteCommand(o *options) *cobra.Command {
 	var asked enroll.Invite

@@ -95,6 +95,6 @@ validated before it takes the place of the former, and that one is kept as
 		panic(err)
 	}
 	command.AddCommand(serverCommand(o), inviteCommand(o), agentCommand(o), entryCommand(o), helperCommand(o),
-		checkCommand(o), doctorCommand(o), statusCommand(o), workloadCommand())
+		checkCommand(o), doctorCommand(o), statusCommand(o), upgradeCommand(o), workloadCommand())
 	return command
 }

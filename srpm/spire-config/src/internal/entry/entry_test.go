@@ -27,6 +27,7 @@ func TestAdd(t *testing.T) {
 		{name: "shown", asked: web, dry: true, says: "+ entry spiffe://example.org/web\n+   parent    spiffe://example.org/web1\n+   selectors unix:user:www-data, unix:group:web"},
 		{name: "made", asked: web, says: "spiffe://example.org/web for unix:group:web, unix:user:www-data, below spiffe://example.org/web1"},
 		{name: "made twice", asked: web, says: "is there already: nothing to change"},
+		{name: "shown, when it is there", asked: web, dry: true, says: "is there already: nothing to change"},
 		{name: "made otherwise", asked: Add{Name: "web", User: "www-data", Group: "web", Parent: "web1"}, errors: "with other DNS names or another TTL"},
 		{name: "no agent", asked: Add{Name: "web", User: "www-data"}, errors: "no agent has attested yet"},
 		{name: "nobody", asked: Add{Name: "web", Parent: "x"}, errors: "who gets the identity?"},

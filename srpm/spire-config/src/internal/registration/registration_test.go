@@ -14,11 +14,12 @@ var (
 	token = Agent{ID: "spiffe://example.org/spire/agent/join_token/1"}
 	pop   = Agent{ID: "spiffe://example.org/spire/agent/x509pop/2", Selectors: []Selector{{"x509pop", "ca:1"}, {"x509pop", "cn:2"}}}
 	all   = []Entry{
+		// Below one that comes later.
+		{SPIFFEID: "spiffe://example.org/inner", ParentID: "spiffe://example.org/web", Selectors: []Selector{{"unix", "uid:2"}}},
 		{SPIFFEID: "spiffe://example.org/web1", ParentID: token.ID, Selectors: []Selector{{"spiffe_id", token.ID}}},
 		{SPIFFEID: "spiffe://example.org/fleet", ParentID: serverID, Selectors: []Selector{{"x509pop", "ca:1"}}},
 		{SPIFFEID: "spiffe://example.org/none", ParentID: serverID, Selectors: []Selector{{"x509pop", "ca:1"}, {"x509pop", "cn:3"}}},
 		{SPIFFEID: "spiffe://example.org/web", ParentID: "spiffe://example.org/web1", Selectors: []Selector{{"unix", "uid:1"}}},
-		{SPIFFEID: "spiffe://example.org/inner", ParentID: "spiffe://example.org/web", Selectors: []Selector{{"unix", "uid:2"}}},
 		{SPIFFEID: "spiffe://example.org/far", ParentID: "spiffe://example.org/web9", Selectors: []Selector{{"unix", "uid:3"}}},
 	}
 )

@@ -179,7 +179,7 @@ func (s *Systemd) Do(ctx context.Context, verb string, units ...string) error {
 			s.Enabled[unit] = true
 		case "stop":
 			s.stop(unit)
-		case "restart":
+		case "start", "restart":
 			s.stop(unit)
 			if err := s.start(ctx, unit); err != nil {
 				return err
