@@ -48,7 +48,27 @@ func Read(path string, env map[string]string) (*File, error) {
 	if !ok {
 		return nil, fmt.Errorf("%s is no configuration: nothing is set in it", path)
 	}
-	return &File{Path: path, Variables: variables(string(text), env), root: root}, nil
+	return &File{Path: path, Variables: variables(string(text), env), root: nest(root)}, nil
+}
+
+// nest gives each block one key: NodeAttestor "join_token" { } and, as JSON has it,
+// plugins NodeAttestor join_token { } become blocks in blocks.
+func nest(list *ast.ObjectList) *ast.ObjectList {
+	nested := &ast.ObjectList{}
+	for _, item := range list.Items {
+		value := item.Val
+		if object, ok := value.(*ast.ObjectType); ok {
+			value = &ast.ObjectType{Lbrace: object.Lbrace, Rbrace: object.Rbrace, List: nest(object.List)}
+		}
+		for i := len(item.Keys) - 1; i > 0; i-- {
+			inner := &ast.ObjectItem{Keys: item.Keys[i : i+1], Val: value}
+			value = &ast.ObjectType{List: &ast.ObjectList{Items: []*ast.ObjectItem{inner}}}
+		}
+		if len(item.Keys) > 0 {
+			nested.Add(&ast.ObjectItem{Keys: item.Keys[:1], Val: value})
+		}
+	}
+	return nested
 }
 
 // Env reads a unit's EnvironmentFile=, which need not be there.
@@ -145,38 +165,32 @@ type Plugin struct {
 
 // Plugins are the plugins that are configured and not switched off.
 func (f *File) Plugins() []Plugin {
-	block := hcledit.Find(f.root, "plugins")
-	if block == nil {
-		return nil
-	}
-	object, ok := block.Val.(*ast.ObjectType)
-	if !ok {
-		return nil
-	}
 	var all []Plugin
-	for _, item := range object.List.Items {
-		all = append(all, pluginsOf(item)...)
-	}
-	return all
-}
-
-// pluginsOf reads Type "name" { ... }, and Type { name { ... } }, which SPIRE takes too.
-func pluginsOf(item *ast.ObjectItem) []Plugin {
-	body, ok := item.Val.(*ast.ObjectType)
-	switch {
-	case !ok:
-		return nil
-	case len(item.Keys) > 1:
-		return enabled(hcledit.Key(item.Keys[0]), hcledit.Key(item.Keys[1]), item, body.List)
-	}
-	var all []Plugin
-	for _, inner := range body.List.Items {
-		if object, ok := inner.Val.(*ast.ObjectType); ok {
-			all = append(all, enabled(hcledit.Key(item.Keys[0]), hcledit.Key(inner.Keys[0]), inner, object.List)...)
+	for _, block := range blocks(f.root) {
+		if !strings.EqualFold(hcledit.Key(block.Keys[0]), "plugins") {
+			continue
+		}
+		for _, kind := range blocks(list(block)) {
+			for _, plugin := range blocks(list(kind)) {
+				all = append(all, enabled(hcledit.Key(kind.Keys[0]), hcledit.Key(plugin.Keys[0]), plugin, list(plugin))...)
+			}
 		}
 	}
 	return all
 }
+
+// blocks are the items that have items themselves.
+func blocks(of *ast.ObjectList) []*ast.ObjectItem {
+	var all []*ast.ObjectItem
+	for _, item := range of.Items {
+		if _, ok := item.Val.(*ast.ObjectType); ok {
+			all = append(all, item)
+		}
+	}
+	return all
+}
+
+func list(block *ast.ObjectItem) *ast.ObjectList { return block.Val.(*ast.ObjectType).List }
 
 func enabled(kind, name string, item *ast.ObjectItem, body *ast.ObjectList) []Plugin {
 	if valueOf(hcledit.Find(body, "enabled")).Text == "false" {
@@ -238,7 +252,7 @@ func values(list *ast.ObjectList) []NamedValue {
 		case *ast.ObjectType:
 			all = append(all, values(value.List)...)
 		case *ast.LiteralType:
-			all = append(all, NamedValue{hcledit.Key(item.Keys[len(item.Keys)-1]), valueOf(item)})
+			all = append(all, NamedValue{hcledit.Key(item.Keys[0]), valueOf(item)})
 		case *ast.ListType:
 			all = append(all, elements(item, value)...)
 		}

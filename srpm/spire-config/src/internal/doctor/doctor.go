@@ -110,6 +110,15 @@ func (e *examination) install() {
 		}
 		e.services = append(e.services, s)
 	}
+	// Installed along with an agent that is set up, and never meant to run.
+	if len(e.services) == 2 && e.services[0].pristine() && !e.services[1].pristine() {
+		e.services = e.services[1:]
+	}
+}
+
+// pristine says that nobody has set the service up.
+func (s service) pristine() bool {
+	return s.file != nil && s.file.Value(s.name, "trust_domain").Text == "example.org"
 }
 
 // agent is the service of the agent, if it is here and its configuration can be read.

@@ -202,6 +202,29 @@ func TestAs(t *testing.T) {
 	t.Error("the identity does not come")
 }
 
+func TestNotSetUp(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("NOT TESTED: the doctor looks as root only")
+	}
+	bed := testbed.New(t)
+	mends := map[string]string{}
+	for _, finding := range examined(t, bed.Machine, "").Findings {
+		mends[finding.Where] = finding.Mend
+	}
+	if got := mends[layout.ServerUnit]; got != "spire-config server init --trust-domain YOURS --start" {
+		t.Errorf("the server: %q", got)
+	}
+	if got := mends[layout.AgentUnit]; got != inviteAgain {
+		t.Errorf("the agent: %q", got)
+	}
+	bed.Replace(bed.AgentConfig(), `"example.org"`, `"prod.test"`)
+	for _, finding := range examined(t, bed.Machine, "").Findings {
+		if finding.Where == layout.ServerUnit {
+			t.Errorf("a server that nobody wants: %+v", finding)
+		}
+	}
+}
+
 func TestBlind(t *testing.T) {
 	empty := machine.Machine{Root: layout.Root(t.TempDir()), Systemd: &testbed.Systemd{}, Now: time.Now}
 	if _, err := Examine(t.Context(), empty, ""); !errors.Is(err, ErrBlind) {

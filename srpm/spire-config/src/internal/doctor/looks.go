@@ -60,8 +60,19 @@ func (e *examination) down(s service, state map[string]string) {
 	case "failed":
 		e.found(s.unit, fmt.Sprintf("it has failed (%s, exit status %s)", state["Result"], state["ExecMainStatus"]), e.reason(s, "the journal says no more"), "journalctl -u "+s.unit)
 	default:
-		e.found(s.unit, "it does not run", "it was not started, or stopped", "systemctl enable --now "+s.unit)
+		e.found(s.unit, "it does not run", "it was not started, or stopped", s.starting())
 	}
+}
+
+// starting is the command that makes the service run.
+func (s service) starting() string {
+	switch {
+	case !s.pristine():
+		return "systemctl enable --now " + s.unit
+	case s.name == "server":
+		return "spire-config server init --trust-domain YOURS --start"
+	}
+	return inviteAgain
 }
 
 func said(words, otherwise string) string {
