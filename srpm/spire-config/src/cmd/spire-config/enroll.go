@@ -40,7 +40,7 @@ func agentCommand(o *options) *cobra.Command {
 		Short: "Set up the SPIRE agent of this machine",
 		Long:  "Sets up the SPIRE agent of this machine, spire-agent.service.",
 	}
-	command.AddCommand(o.changes(agentJoinCommand(o)))
+	command.AddCommand(o.changes(agentJoinCommand(o)), agentAttestorCommand(o))
 	return command
 }
 

@@ -16,7 +16,7 @@ func serverCommand(o *options) *cobra.Command {
 		Short: "Set up the SPIRE server of this machine",
 		Long:  "Sets up the SPIRE server of this machine, spire-server.service.",
 	}
-	command.AddCommand(o.changes(serverInitCommand(o)), o.changes(serverBackupCommand(o)), o.changes(serverRestoreCommand(o)))
+	command.AddCommand(o.changes(serverInitCommand(o)), o.changes(serverBackupCommand(o)), o.changes(serverRestoreCommand(o)), serverAttestorCommand(o))
 	return command
 }
 

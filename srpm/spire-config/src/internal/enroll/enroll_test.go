@@ -114,6 +114,12 @@ func TestAgentOfAnotherTrustDomain(t *testing.T) {
 		t.Errorf("a refusal changes something: %s", diff)
 	}
 	run(t, agent, Join{File: other, Force: true}, "systemctl stop spire-agent.service before")
+	agent.Replace(agent.AgentConfig(), `"INFO"`, `"LOUD"`)
+	run(t, agent, Join{File: other, Start: true, Force: true}, "spire-agent validate refuses")
+	if state, err := agent.AgentIdentity(); err != nil || state.TrustDomain().Name() != "example.org" {
+		t.Errorf("what is refused gives up the state: %v, %v", state.ID(), err)
+	}
+	agent.Replace(agent.AgentConfig(), `"LOUD"`, `"INFO"`)
 	run(t, agent, Join{File: other, Start: true, Force: true}, "")
 	if !strings.Contains(agent.Out.String(), "has attested to the trust domain partner.test") {
 		t.Errorf("it says %q", agent.Out)

@@ -43,7 +43,8 @@ func (j Join) Run(ctx context.Context, m machine.Machine) error {
 	if err != nil {
 		return err
 	}
-	if err := j.admit(ctx, m, standing, invited); err != nil {
+	giveUp, err := j.admit(ctx, m, standing, invited)
+	if err != nil {
 		return err
 	}
 	plan, err := plan(ctx, m, standing, invited)
@@ -57,7 +58,12 @@ func (j Join) Run(ctx context.Context, m machine.Machine) error {
 	if !changed {
 		m.Say("nothing to change: the configuration is as this invitation wants it")
 	}
-	return j.finish(ctx, m, standing, invited, changed)
+	if giveUp {
+		if err := GiveUp(ctx, m, standing.dataDir); err != nil {
+			return err
+		}
+	}
+	return j.finish(ctx, m, standing, invited, changed || giveUp)
 }
 
 // More than any invitation, and any slip of the hand, is long.
@@ -129,18 +135,19 @@ func (s standing) who() string {
 	return "an agent of " + s.state.TrustDomain().Name() + " without an identity"
 }
 
-// admit says whether the invitation may be taken, before anything is written.
-func (j Join) admit(ctx context.Context, m machine.Machine, s standing, invited invitation.Invitation) error {
+// admit says whether the invitation may be taken, before anything is written, and whether
+// the agent gives up what it was.
+func (j Join) admit(ctx context.Context, m machine.Machine, s standing, invited invitation.Invitation) (giveUp bool, err error) {
 	if s.attested {
 		m.Say("already attested as %s: resuming; the join token is not needed", s.state.ID())
-		return nil
+		return false, nil
 	}
 	if err := invited.ValidAt(m.Now()); err != nil {
-		return err
+		return false, err
 	}
 	server := probe.Server{Address: invited.Address, TrustDomain: invited.TrustDomain, Bundle: invited.Bundle, Now: m.Now()}
 	if _, err := probe.Look(ctx, server); err != nil {
-		return err
+		return false, err
 	}
 	if s.conflict == nil && !s.state.Empty() {
 		// It would go by the trust bundle that it has.
@@ -149,23 +156,30 @@ func (j Join) admit(ctx context.Context, m machine.Machine, s standing, invited 
 			s.conflict = fmt.Errorf("this agent is %s and has a trust bundle that is too old for the server", s.who())
 		}
 	}
-	return j.overcome(ctx, m, s)
-}
-
-// overcome gives up what the agent was, if that is wanted.
-func (j Join) overcome(ctx context.Context, m machine.Machine, s standing) error {
-	folder := m.AgentState(s.dataDir)
-	files := agentstate.Files(folder)
 	switch {
 	case s.conflict == nil:
-		return nil
+		return false, nil
 	case !j.Force:
-		return fmt.Errorf("%w: nothing was changed: add --force to give that up (%s is kept beside it as *.before-spire-config)", s.conflict, folder)
-	case m.DryRun:
+		return false, fmt.Errorf("%w: nothing was changed: add --force to give that up (%s is kept beside it as *.before-spire-config)", s.conflict, m.AgentState(s.dataDir))
+	}
+	return true, MayGiveUp(ctx, m, j.Start)
+}
+
+// MayGiveUp says no where an agent that runs would write its state again: it is stopped
+// only if it is started afterwards.
+func MayGiveUp(ctx context.Context, m machine.Machine, start bool) error {
+	if !start && !m.DryRun && m.Active(ctx, layout.AgentUnit) {
+		return fmt.Errorf("the agent is running: systemctl stop %s before, or add --start", layout.AgentUnit)
+	}
+	return nil
+}
+
+// GiveUp moves the agent's state away, so that it attests anew.
+func GiveUp(ctx context.Context, m machine.Machine, dataDir string) error {
+	files := agentstate.Files(m.AgentState(dataDir))
+	if m.DryRun {
 		m.Say("would move away the agent's state: %v", files)
 		return nil
-	case !j.Start && m.Active(ctx, layout.AgentUnit):
-		return fmt.Errorf("the agent is running: systemctl stop %s before, or add --start", layout.AgentUnit)
 	}
 	if m.Active(ctx, layout.AgentUnit) {
 		if err := m.Systemd.Do(ctx, "stop", layout.AgentUnit); err != nil {
@@ -291,17 +305,17 @@ func (j Join) finish(ctx context.Context, m machine.Machine, s standing, invited
 	}
 	if changed || !m.Running(ctx, layout.AgentUnit) || serverapi.Healthy(ctx, m.AgentSocketPath()) != nil {
 		if err := m.Start(ctx, layout.AgentUnit); err != nil {
-			return failed(ctx, m, err)
+			return Failed(ctx, m, err)
 		}
 	}
 	if err := serverapi.Healthy(ctx, m.AgentSocketPath()); err != nil {
-		return failed(ctx, m, err)
+		return Failed(ctx, m, err)
 	}
 	return joined(m, invited)
 }
 
-// failed has the journal's reason in the place of systemd's, which has none.
-func failed(ctx context.Context, m machine.Machine, err error) error {
+// Failed has the journal's reason in the place of systemd's, which has none.
+func Failed(ctx context.Context, m machine.Machine, err error) error {
 	lines, journalErr := m.Systemd.Journal(ctx, layout.AgentUnit, 50)
 	if journalErr == nil {
 		if why := symptom.Explain(lines); len(why) > 0 {

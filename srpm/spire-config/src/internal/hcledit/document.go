@@ -137,6 +137,43 @@ func (d *Document) Remove(path ...string) error {
 	return nil
 }
 
+// Rename gives the block that path leads to another last label, or name.
+func (d *Document) Rename(name string, path ...string) error {
+	item := Find(d.root, path...)
+	if item == nil {
+		return fmt.Errorf("there is no %s", strings.Join(path, "."))
+	}
+	key := item.Keys[len(item.Keys)-1].Token
+	text := name
+	if key.Type == token.STRING || !word.MatchString(name) {
+		text = quote(name)
+	}
+	if err := d.replace(key.Pos.Offset, key.Pos.Offset+len(key.Text), text); err != nil {
+		return fmt.Errorf("renaming %s: %w", strings.Join(path, "."), err)
+	}
+	return nil
+}
+
+// Labels are the labels of the blocks of that name in the block that path leads to: the
+// plugins of a type.
+func (d *Document) Labels(name string, path ...string) []string {
+	block := Find(d.root, path...)
+	if block == nil {
+		return nil
+	}
+	object, ok := block.Val.(*ast.ObjectType)
+	if !ok {
+		return nil
+	}
+	var labels []string
+	for _, item := range object.List.Items {
+		if len(item.Keys) == 2 && strings.EqualFold(Key(item.Keys[0]), name) {
+			labels = append(labels, Key(item.Keys[1]))
+		}
+	}
+	return labels
+}
+
 // line widens the place of an item, by what the parser saw, to its lines in the text,
 // unless others share them.
 func (d *Document) line(seenStart, seenEnd int) (int, int) {

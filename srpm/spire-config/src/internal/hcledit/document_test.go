@@ -107,6 +107,21 @@ func says(err error, words string) bool {
 	return strings.Contains(err.Error(), words)
 }
 
+func TestErrorsChangeNothing(t *testing.T) {
+	const text = "a = \"b\"\n"
+	document, err := Parse([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// HCL unquotes nothing between these braces.
+	if err := document.Set(`${"x"}`, "a"); err == nil {
+		t.Error("a value that cannot be written is no error")
+	}
+	if got := string(document.Bytes()); got != text {
+		t.Errorf("it is now %q", got)
+	}
+}
+
 func TestRemove(t *testing.T) {
 	for name, test := range map[string]struct {
 		path          []string
@@ -132,6 +147,25 @@ func TestRemove(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+func TestRename(t *testing.T) {
+	document, err := Parse([]byte("plugins {\r\n  A \"one\" { x = 1 }\r\n  A \"two\" {}\r\n  B \"one\" {}\r\n}\r\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := document.Rename("three", "plugins", "A", "two"); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"one", "three"}, document.Labels("A", "plugins")); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff("plugins {\r\n  A \"one\" { x = 1 }\r\n  A \"three\" {}\r\n  B \"one\" {}\r\n}\r\n", string(document.Bytes())); diff != "" {
+		t.Error(diff)
+	}
+	if err := document.Rename("x", "plugins", "C", "one"); !says(err, "there is no plugins.C.one") {
+		t.Error(err)
 	}
 }
 

@@ -14,7 +14,8 @@ import (
 
 // A Manager is systemd, or in tests what stands for it.
 type Manager interface {
-	// Show returns properties of a unit, as systemctl show prints them.
+	// Show returns properties of a unit, as systemctl show prints them, or with "" of
+	// systemd itself.
 	Show(ctx context.Context, unit string, properties ...string) (map[string]string, error)
 	// Do runs a verb of systemctl: enable, restart, stop, daemon-reload, ...
 	Do(ctx context.Context, verb string, units ...string) error
@@ -29,7 +30,11 @@ var ErrAbsent = errors.New("systemd does not run on this machine")
 type Local struct{}
 
 func (Local) Show(ctx context.Context, unit string, properties ...string) (map[string]string, error) {
-	out, err := run(ctx, "systemctl", "show", "--property="+strings.Join(properties, ","), "--", unit)
+	arguments := []string{"show", "--property=" + strings.Join(properties, ",")}
+	if unit != "" {
+		arguments = append(arguments, "--", unit)
+	}
+	out, err := run(ctx, "systemctl", arguments...)
 	if err != nil {
 		return nil, err
 	}
@@ -81,4 +86,21 @@ func said(words string, err error) string {
 		return err.Error()
 	}
 	return line
+}
+
+// Version is systemd's own, such as 252; 0 where it does not say.
+func Version(ctx context.Context, m Manager) int {
+	values, err := m.Show(ctx, "", "Version")
+	if err != nil {
+		return 0
+	}
+	// As "252.39-1~deb12u1" or "v239 (239-82.el8)".
+	digits := strings.TrimLeft(values["Version"], "v")
+	end := strings.IndexFunc(digits, func(r rune) bool { return r < '0' || r > '9' })
+	if end < 0 {
+		end = len(digits)
+	}
+	// Where there are no digits, it is 0.
+	version, _ := strconv.Atoi(digits[:end])
+	return version
 }

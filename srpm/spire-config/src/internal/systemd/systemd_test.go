@@ -29,6 +29,15 @@ func TestShow(t *testing.T) {
 	}
 }
 
+func TestVersion(t *testing.T) {
+	for said, want := range map[string]int{"252.39-1~deb12u1": 252, "v239 (239-82.el8)": 239, "257": 257, "": 0, "x": 0} {
+		fake(t, `[ "$*" = "show --property=Version" ] && echo "Version=`+said+`"`)
+		if got := Version(t.Context(), Local{}); got != want {
+			t.Errorf("%q: %d, want %d", said, got, want)
+		}
+	}
+}
+
 func TestDo(t *testing.T) {
 	fake(t, `[ "$*" = "restart -- x.service" ] || exit 1`)
 	if err := (Local{}).Do(t.Context(), "restart", "x.service"); err != nil {

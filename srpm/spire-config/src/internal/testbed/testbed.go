@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"sync"
@@ -142,6 +143,8 @@ type Systemd struct {
 	mutex     sync.Mutex
 	processes map[string]*process
 	Enabled   map[string]bool
+	// Version is what it says of itself.
+	Version string
 	// Calls are the verbs and units that were asked for.
 	Calls []string
 }
@@ -191,6 +194,9 @@ func (s *Systemd) Do(ctx context.Context, verb string, units ...string) error {
 
 func (s *Systemd) Show(_ context.Context, unit string, _ ...string) (map[string]string, error) {
 	values := map[string]string{"LoadState": "loaded", "ActiveState": "inactive", "UnitFileState": "disabled", "Result": "success"}
+	if s.Version != "" {
+		values["Version"] = s.Version
+	}
 	if s.Enabled[unit] {
 		values["UnitFileState"] = "enabled"
 	}
@@ -252,6 +258,9 @@ func (s *Systemd) start(ctx context.Context, unit string) error {
 	for name, value := range env {
 		p.command.Env = append(p.command.Env, name+"="+value)
 	}
+	if err := s.credentials(unit, p.command); err != nil {
+		return err
+	}
 	p.command.Stdout, p.command.Stderr = p.log, p.log
 	if err := p.command.Start(); err != nil {
 		return err
@@ -264,6 +273,27 @@ func (s *Systemd) start(ctx context.Context, unit string) error {
 	s.processes[unit] = p
 	s.mutex.Unlock()
 	return ready(ctx, p, unit, socket)
+}
+
+var loadCredential = regexp.MustCompile(`(?m)^LoadCredential=([^:]+):(.+)$`)
+
+// credentials hands over what a drop-in's LoadCredential= says.
+func (s *Systemd) credentials(unit string, command *exec.Cmd) error {
+	folder := s.root.Path("/run/credentials/" + unit)
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return err
+	}
+	for _, found := range loadCredential.FindAllStringSubmatch(machine.Machine{Root: s.root}.DropInText(unit), -1) {
+		text, err := os.ReadFile(found[2])
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(folder, found[1]), text, 0o600); err != nil {
+			return err
+		}
+	}
+	command.Env = append(command.Env, "CREDENTIALS_DIRECTORY="+folder)
+	return nil
 }
 
 func (s *Systemd) unit(unit string) (program, file string, env map[string]string, socket string, err error) {
