@@ -135,6 +135,19 @@ func expect(t *testing.T, findings []Finding, where string, want []string) {
 	t.Errorf("nothing says %s%q:\n%v", where, want, findings)
 }
 
+func TestBundleWithoutToken(t *testing.T) {
+	bed := sound(t)
+	bed.Replace(bed.AgentConfig(), `NodeAttestor "join_token"`, `NodeAttestor "x509pop"`)
+	if err := os.Remove(bed.AgentBootstrap()); err != nil {
+		t.Fatal(err)
+	}
+	findings, err := Files(t.Context(), bed.Machine, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect(t, findings, bed.AgentConfig()+":29: ", []string{"spire-server bundle show (on the server) > " + bed.AgentBootstrap()})
+}
+
 func TestDropInsMend(t *testing.T) {
 	bed := sound(t)
 	bed.Replace(bed.AgentConfig(), "plugin_data {}\n    }\n}\n", "plugin_data {\n discover_workload_path = true\n}\n    }\n}\n")

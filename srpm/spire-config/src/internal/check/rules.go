@@ -131,12 +131,20 @@ func (s subject) closed(name, path string, line int) []Finding {
 	case err == nil:
 		return nil
 	case errors.Is(err, fs.ErrNotExist) && name == "trust_bundle_path":
-		return []Finding{s.found(line, Error, joinAgain, "the trust bundle %s is not there", path)}
+		return []Finding{s.found(line, Error, s.bundling(path), "the trust bundle %s is not there", path)}
 	case errors.Is(err, fs.ErrNotExist):
 		return []Finding{s.found(line, Error, "put it there, or mend the path", "%s names %s, which is not there", name, path)}
 	default:
 		return []Finding{s.found(line, Error, s.opening(name, path), "%s names %s, which the service's user %s cannot read: %v", name, path, s.user.Name, err)}
 	}
+}
+
+// bundling is how the agent gets a trust bundle.
+func (s subject) bundling(path string) string {
+	if _, ok := s.Plugin("NodeAttestor", "join_token"); ok {
+		return joinAgain
+	}
+	return fmt.Sprintf("spire-server bundle show (on the server) > %s", path)
 }
 
 func (s subject) opening(name, path string) string {
