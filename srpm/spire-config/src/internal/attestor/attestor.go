@@ -13,12 +13,10 @@ import (
 
 	"github.com/spiffe-experimental/spire-config/internal/bundle"
 	"github.com/spiffe-experimental/spire-config/internal/change"
-	"github.com/spiffe-experimental/spire-config/internal/config"
 	"github.com/spiffe-experimental/spire-config/internal/enroll"
 	"github.com/spiffe-experimental/spire-config/internal/hcledit"
 	"github.com/spiffe-experimental/spire-config/internal/layout"
 	"github.com/spiffe-experimental/spire-config/internal/machine"
-	"github.com/spiffe-experimental/spire-config/internal/spire"
 	"github.com/spiffe-experimental/spire-config/internal/systemd"
 )
 
@@ -119,7 +117,7 @@ func (a Agent) plan(ctx context.Context, m machine.Machine) (change.Plan, error)
 		files = append(files, change.File{Path: m.DropIn(layout.AgentUnit, name), Content: []byte(head + strings.Join(lines, "\n") + "\n"), Mode: 0o644})
 	}
 	trusted, err := a.bundle(m)
-	return change.Plan{Files: append(files, trusted...), Check: validation(ctx, m)}, err
+	return change.Plan{Files: append(files, trusted...), Check: m.CheckAgent(ctx)}, err
 }
 
 // there says whether the files are, by names that mean the same to the service.
@@ -191,16 +189,6 @@ func (a Agent) bundle(m machine.Machine) ([]change.File, error) {
 		return nil, fmt.Errorf("%s is no trust bundle: %w", a.Bundle, err)
 	}
 	return []change.File{{Path: m.AgentBootstrap(), Content: text, Mode: 0o644}}, nil
-}
-
-func validation(ctx context.Context, m machine.Machine) func(func(string) string) error {
-	return func(temporary func(string) string) error {
-		env, err := config.Env(m.AgentEnv())
-		if err != nil {
-			return err
-		}
-		return spire.Agent.Validate(ctx, temporary(m.AgentConfig()), env)
-	}
 }
 
 func (a Agent) finish(ctx context.Context, m machine.Machine, changed bool) error {

@@ -7,11 +7,9 @@ import (
 	"os"
 
 	"github.com/spiffe-experimental/spire-config/internal/change"
-	"github.com/spiffe-experimental/spire-config/internal/config"
 	"github.com/spiffe-experimental/spire-config/internal/hcledit"
 	"github.com/spiffe-experimental/spire-config/internal/layout"
 	"github.com/spiffe-experimental/spire-config/internal/machine"
-	"github.com/spiffe-experimental/spire-config/internal/spire"
 )
 
 // Server is how a server shall attest agents, beside the ways that it has.
@@ -36,13 +34,7 @@ func (s Server) Run(ctx context.Context, m machine.Machine) error {
 	}
 	changed, err := m.Apply(change.Plan{
 		Files: []change.File{{Path: m.ServerConfig(), Content: edited, Mode: 0o644}},
-		Check: func(temporary func(string) string) error {
-			env, err := config.Env(m.ServerEnv())
-			if err != nil {
-				return err
-			}
-			return spire.Server.Validate(ctx, temporary(m.ServerConfig()), env)
-		},
+		Check: m.CheckServer(ctx),
 	})
 	if err != nil {
 		return err

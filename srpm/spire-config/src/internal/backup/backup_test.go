@@ -115,16 +115,20 @@ func known(t *testing.T, bed *testbed.Bed) []string {
 	return all
 }
 
-// archived is an archive with one file, as some version has made it.
-func archived(t *testing.T, version, name string) []byte {
+// archived is an archive with files of some content, as some version has made it.
+func archived(t *testing.T, version string, names ...string) []byte {
 	t.Helper()
 	source := filepath.Join(t.TempDir(), "file")
 	must(t, os.WriteFile(source, []byte("content"), 0o600))
-	f, err := look(source)
-	must(t, err)
-	f.Name = name
+	made := manifest{Form: form, Version: version}
+	for _, name := range names {
+		f, err := look(source)
+		must(t, err)
+		f.Name = name
+		made.Files = append(made.Files, f)
+	}
 	var out bytes.Buffer
-	must(t, write(&out, manifest{Form: form, Version: version, Files: []file{f}}, func(name string) (io.ReadCloser, error) { return os.Open(name) }))
+	must(t, write(&out, made, func(name string) (io.ReadCloser, error) { return os.Open(name) }))
 	return out.Bytes()
 }
 
@@ -141,6 +145,7 @@ func TestRefusals(t *testing.T) {
 		"another content":  {bytes.Replace(whole, []byte("content"), []byte("contend"), 1), errChecksum.Error()},
 		"a way out":        {archived(t, "1.14.5", "state/../../x"), "a file of it is called"},
 		"an absolute way":  {archived(t, "1.14.5", "/etc/x"), "a file of it is called"},
+		"not valid":        {archived(t, "1.14.5", "config/server.conf", "state/keys.json"), "spire-server validate refuses"},
 		"of a newer SPIRE": {archived(t, "1.99.0", "state/keys.json"), "install 1.99"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -152,7 +157,25 @@ func TestRefusals(t *testing.T) {
 			if diff := cmp.Diff(before, bed.Snapshot()); diff != "" {
 				t.Error(diff)
 			}
+			if there, err := list(stateFolder, bed.ServerState("")); err != nil || len(there) > 0 {
+				t.Errorf("a refusal leaves state: %v, %v", there, err)
+			}
 		})
+	}
+}
+
+func TestDryRun(t *testing.T) {
+	testbed.Programs(t)
+	saved := filepath.Join(t.TempDir(), "backup")
+	must(t, os.WriteFile(saved, archived(t, "1.14.5", "state/keys.json"), 0o600))
+	bed := testbed.New(t)
+	former := filepath.Join(bed.ServerState(""), "keys.json")
+	bed.Write(former, 0o600, "mine")
+	bed.DryRun = true
+	must(t, Restore{File: saved, Force: true}.Run(t.Context(), bed.Machine))
+	want := "would move away " + former + "\nwould restore " + former + "\n"
+	if bed.Out.String() != want || bed.Read(former) != "mine" {
+		t.Errorf("it says %q, and the file is %q", bed.Out, bed.Read(former))
 	}
 }
 

@@ -13,7 +13,6 @@ import (
 
 	"github.com/spiffe-experimental/spire-config/internal/account"
 	"github.com/spiffe-experimental/spire-config/internal/change"
-	"github.com/spiffe-experimental/spire-config/internal/config"
 	"github.com/spiffe-experimental/spire-config/internal/layout"
 	"github.com/spiffe-experimental/spire-config/internal/machine"
 	"github.com/spiffe-experimental/spire-config/internal/release"
@@ -37,21 +36,24 @@ func (r Restore) Run(ctx context.Context, m machine.Machine) error {
 	if err := admit(ctx, m, saved); err != nil {
 		return err
 	}
-	if err := r.makeRoom(m, saved); err != nil {
+	former, err := r.former(m, saved)
+	if err != nil {
 		return err
 	}
 	if m.DryRun {
-		for _, f := range saved.Files {
-			m.Say("would restore %s", target(m, saved, f))
-		}
+		show(m, saved, former)
 		return nil
-	}
-	// The state before the configuration: what names it finds it there.
-	if err := r.state(m, saved); err != nil {
-		return fmt.Errorf("restoring the state: %w", err)
 	}
 	if err := r.configuration(ctx, m, saved); err != nil {
 		return fmt.Errorf("restoring the configuration: %w", err)
+	}
+	for _, f := range former {
+		if err := change.MoveAway(f.source); err != nil {
+			return fmt.Errorf("moving away the server's state: %w", err)
+		}
+	}
+	if err := r.state(m, saved); err != nil {
+		return fmt.Errorf("restoring the state: %w", err)
 	}
 	m.Say("restored the server of %s, as it was at %s", saved.TrustDomain, saved.Created.Format("2006-01-02T15:04:05Z07:00"))
 	return r.start(ctx, m)
@@ -85,26 +87,23 @@ func admit(ctx context.Context, m machine.Machine, saved manifest) error {
 	return nil
 }
 
-// makeRoom moves away the state that is here, if that is wanted.
-func (r Restore) makeRoom(m machine.Machine, saved manifest) error {
+// former is the state that is here, if it may be moved away.
+func (r Restore) former(m machine.Machine, saved manifest) ([]file, error) {
 	folder := m.ServerState(saved.DataDir)
 	there, err := list(stateFolder, folder)
-	if err != nil || len(there) == 0 {
-		return err
+	if err == nil && len(there) > 0 && !r.Force {
+		err = fmt.Errorf("there is a server's state in %s already: add --force to give it up (it is kept as *.before-spire-config)", folder)
 	}
-	if !r.Force {
-		return fmt.Errorf("there is a server's state in %s already: add --force to give it up (it is kept as *.before-spire-config)", folder)
+	return there, err
+}
+
+func show(m machine.Machine, saved manifest, former []file) {
+	for _, f := range former {
+		m.Say("would move away %s", f.source)
 	}
-	for _, f := range there {
-		if m.DryRun {
-			m.Say("would move away %s", f.source)
-			continue
-		}
-		if err := change.MoveAway(f.source); err != nil {
-			return fmt.Errorf("moving away the server's state: %w", err)
-		}
+	for _, f := range saved.Files {
+		m.Say("would restore %s", target(m, saved, f))
 	}
-	return nil
 }
 
 func target(m machine.Machine, saved manifest, f file) string {
@@ -118,31 +117,48 @@ func target(m machine.Machine, saved manifest, f file) string {
 	return filepath.Join(filepath.Dir(m.ServerConfig()), rest)
 }
 
-// state writes the state's files, where nothing is in their way.
+// state writes the state's files, where nothing is in their way: all of them, or none.
 func (r Restore) state(m machine.Machine, saved manifest) error {
 	user, err := account.Lookup(layout.ServerUser)
-	own := err == nil
-	if own {
-		if err := home(m, saved, user); err != nil {
-			return err
-		}
+	service := &user
+	if err != nil {
+		// A machine where the package did not make it, such as a test's.
+		service = nil
+	} else if err := home(m, saved, user); err != nil {
+		return err
 	}
+	var written []string
 	_, err = r.each(func(f file, content io.Reader) error {
 		if path.Dir(f.Name) != stateFolder {
 			return nil
 		}
-		// The folder is the service's, which could put a link there: O_EXCL follows none.
-		out, err := os.OpenFile(target(m, saved, f), os.O_WRONLY|os.O_CREATE|os.O_EXCL, f.Mode)
-		if err != nil {
-			return err
+		name := target(m, saved, f)
+		err := f.create(name, content, service)
+		if !errors.Is(err, fs.ErrExist) {
+			written = append(written, name)
 		}
-		_, err = io.Copy(out, content)
-		if own && err == nil {
-			err = out.Chown(int(user.UID), int(user.GID))
-		}
-		return errors.Join(err, out.Sync(), out.Close())
+		return err
 	})
+	if err != nil {
+		for _, name := range written {
+			err = errors.Join(err, os.Remove(name))
+		}
+	}
 	return err
+}
+
+// create writes a file of the service's. The folder is the service's, too, which could
+// put a link there: O_EXCL follows none.
+func (f file) create(name string, content io.Reader, service *account.User) error {
+	out, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, f.Mode)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, content)
+	if service != nil {
+		err = errors.Join(err, out.Chown(int(service.UID), int(service.GID)))
+	}
+	return errors.Join(err, out.Sync(), out.Close())
 }
 
 // home makes the folder that the unit shows the service, as the unit's first start does.
@@ -193,7 +209,7 @@ func (r Restore) configuration(ctx context.Context, m machine.Machine, saved man
 	if err := give(services); err != nil {
 		return err
 	}
-	_, err = m.Apply(change.Plan{Files: itself, Check: validation(ctx, m)})
+	_, err = m.Apply(change.Plan{Files: itself, Check: m.CheckServer(ctx)})
 	return err
 }
 
@@ -209,16 +225,6 @@ func give(paths []string) error {
 		}
 	}
 	return nil
-}
-
-func validation(ctx context.Context, m machine.Machine) func(func(string) string) error {
-	return func(temporary func(string) string) error {
-		env, err := config.Env(m.ServerEnv())
-		if err != nil {
-			return err
-		}
-		return spire.Server.Validate(ctx, temporary(m.ServerConfig()), env)
-	}
 }
 
 func (r Restore) start(ctx context.Context, m machine.Machine) error {

@@ -19,7 +19,6 @@ import (
 	"github.com/spiffe-experimental/spire-config/internal/machine"
 	"github.com/spiffe-experimental/spire-config/internal/probe"
 	"github.com/spiffe-experimental/spire-config/internal/serverapi"
-	"github.com/spiffe-experimental/spire-config/internal/spire"
 	"github.com/spiffe-experimental/spire-config/internal/symptom"
 )
 
@@ -218,14 +217,7 @@ func plan(ctx context.Context, m machine.Machine, s standing, invited invitation
 		{Path: m.AgentBootstrap(), Content: bundle.PEM(invited.Bundle), Mode: 0o644},
 		{Path: m.AgentConfig(), Content: edited, Mode: 0o644, Mask: maskToken},
 	}
-	return change.Plan{Files: append(files, env...), Check: validation(ctx, m, envfile.Parse(content(env)))}, nil
-}
-
-func content(files []change.File) []byte {
-	if len(files) == 0 {
-		return nil
-	}
-	return files[0].Content
+	return change.Plan{Files: append(files, env...), Check: m.CheckAgent(ctx)}, nil
 }
 
 // tokenFile is the agent's environment with another token, or none. Where nothing is to
@@ -280,13 +272,6 @@ func edit(m machine.Machine, text []byte, invited invitation.Invitation) ([]byte
 		errs = append(errs, document.Remove("agent", name))
 	}
 	return document.Bytes(), errors.Join(errs...)
-}
-
-func validation(ctx context.Context, m machine.Machine, env map[string]string) func(func(string) string) error {
-	return func(temporary func(string) string) error {
-		// Some versions read the bundle, which is not in its place yet.
-		return spire.Agent.Validate(ctx, temporary(m.AgentConfig()), env, "-trustBundle", temporary(m.AgentBootstrap()))
-	}
 }
 
 // finish starts the agent where that is asked for, and takes the token away.

@@ -14,12 +14,10 @@ import (
 	"github.com/spiffe/go-spiffe/v2/spiffeid"
 
 	"github.com/spiffe-experimental/spire-config/internal/change"
-	"github.com/spiffe-experimental/spire-config/internal/config"
 	"github.com/spiffe-experimental/spire-config/internal/hcledit"
 	"github.com/spiffe-experimental/spire-config/internal/invitation"
 	"github.com/spiffe-experimental/spire-config/internal/layout"
 	"github.com/spiffe-experimental/spire-config/internal/machine"
-	"github.com/spiffe-experimental/spire-config/internal/spire"
 )
 
 // Server is what is asked of a new server.
@@ -51,7 +49,10 @@ func (s Server) Run(ctx context.Context, m machine.Machine) error {
 	if err != nil {
 		return fmt.Errorf("editing %s: %w", m.ServerConfig(), err)
 	}
-	changed, err := m.Apply(s.plan(ctx, m, edited))
+	changed, err := m.Apply(change.Plan{
+		Files: []change.File{{Path: m.ServerConfig(), Content: edited, Mode: 0o644}},
+		Check: m.CheckServer(ctx),
+	})
 	if err != nil || m.DryRun {
 		return s.dry(m, changed, err)
 	}
@@ -131,20 +132,6 @@ func bindAddress(address string) string {
 		return address
 	}
 	return "0.0.0.0"
-}
-
-func (s Server) plan(ctx context.Context, m machine.Machine, text []byte) change.Plan {
-	path := m.ServerConfig()
-	return change.Plan{
-		Files: []change.File{{Path: path, Content: text, Mode: 0o644}},
-		Check: func(temporary func(string) string) error {
-			env, err := config.Env(m.ServerEnv())
-			if err != nil {
-				return err
-			}
-			return spire.Server.Validate(ctx, temporary(path), env)
-		},
-	}
 }
 
 func (s Server) dry(m machine.Machine, changed bool, err error) error {
