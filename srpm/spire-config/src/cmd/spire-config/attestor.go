@@ -42,7 +42,7 @@ alone, and systemd hands it to the agent at each start.`,
 		},
 	}
 	named.flags(command, flags)
-	command.Flags().StringVar(&asked.Bundle, "bundle", "", "a file with the trust bundle to know the server by, which becomes bootstrap.crt (default: as it is)")
+	command.Flags().StringVar(&asked.Bundle, "bundle", "", "a `FILE` with the trust bundle to know the server by, which becomes bootstrap.crt (default: as it is)")
 	command.Flags().BoolVar(&asked.Start, "start", false, "enable and start the agent, and wait until it has attested")
 	command.Flags().BoolVar(&asked.Force, "force", false, "give up the identity that the agent has; its state is kept as *.before-spire-config")
 	return o.changes(command)
@@ -93,12 +93,12 @@ func (f *files) flags(command *cobra.Command, names []string) {
 		name, usage string
 		value       *string
 	}{
-		{"certificate", "the machine's certificate", &f.certificate},
-		{"key", "the certificate's private key, which root alone may read", &f.key},
-		{"private", "the private part of the key, as the TPM has wrapped it", &f.private},
-		{"public", "the public part of the key, as the TPM has written it", &f.public},
-		{"ca", "the CAs of the machines' certificates", &f.ca},
-		{"endorsement-ca", "the CAs of the TPMs' makers", &f.endorsement},
+		{"certificate", "the `FILE` with the machine's certificate", &f.certificate},
+		{"key", "the `FILE` with the certificate's private key, which root alone may read", &f.key},
+		{"private", "the `FILE` with the private part of the key, as the TPM has wrapped it", &f.private},
+		{"public", "the `FILE` with the public part of the key, as the TPM has written it", &f.public},
+		{"ca", "the `FILE` with the CAs of the machines' certificates", &f.ca},
+		{"endorsement-ca", "the `FILE` with the CAs of the TPMs' makers", &f.endorsement},
 	} {
 		for _, name := range names {
 			if name == flag.name {

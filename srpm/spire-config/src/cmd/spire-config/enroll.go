@@ -28,9 +28,9 @@ by a way that nobody can read or change.`,
 		},
 	}
 	flags := command.Flags()
-	flags.DurationVar(&asked.TTL, "ttl", 10*time.Minute, "how long the join token is valid")
-	flags.StringVar(&asked.Address, "address", "", "where the agent finds the server, HOST or HOST:PORT (default: bind_address, or this machine's name)")
-	flags.StringVar(&asked.Output, "output", "", "the file to write, which must not be there, or - for the standard output (default: NAME.invitation)")
+	flags.DurationVar(&asked.TTL, "ttl", 10*time.Minute, "the `DURATION` for which the join token is valid")
+	flags.StringVar(&asked.Address, "address", "", "the `HOST` or HOST:PORT where the agent finds the server (default: bind_address, or this machine's name)")
+	flags.StringVar(&asked.Output, "output", "", "the `FILE` to write, which must not be there, or - for the standard output (default: NAME.invitation)")
 	return o.changes(command)
 }
 

@@ -88,7 +88,7 @@ is well, 1 if something was found, and 2 if it could not look.`,
 			return printReport(command, report, asJSON)
 		},
 	}
-	command.Flags().StringVar(&as, "as", "", "ask the Workload API as this user, too")
+	command.Flags().StringVar(&as, "as", "", "ask the Workload API as this `USER`, too")
 	command.Flags().BoolVar(&asJSON, "json", false, "write JSON")
 	return command
 }

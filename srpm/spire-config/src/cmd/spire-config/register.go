@@ -37,13 +37,13 @@ it is that.`,
 		},
 	}
 	flags := command.Flags()
-	flags.StringVar(&asked.User, "user", "", "programs of this user (selector unix:user)")
-	flags.StringVar(&asked.Group, "group", "", "programs whose group is this one (selector unix:group)")
-	flags.StringVar(&asked.Service, "service", "", "programs of this systemd unit, such as nginx.service (selector systemd:id)")
-	flags.StringArrayVar(&asked.Selectors, "selector", nil, "programs with this selector, TYPE:VALUE; may be given several times")
-	flags.StringVar(&asked.Parent, "parent", "", "the agent: its SPIFFE ID, or the NAME that it was invited by (default: the only agent)")
-	flags.StringArrayVar(&asked.DNSNames, "dns", nil, "a DNS name to put into the certificate; may be given several times")
-	flags.DurationVar(&asked.TTL, "ttl", 0, "how long a certificate is valid (default: the server's default_x509_svid_ttl)")
+	flags.StringVar(&asked.User, "user", "", "programs of this `USER` (selector unix:user)")
+	flags.StringVar(&asked.Group, "group", "", "programs whose group is this `GROUP` (selector unix:group)")
+	flags.StringVar(&asked.Service, "service", "", "programs of this systemd `UNIT`, such as nginx.service (selector systemd:id)")
+	flags.StringArrayVar(&asked.Selectors, "selector", nil, "programs with this selector, `TYPE:VALUE`; may be given several times")
+	flags.StringVar(&asked.Parent, "parent", "", "the `AGENT`: its SPIFFE ID, or the NAME that it was invited by (default: the only agent)")
+	flags.StringArrayVar(&asked.DNSNames, "dns", nil, "a DNS `NAME` to put into the certificate; may be given several times")
+	flags.DurationVar(&asked.TTL, "ttl", 0, "the `DURATION` for which a certificate is valid (default: the server's default_x509_svid_ttl)")
 	return command
 }
 
@@ -75,8 +75,8 @@ With --user or --group it also writes a drop-in for the unit.`,
 		},
 	}
 	flags := command.Flags()
-	flags.StringVar(&asked.User, "user", "", "whose the files are, and whom the agent knows the instance by (default: spiffe-helper)")
-	flags.StringVar(&asked.Group, "group", "", "a group that may read the files, the key too")
+	flags.StringVar(&asked.User, "user", "", "the `USER` whose the files are, and whom the agent knows the instance by (default: spiffe-helper)")
+	flags.StringVar(&asked.Group, "group", "", "a `GROUP` that may read the files, the key too")
 	flags.BoolVar(&asked.Start, "start", false, "enable and start the instance, and wait until its files are there")
 	return command
 }

@@ -37,9 +37,9 @@ refused.`,
 		},
 	}
 	flags := command.Flags()
-	flags.StringVar(&asked.TrustDomain, "trust-domain", "", "the trust domain, the first part of all SPIFFE IDs")
-	flags.StringVar(&asked.Address, "address", "", "where agents connect: a name, an address of this machine, or 0.0.0.0 (default: as configured)")
-	flags.IntVar(&asked.Port, "port", 0, "the port where agents connect (default: as configured)")
+	flags.StringVar(&asked.TrustDomain, "trust-domain", "", "the `NAME` of the trust domain, with which all SPIFFE IDs begin")
+	flags.StringVar(&asked.Address, "address", "", "the `HOST` where agents connect: a name, an address of this machine, or 0.0.0.0 (default: as configured)")
+	flags.IntVar(&asked.Port, "port", 0, "the `PORT` where agents connect (default: as configured)")
 	flags.BoolVar(&asked.Start, "start", false, "enable and start the server, and wait until it answers")
 	required(command, "trust-domain")
 	return command
@@ -125,6 +125,6 @@ most one minor version older. The exit status is 0 for yes and 1 for no.`,
 			return err
 		},
 	}
-	command.Flags().StringVar(&asked.Server, "server", "", "the version of the agent's server, where that is on another machine")
+	command.Flags().StringVar(&asked.Server, "server", "", "the `VERSION` of the agent's server, where that is on another machine")
 	return command
 }
