@@ -1,0 +1,110 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/spiffe-experimental/spire-config/internal/attestor"
+)
+
+// files are the flags that name an attestor's files.
+type files struct{ certificate, key, private, public, ca, endorsement string }
+
+func agentAttestorCommand(o *options) *cobra.Command {
+	command := &cobra.Command{
+		Use:   "attestor",
+		Short: "Let the agent attest by what its machine has, instead of a join token",
+		Long: `Changes the agent's NodeAttestor, and writes the drop-in that its unit needs for it. The
+server's side is spire-config server attestor.
+
+An agent that has an identity goes on with it until that ends, unless --force gives it up.`,
+	}
+	command.AddCommand(
+		agentAttestor(o, "x509pop", "By a certificate of your PKI", func(f files) attestor.Agent { return attestor.X509POP(f.certificate, f.key) }, "certificate", "key"),
+		agentAttestor(o, "sshpop", "By an SSH host certificate", func(f files) attestor.Agent { return attestor.SSHPOP(f.certificate, f.key) }, "certificate", "key"),
+		agentAttestor(o, "tpm", "By a DevID certificate whose key is in the TPM", func(f files) attestor.Agent { return attestor.TPM(f.certificate, f.private, f.public) }, "certificate", "private", "public"),
+	)
+	return command
+}
+
+func agentAttestor(o *options, name, short string, make func(files) attestor.Agent, flags ...string) *cobra.Command {
+	var named files
+	var asked attestor.Agent
+	command := &cobra.Command{
+		Use:   name,
+		Short: short,
+		Long: short + `. The files stay where they are; a key stays readable by root
+alone, and systemd hands it to the agent at each start.`,
+		Args: cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			agent := make(named)
+			agent.Bundle, agent.Start, agent.Force = asked.Bundle, asked.Start, asked.Force
+			return agent.Run(command.Context(), o.machine(command))
+		},
+	}
+	named.flags(command, flags)
+	command.Flags().StringVar(&asked.Bundle, "bundle", "", "a `FILE` with the trust bundle to know the server by, which becomes bootstrap.crt (default: as it is)")
+	command.Flags().BoolVar(&asked.Start, "start", false, "enable and start the agent, and wait until it has attested")
+	command.Flags().BoolVar(&asked.Force, "force", false, "give up the identity that the agent has; its state is kept as *.before-spire-config")
+	return o.changes(command)
+}
+
+func serverAttestorCommand(o *options) *cobra.Command {
+	command := &cobra.Command{
+		Use:   "attestor",
+		Short: "Let the server attest agents by what their machines have",
+		Long:  "Adds a NodeAttestor to the server's; those that it has stay. The agent's side is spire-config agent attestor.",
+	}
+	command.AddCommand(
+		serverAttestor(o, "x509pop", "By certificates of your PKI", func(f files) attestor.Server {
+			return attestor.Server{Plugin: "x509pop", Files: []attestor.Setting{{Name: "ca_bundle_path", File: f.ca}}}
+		}, "ca"),
+		serverAttestor(o, "sshpop", "By SSH host certificates", func(f files) attestor.Server {
+			return attestor.Server{Plugin: "sshpop", Files: []attestor.Setting{{Name: "cert_authorities_path", File: f.ca}}}
+		}, "ca"),
+		serverAttestor(o, "tpm", "By DevID certificates whose keys are in TPMs", func(f files) attestor.Server {
+			return attestor.Server{Plugin: "tpm_devid", Files: []attestor.Setting{{Name: "devid_ca_path", File: f.ca}, {Name: "endorsement_ca_path", File: f.endorsement}}}
+		}, "ca", "endorsement-ca"),
+	)
+	return command
+}
+
+func serverAttestor(o *options, name, short string, make func(files) attestor.Server, flags ...string) *cobra.Command {
+	var named files
+	var start bool
+	command := &cobra.Command{
+		Use:   name,
+		Short: short,
+		Long:  short + `. The files stay where they are, and must be open to the user spire-server.`,
+		Args:  cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			server := make(named)
+			server.Start = start
+			return server.Run(command.Context(), o.machine(command))
+		},
+	}
+	named.flags(command, flags)
+	command.Flags().BoolVar(&start, "start", false, "enable the server and start it anew, and wait until it answers")
+	return o.changes(command)
+}
+
+// flags gives a command those of the files that it needs.
+func (f *files) flags(command *cobra.Command, names []string) {
+	for _, flag := range []struct {
+		name, usage string
+		value       *string
+	}{
+		{"certificate", "the `FILE` with the machine's certificate", &f.certificate},
+		{"key", "the `FILE` with the certificate's private key, which root alone may read", &f.key},
+		{"private", "the `FILE` with the private part of the key, as the TPM has wrapped it", &f.private},
+		{"public", "the `FILE` with the public part of the key, as the TPM has written it", &f.public},
+		{"ca", "the `FILE` with the CAs of the machines' certificates", &f.ca},
+		{"endorsement-ca", "the `FILE` with the CAs of the TPMs' makers", &f.endorsement},
+	} {
+		for _, name := range names {
+			if name == flag.name {
+				command.Flags().StringVar(flag.value, name, "", flag.usage)
+				required(command, name)
+			}
+		}
+	}
+}

@@ -1,0 +1,219 @@
+// Package attestor lets agents attest by what their machines have, instead of a join
+// token: a certificate of the admin's PKI, an SSH host certificate, a TPM.
+package attestor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spiffe-experimental/spire-config/internal/bundle"
+	"github.com/spiffe-experimental/spire-config/internal/change"
+	"github.com/spiffe-experimental/spire-config/internal/enroll"
+	"github.com/spiffe-experimental/spire-config/internal/hcledit"
+	"github.com/spiffe-experimental/spire-config/internal/layout"
+	"github.com/spiffe-experimental/spire-config/internal/machine"
+	"github.com/spiffe-experimental/spire-config/internal/systemd"
+)
+
+// A Setting is one of a plugin's plugin_data: the name, and the file that it names.
+type Setting struct{ Name, File string }
+
+// Agent is how an agent shall attest.
+type Agent struct {
+	Plugin string
+	// Files are those that the service's user can read itself.
+	Files []Setting
+	// Key is a file of root's that systemd hands over.
+	Key Setting
+	// DropIn has the lines that the unit needs, beside the one for Key.
+	DropIn []string
+	// Bundle is the trust bundle to know the server by; "" leaves it as it is.
+	Bundle string
+	Start  bool
+	// Force gives up the identity that the agent has.
+	Force bool
+}
+
+// X509POP is a certificate of a PKI with its key.
+func X509POP(certificate, key string) Agent {
+	return Agent{Plugin: "x509pop", Files: []Setting{{"certificate_path", certificate}}, Key: Setting{"private_key_path", key}}
+}
+
+// SSHPOP is an SSH host certificate with its key.
+func SSHPOP(certificate, key string) Agent {
+	return Agent{Plugin: "sshpop", Files: []Setting{{"host_cert_path", certificate}}, Key: Setting{"host_key_path", key}}
+}
+
+// TPM is a DevID certificate with the blobs of its key, which that TPM alone can load.
+func TPM(certificate, private, public string) Agent {
+	return Agent{
+		Plugin: "tpm_devid",
+		Files:  []Setting{{"devid_cert_path", certificate}, {"devid_priv_path", private}, {"devid_pub_path", public}},
+		// As drop-ins/tpm.conf of the package.
+		DropIn: []string{"PrivateDevices=no", "DevicePolicy=closed", "DeviceAllow=/dev/tpmrm0 rw", "SupplementaryGroups=tss"},
+	}
+}
+
+// credentialsSince is the first systemd that hands over files of root's.
+const credentialsSince = 247
+
+// Run configures the agent and, where asked, starts it.
+func (a Agent) Run(ctx context.Context, m machine.Machine) error {
+	if version := systemd.Version(ctx, m.Systemd); a.Key.File != "" && version > 0 && version < credentialsSince {
+		return fmt.Errorf("systemd here is %d, and LoadCredential= needs %d: give the key to the user %s, mode 0400, and write its path into %s by hand", version, credentialsSince, layout.AgentUser, m.AgentConfig())
+	}
+	plan, err := a.plan(ctx, m)
+	if err != nil {
+		return err
+	}
+	file, err := m.AgentConfiguration()
+	if err != nil {
+		return err
+	}
+	if a.Force {
+		if err := enroll.MayGiveUp(ctx, m, a.Start); err != nil {
+			return err
+		}
+	}
+	changed, err := m.Apply(plan)
+	if err != nil {
+		return err
+	}
+	if a.Force {
+		if err := enroll.GiveUp(ctx, m, file.Value("agent", "data_dir").Text); err != nil {
+			return err
+		}
+	}
+	if !changed {
+		m.Say("nothing to change: the agent attests by %s", a.Plugin)
+	}
+	return a.finish(ctx, m, changed)
+}
+
+func (a Agent) plan(ctx context.Context, m machine.Machine) (change.Plan, error) {
+	if err := there(append(a.Files, a.Key)); err != nil {
+		return change.Plan{}, err
+	}
+	text, err := os.ReadFile(m.AgentConfig())
+	if errors.Is(err, fs.ErrNotExist) {
+		return change.Plan{}, fmt.Errorf("%s is not there: install the package spire-agent", m.AgentConfig())
+	}
+	if err != nil {
+		return change.Plan{}, err
+	}
+	edited, err := a.edit(text)
+	if err != nil {
+		return change.Plan{}, fmt.Errorf("editing %s: %w", m.AgentConfig(), err)
+	}
+	files := []change.File{{Path: m.AgentConfig(), Content: edited, Mode: 0o644}}
+	if lines := a.lines(); len(lines) > 0 {
+		name := strings.TrimSuffix(a.Plugin, "_devid") + ".conf"
+		head := fmt.Sprintf("# By spire-config agent attestor %s.\n[Service]\n", strings.TrimSuffix(a.Plugin, "_devid"))
+		files = append(files, change.File{Path: m.DropIn(layout.AgentUnit, name), Content: []byte(head + strings.Join(lines, "\n") + "\n"), Mode: 0o644})
+	}
+	trusted, err := a.bundle(m)
+	return change.Plan{Files: append(files, trusted...), Check: m.CheckAgent(ctx)}, err
+}
+
+// there says whether the files are, by names that mean the same to the service.
+func there(files []Setting) error {
+	for _, f := range files {
+		if f.File == "" {
+			continue
+		}
+		if !filepath.IsAbs(f.File) {
+			return fmt.Errorf("%s: give the whole path, as the service has another folder", f.File)
+		}
+		if _, err := os.Stat(f.File); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const credentials = "${CREDENTIALS_DIRECTORY}/"
+
+// credential is the name by which systemd hands over the key.
+func (a Agent) credential() string { return a.Plugin + ".key" }
+
+func (a Agent) lines() []string {
+	lines := a.DropIn
+	if a.Key.File != "" {
+		lines = append(lines, fmt.Sprintf("LoadCredential=%s:%s", a.credential(), a.Key.File))
+	}
+	return lines
+}
+
+// edit makes the agent's one NodeAttestor another, where it stands.
+func (a Agent) edit(text []byte) ([]byte, error) {
+	document, err := hcledit.Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	for _, other := range document.Labels("NodeAttestor", "plugins") {
+		if other == a.Plugin {
+			continue
+		}
+		if err := document.Remove("plugins", "NodeAttestor", other, "plugin_data"); err != nil {
+			return nil, err
+		}
+		if err := document.Rename(a.Plugin, "plugins", "NodeAttestor", other); err != nil {
+			return nil, err
+		}
+	}
+	errs := []error{document.Remove("agent", "join_token"), document.Remove("agent", "join_token_file")}
+	settings := a.Files
+	if a.Key.File != "" {
+		settings = append(settings, Setting{a.Key.Name, credentials + a.credential()})
+	}
+	for _, setting := range settings {
+		errs = append(errs, document.Set(setting.File, "plugins", "NodeAttestor", a.Plugin, "plugin_data", setting.Name))
+	}
+	return document.Bytes(), errors.Join(errs...)
+}
+
+func (a Agent) bundle(m machine.Machine) ([]change.File, error) {
+	if a.Bundle == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(a.Bundle)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := bundle.Parse(text); err != nil {
+		return nil, fmt.Errorf("%s is no trust bundle: %w", a.Bundle, err)
+	}
+	return []change.File{{Path: m.AgentBootstrap(), Content: text, Mode: 0o644}}, nil
+}
+
+func (a Agent) finish(ctx context.Context, m machine.Machine, changed bool) error {
+	if state, err := m.AgentIdentity(); err == nil && m.Now().Before(state.Expires()) && !m.DryRun {
+		m.Note("the agent goes on as %s: it attests by %s when that has ended, or with --force", state.ID(), a.Plugin)
+	}
+	switch {
+	case m.DryRun && a.Start:
+		m.Say("would enable and start %s", layout.AgentUnit)
+		return nil
+	case m.DryRun:
+		return nil
+	case !a.Start:
+		m.Say("next: systemctl daemon-reload && systemctl enable --now spire-agent")
+		return nil
+	}
+	if changed || a.Force || !m.Running(ctx, layout.AgentUnit) {
+		if err := m.Start(ctx, layout.AgentUnit); err != nil {
+			return enroll.Failed(ctx, m, err)
+		}
+	}
+	state, err := m.AgentIdentity()
+	if err != nil {
+		return err
+	}
+	m.Say("%s runs as %s", layout.AgentUnit, state.ID())
+	return nil
+}

@@ -1,0 +1,157 @@
+package attestor
+
+import (
+	"crypto/ecdsa"
+	"crypto/x509"
+	"encoding/pem"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/spiffe-experimental/spire-config/internal/bundle"
+	"github.com/spiffe-experimental/spire-config/internal/enroll"
+	"github.com/spiffe-experimental/spire-config/internal/setup"
+	"github.com/spiffe-experimental/spire-config/internal/testbed"
+)
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// fleet is a PKI with a certificate for a host.
+func fleet(t *testing.T) (root, certificate, key string) {
+	t.Helper()
+	folder := t.TempDir()
+	ca := testbed.NewCA(t, "fleet.test")
+	host := ca.SVID("", time.Now().Add(-time.Hour), time.Now().Add(time.Hour))
+	secret, err := x509.MarshalECPrivateKey(host.PrivateKey.(*ecdsa.PrivateKey))
+	must(t, err)
+	root, certificate, key = filepath.Join(folder, "root.crt"), filepath.Join(folder, "host.crt"), filepath.Join(folder, "host.key")
+	must(t, os.WriteFile(root, bundle.PEM([]*x509.Certificate{ca.Root}), 0o644))
+	must(t, os.WriteFile(certificate, bundle.PEM([]*x509.Certificate{host.Leaf}), 0o644))
+	must(t, os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: secret}), 0o600))
+	return root, certificate, key
+}
+
+// TestX509POP moves an agent from its join token to a certificate.
+func TestX509POP(t *testing.T) {
+	testbed.Programs(t)
+	bed := testbed.New(t)
+	root, certificate, key := fleet(t)
+	must(t, setup.Server{TrustDomain: "prod.test", Port: testbed.FreePort(t), Start: true}.Run(t.Context(), bed.Machine))
+	invitation := filepath.Join(t.TempDir(), "invitation")
+	must(t, enroll.Invite{Name: "host", TTL: time.Minute, Output: invitation}.Run(t.Context(), bed.Machine))
+	must(t, enroll.Join{File: invitation, Start: true}.Run(t.Context(), bed.Machine))
+
+	server := Server{Plugin: "x509pop", Files: []Setting{{"ca_bundle_path", root}}, Start: true}
+	must(t, server.Run(t.Context(), bed.Machine))
+	agent := X509POP(certificate, key)
+	agent.Force = true
+	if err := agent.Run(t.Context(), bed.Machine); err == nil || !strings.Contains(err.Error(), "the agent is running") {
+		t.Errorf("an agent that runs: %v", err)
+	}
+	agent.Start = true
+	must(t, agent.Run(t.Context(), bed.Machine))
+	if !strings.Contains(bed.Out.String(), "spire-agent.service runs as spiffe://prod.test/spire/agent/x509pop/") {
+		t.Errorf("it says %s", bed.Out)
+	}
+	if strings.Contains(bed.Read(bed.AgentConfig()), "join_token =") {
+		t.Error("the configuration still has a join token")
+	}
+	before := bed.Snapshot()
+	agent.Force = false
+	must(t, agent.Run(t.Context(), bed.Machine))
+	must(t, server.Run(t.Context(), bed.Machine))
+	if diff := cmp.Diff(before, bed.Snapshot()); diff != "" {
+		t.Errorf("twice is not once: %s", diff)
+	}
+}
+
+func TestEdit(t *testing.T) {
+	bed := testbed.New(t)
+	before := bed.Read(bed.AgentConfig())
+	for name, test := range map[string]struct {
+		agent  Agent
+		want   string
+		dropIn string
+	}{
+		"x509pop": {X509POP("/c", "/k"), `    NodeAttestor "x509pop" {
+        plugin_data {
+            certificate_path = "/c"
+            private_key_path = "${CREDENTIALS_DIRECTORY}/x509pop.key"
+        }
+    }
+`, "LoadCredential=x509pop.key:/k"},
+		"sshpop": {SSHPOP("/c", "/k"), `    NodeAttestor "sshpop" {
+        plugin_data {
+            host_cert_path = "/c"
+            host_key_path = "${CREDENTIALS_DIRECTORY}/sshpop.key"
+        }
+    }
+`, "LoadCredential=sshpop.key:/k"},
+		"tpm": {TPM("/c", "/a", "/b"), `    NodeAttestor "tpm_devid" {
+        plugin_data {
+            devid_cert_path = "/c"
+            devid_priv_path = "/a"
+            devid_pub_path = "/b"
+        }
+    }
+`, "PrivateDevices=no DevicePolicy=closed DeviceAllow=/dev/tpmrm0 rw SupplementaryGroups=tss"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			edited, err := test.agent.edit([]byte(before))
+			must(t, err)
+			want := strings.Replace(before, "    NodeAttestor \"join_token\" {\n        plugin_data {}\n    }\n", test.want, 1)
+			want = strings.Replace(want, "    join_token = \"${SPIRE_JOIN_TOKEN}\"\n", "", 1)
+			if diff := cmp.Diff(want, string(edited)); diff != "" {
+				t.Error(diff)
+			}
+			if got := strings.Join(test.agent.lines(), " "); got != test.dropIn {
+				t.Errorf("the drop-in has %s", got)
+			}
+		})
+	}
+}
+
+func TestOldSystemd(t *testing.T) {
+	_, certificate, key := fleet(t)
+	bed := testbed.New(t)
+	bed.Systemd.Version = "v239 (239-82.el8)"
+	if err := X509POP(certificate, key).Run(t.Context(), bed.Machine); err == nil || !strings.Contains(err.Error(), "systemd here is 239, and LoadCredential= needs 247") {
+		t.Error(err)
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	root, certificate, key := fleet(t)
+	spoiled := X509POP(certificate, key)
+	spoiled.Bundle = key
+	for name, test := range map[string]struct {
+		agent Agent
+		words string
+	}{
+		"no such file":   {X509POP(certificate, "/nowhere/key"), "no such file"},
+		"half a path":    {X509POP("host.crt", key), "give the whole path"},
+		"no bundle":      {spoiled, "is no trust bundle"},
+		"not the server": {Agent{Plugin: "x509pop", Files: []Setting{{"x", root}}, Bundle: "/nowhere"}, "no such file"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bed := testbed.New(t)
+			before := bed.Snapshot()
+			err := test.agent.Run(t.Context(), bed.Machine)
+			if err == nil || !strings.Contains(err.Error(), test.words) {
+				t.Errorf("error %v, want %q", err, test.words)
+			}
+			if diff := cmp.Diff(before, bed.Snapshot()); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}

@@ -1,0 +1,207 @@
+package backup
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spiffe-experimental/spire-config/internal/account"
+	"github.com/spiffe-experimental/spire-config/internal/config"
+	"github.com/spiffe-experimental/spire-config/internal/layout"
+	"github.com/spiffe-experimental/spire-config/internal/machine"
+	"github.com/spiffe-experimental/spire-config/internal/serverapi"
+	"github.com/spiffe-experimental/spire-config/internal/spire"
+)
+
+// Backup is what is asked of a backup.
+type Backup struct {
+	// File is not there yet.
+	File string
+	// Stop stops a server that runs, and starts it again afterwards.
+	Stop bool
+}
+
+// Run writes the backup.
+func (b Backup) Run(ctx context.Context, m machine.Machine) (err error) {
+	configuration, err := m.ServerConfiguration()
+	if err != nil {
+		return err
+	}
+	if configuration == nil {
+		return fmt.Errorf("%s is not there: no server is set up here", m.ServerConfig())
+	}
+	if m.DryRun {
+		return b.show(ctx, m, configuration)
+	}
+	start, err := b.stop(ctx, m)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, start()) }()
+	contents, err := contents(ctx, m, configuration)
+	if err != nil {
+		return err
+	}
+	if err := b.write(contents); err != nil {
+		return err
+	}
+	m.Say("wrote %s, with the CA's private keys: keep it as secret as they are", b.File)
+	if contents.Database != "sqlite3" {
+		m.Say("the database is %s, and not in it: back it up by its own means", contents.Database)
+	}
+	return nil
+}
+
+// stop makes the datastore stand still, and returns what undoes that.
+func (b Backup) stop(ctx context.Context, m machine.Machine) (func() error, error) {
+	if !running(ctx, m) {
+		return func() error { return nil }, nil
+	}
+	if !b.Stop {
+		return nil, fmt.Errorf("the server is running, and its datastore would change under way: add --stop, which stops it for some seconds, or systemctl stop %s", layout.ServerUnit)
+	}
+	if err := m.Systemd.Do(ctx, "stop", layout.ServerUnit); err != nil {
+		return nil, err
+	}
+	return func() error {
+		// Also when somebody has interrupted this.
+		return m.Systemd.Do(context.WithoutCancel(ctx), "start", layout.ServerUnit)
+	}, nil
+}
+
+func running(ctx context.Context, m machine.Machine) bool {
+	return m.Active(ctx, layout.ServerUnit) || serverapi.Healthy(ctx, m.ServerSocketPath()) == nil
+}
+
+func (b Backup) show(ctx context.Context, m machine.Machine, configuration *config.File) error {
+	contents, err := contents(ctx, m, configuration)
+	if err != nil {
+		return err
+	}
+	for _, f := range contents.Files {
+		m.Say("would back up %s", f.source)
+	}
+	return nil
+}
+
+func (b Backup) write(contents manifest) error {
+	out, err := os.OpenFile(b.File, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%s is there already: give another name", b.File)
+	}
+	if err != nil {
+		return fmt.Errorf("writing the backup: %w", err)
+	}
+	err = write(out, contents, func(name string) (io.ReadCloser, error) { return os.Open(name) })
+	if err = errors.Join(err, out.Sync(), out.Close()); err != nil {
+		return errors.Join(fmt.Errorf("writing the backup: %w", err), os.Remove(b.File))
+	}
+	return nil
+}
+
+// contents are all files of the server.
+func contents(ctx context.Context, m machine.Machine, configuration *config.File) (manifest, error) {
+	all := manifest{
+		Form: form, Created: m.Now().UTC().Truncate(time.Second), Version: spire.Server.Version(ctx),
+		TrustDomain: configuration.Value("server", "trust_domain").Text, Database: database(configuration), DataDir: configuration.Value("server", "data_dir").Text,
+	}
+	if err := inside(configuration, all.DataDir); err != nil {
+		return all, err
+	}
+	for _, folder := range []struct{ name, path string }{
+		{configFolder, filepath.Dir(m.ServerConfig())},
+		{unitFolder, filepath.Dir(m.DropIn(layout.ServerUnit, "x"))},
+		{stateFolder, m.ServerState(all.DataDir)},
+	} {
+		files, err := list(folder.name, folder.path)
+		if err != nil {
+			return all, fmt.Errorf("looking at %s: %w", folder.path, err)
+		}
+		all.Files = append(all.Files, files...)
+	}
+	return all, nil
+}
+
+func database(configuration *config.File) string {
+	plugin, ok := configuration.Plugin("DataStore", "sql")
+	if kind := plugin.Value("database_type").Text; ok && kind != "" {
+		return kind
+	}
+	return "unknown"
+}
+
+// inside says whether keys and datastore are where a backup looks for them.
+func inside(configuration *config.File, dataDir string) error {
+	disk, _ := configuration.Plugin("KeyManager", "disk")
+	sql, _ := configuration.Plugin("DataStore", "sql")
+	names := []string{disk.Value("keys_path").Text}
+	if database(configuration) == "sqlite3" {
+		names = append(names, sql.Value("connection_string").Text)
+	}
+	for _, name := range names {
+		if name != "" && filepath.Dir(name) != filepath.Clean(dataDir) {
+			return fmt.Errorf("%s is not in the server's data_dir, %s: a backup would not have it", name, dataDir)
+		}
+	}
+	return nil
+}
+
+// list has the files of a folder. Former versions stay where they are, and what is no
+// file, such as a link that the service made, is left out. Of the state's folders of
+// other instances none is this server's.
+func list(name, folder string) ([]file, error) {
+	var files []file
+	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil
+		case err != nil:
+			return err
+		case entry.IsDir() && name == stateFolder && path != folder:
+			return fs.SkipDir
+		case !entry.Type().IsRegular() || strings.Contains(entry.Name(), ".before-spire-config"):
+			return nil
+		}
+		f, err := look(path)
+		if err != nil {
+			return err
+		}
+		relative, err := filepath.Rel(folder, path)
+		f.Name = name + "/" + filepath.ToSlash(relative)
+		files = append(files, f)
+		return err
+	})
+	return files, err
+}
+
+func look(path string) (file, error) {
+	source, err := os.Open(path)
+	if err != nil {
+		return file{}, err
+	}
+	defer source.Close()
+	info, err := source.Stat()
+	if err != nil {
+		return file{}, err
+	}
+	sum := sha256.New()
+	if _, err := io.Copy(sum, source); err != nil {
+		return file{}, err
+	}
+	owner := info.Sys().(*syscall.Stat_t).Uid
+	return file{Mode: info.Mode().Perm(), Size: info.Size(), SHA256: hex.EncodeToString(sum.Sum(nil)), Service: isService(owner), source: path}, nil
+}
+
+func isService(uid uint32) bool {
+	user, err := account.Lookup(layout.ServerUser)
+	return err == nil && user.UID == uid
+}

@@ -1,0 +1,250 @@
+// Package hcledit changes single values of an HCL file as an admin would: comments,
+// order and layout of all the rest stay as they are, byte for byte.
+package hcledit
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/hcl/ast"
+	"github.com/hashicorp/hcl/hcl/parser"
+	"github.com/hashicorp/hcl/hcl/token"
+)
+
+// A Document is the text of a file together with what the parser sees in it.
+type Document struct {
+	text []byte
+	// Where the parser, which turns "\r\n" into "\n" first, left out a byte: the
+	// places of these "\n" in what it saw, ascending.
+	returns []int
+	newline string
+	file    *ast.File
+	root    *ast.ObjectList
+}
+
+// Parse reads HCL. JSON, which SPIRE accepts as well, is refused: it has no comments,
+// and needs another hand.
+func Parse(text []byte) (*Document, error) {
+	if bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) {
+		return nil, errors.New("it is JSON, and HCL alone can be edited: change it by hand")
+	}
+	file, err := parser.Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	root, ok := file.Node.(*ast.ObjectList)
+	if !ok {
+		return nil, errors.New("no list of values at the top of the file")
+	}
+	document := &Document{text: slices.Clone(text), newline: "\n", file: file, root: root}
+	document.findReturns()
+	return document, nil
+}
+
+func (d *Document) findReturns() {
+	for i := 0; i+1 < len(d.text); i++ {
+		if d.text[i] == '\r' && d.text[i+1] == '\n' {
+			d.returns = append(d.returns, i-len(d.returns))
+		}
+	}
+	if first := bytes.IndexByte(d.text, '\n'); first > 0 && d.text[first-1] == '\r' {
+		d.newline = "\r\n"
+	}
+}
+
+// offset is the place in the text of what the parser saw at that one.
+func (d *Document) offset(seen int) int {
+	before, _ := slices.BinarySearch(d.returns, seen)
+	return seen + before
+}
+
+// Bytes returns the text as it is now.
+func (d *Document) Bytes() []byte { return slices.Clone(d.text) }
+
+// Value returns the value that path leads to, and whether there is one that is a
+// string, a number or a word.
+func (d *Document) Value(path ...string) (string, bool) {
+	item := Find(d.root, path...)
+	if item == nil {
+		return "", false
+	}
+	literal, ok := item.Val.(*ast.LiteralType)
+	if !ok {
+		return "", false
+	}
+	text, err := Literal(literal.Token)
+	return text, err == nil
+}
+
+// Set gives the value that path leads to. One that is there is replaced where it
+// stands; one that is there as a comment is uncommented; any other is added at the end
+// of its block, which is made where it is missing. After an error all is as it was.
+func (d *Document) Set(value string, path ...string) error {
+	before := *d
+	err := d.set(value, path)
+	if err == nil {
+		err = d.reads(value, path)
+	}
+	if err != nil {
+		*d = before
+		return fmt.Errorf("setting %s: %w", strings.Join(path, "."), err)
+	}
+	return nil
+}
+
+func (d *Document) set(value string, path []string) error {
+	if len(path) == 0 {
+		return errors.New("no name given")
+	}
+	item := Find(d.root, path...)
+	if item == nil {
+		return d.add(value, path)
+	}
+	literal, ok := item.Val.(*ast.LiteralType)
+	if !ok {
+		return fmt.Errorf("line %d has not a single value there", item.Pos().Line)
+	}
+	if current, err := Literal(literal.Token); err == nil && current == value {
+		return nil
+	}
+	start, end := literal.Pos().Offset, literal.Pos().Offset+len(literal.Token.Text)
+	return d.replace(start, end, like(literal.Token, value))
+}
+
+// reads says no to an edit that does not read back as what was meant.
+func (d *Document) reads(value string, path []string) error {
+	if got, ok := d.Value(path...); !ok || got != value {
+		return fmt.Errorf("%q would read as %q", value, got)
+	}
+	return nil
+}
+
+// Remove takes away what path leads to, with its line where nothing else is on it.
+// What is not there is no error.
+func (d *Document) Remove(path ...string) error {
+	item := Find(d.root, path...)
+	if item == nil {
+		return nil
+	}
+	start, end := d.line(item.Pos().Offset, nodeEnd(item))
+	if err := d.splice(start, end, ""); err != nil {
+		return fmt.Errorf("removing %s: %w", strings.Join(path, "."), err)
+	}
+	return nil
+}
+
+// Rename gives the block that path leads to another last label, or name.
+func (d *Document) Rename(name string, path ...string) error {
+	item := Find(d.root, path...)
+	if item == nil {
+		return fmt.Errorf("there is no %s", strings.Join(path, "."))
+	}
+	key := item.Keys[len(item.Keys)-1].Token
+	text := name
+	if key.Type == token.STRING || !word.MatchString(name) {
+		text = quote(name)
+	}
+	if err := d.replace(key.Pos.Offset, key.Pos.Offset+len(key.Text), text); err != nil {
+		return fmt.Errorf("renaming %s: %w", strings.Join(path, "."), err)
+	}
+	return nil
+}
+
+// Labels are the labels of the blocks of that name in the block that path leads to: the
+// plugins of a type.
+func (d *Document) Labels(name string, path ...string) []string {
+	block := Find(d.root, path...)
+	if block == nil {
+		return nil
+	}
+	object, ok := block.Val.(*ast.ObjectType)
+	if !ok {
+		return nil
+	}
+	var labels []string
+	for _, item := range object.List.Items {
+		if len(item.Keys) == 2 && strings.EqualFold(Key(item.Keys[0]), name) {
+			labels = append(labels, Key(item.Keys[1]))
+		}
+	}
+	return labels
+}
+
+// line widens the place of an item, by what the parser saw, to its lines in the text,
+// unless others share them.
+func (d *Document) line(seenStart, seenEnd int) (int, int) {
+	start, end := d.offset(seenStart), d.offset(seenEnd)
+	before := d.lineStart(start)
+	after := end + len(d.text[end:])
+	if next := bytes.IndexByte(d.text[end:], '\n'); next >= 0 {
+		after = end + next + 1
+	}
+	rest := strings.TrimSpace(strings.TrimLeft(string(d.text[end:after]), " \t,"))
+	alone := rest == "" || strings.HasPrefix(rest, "#") || strings.HasPrefix(rest, "//")
+	if alone && len(bytes.TrimSpace(d.text[before:start])) == 0 {
+		return before, after
+	}
+	if end < len(d.text) && d.text[end] == ',' {
+		end++
+	}
+	return start, end
+}
+
+func (d *Document) lineStart(at int) int {
+	return bytes.LastIndexByte(d.text[:at], '\n') + 1
+}
+
+// nodeEnd is the place behind an item.
+func nodeEnd(item *ast.ObjectItem) int {
+	switch value := item.Val.(type) {
+	case *ast.ObjectType:
+		return value.Rbrace.Offset + 1
+	case *ast.ListType:
+		return value.Rbrack.Offset + 1
+	case *ast.LiteralType:
+		return value.Pos().Offset + len(strings.TrimSuffix(value.Token.Text, "\n"))
+	}
+	return item.Val.Pos().Offset
+}
+
+// replace puts text in the place of what the parser saw there.
+func (d *Document) replace(start, end int, text string) error {
+	return d.splice(d.offset(start), d.offset(end), text)
+}
+
+// splice changes the text and reads it again; what is no HCL any more is not taken.
+func (d *Document) splice(start, end int, text string) error {
+	if start > end || end > len(d.text) {
+		return errors.New("the parser's positions do not fit the text")
+	}
+	changed, err := Parse(slices.Concat(d.text[:start], []byte(text), d.text[end:]))
+	if err != nil {
+		return err
+	}
+	*d = *changed
+	return nil
+}
+
+// Octal numbers, too: modes of files.
+var number = regexp.MustCompile(`^[0-9]+$`)
+
+// like writes a value as the one that stood there was written.
+func like(old token.Token, value string) string {
+	switch {
+	case old.Type == token.NUMBER && number.MatchString(value):
+		return value
+	case old.Type == token.BOOL && (value == "true" || value == "false"):
+		return value
+	case old.Type == token.HEREDOC && strings.HasSuffix(old.Text, "\n"):
+		return quote(value) + "\n"
+	}
+	return quote(value)
+}
+
+var escapes = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\t", `\t`, "\r", `\r`)
+
+func quote(value string) string { return `"` + escapes.Replace(value) + `"` }
