@@ -56,4 +56,4 @@ ssh-keygen -q -t ed25519 -N '' -f other-ca
 ssh-keygen -q -s other-ca -h -I host -n host.example.org ssh_host_ed25519_key.pub
 cp ssh_host_ed25519_key-cert.pub /etc/ssh
 answers 'a certificate of another CA' 1 '' systemctl start spire-agent
-soon 10 'the log says why' 0 'signed by unrecognized authority' journalctl --unit=spire-agent --no-pager
+soon 10 'the log says why' 0 'no authorities for hostname: host.example.org' journalctl --unit=spire-agent --no-pager

@@ -223,15 +223,15 @@ users_are_there() {
 now() { echo "$(($(date +%s%N) / 1000000))"; }
 
 # without_news: standard input without what an older systemd says of the directives
-# that it does not know: EL 8's has none of these. Each is one protection more, or a
-# condition, and the unit runs without it. Whatever else is unknown is a mistake of ours.
+# that it does not know: EL 8's has none of these. Each is one protection more, and
+# the unit runs without it. Whatever else is unknown is a mistake of ours.
 without_news() {
     here=$(systemctl --version | sed -n '1s/^systemd \([0-9]*\).*/\1/p')
     names=
-    for name in ProtectHostname=242 ProtectKernelLogs=244 ProtectClock=245 ProtectProc=247 PrivateIPC=248 ConditionCredential=252; do
+    for name in ProtectHostname=242 ProtectKernelLogs=244 ProtectClock=245 ProtectProc=247 PrivateIPC=248; do
         [ "$here" -ge "${name#*=}" ] || names="$names|${name%=*}"
     done
-    grep -Ev "Unknown (lvalue|key name) '(${names#|})' in section '(Service|Unit)'(, ignoring[.]?)?\$" || :
+    grep -Ev "Unknown (lvalue|key name) '(${names#|})' in section 'Service'(, ignoring[.]?)?\$" || :
 }
 
 # credentials VERSION: systemd hands them over by a mount, which a container keeps to itself, and

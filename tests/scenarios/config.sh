@@ -1,0 +1,133 @@
+#!/bin/sh
+# From installed packages to a workload's identity by spire-config: a server, an invitation,
+# an agent, an entry, certificates in files; what is refused on the way, and what doctor
+# says where something is broken. Then a machine that was given an invitation and nothing
+# else.
+set -eu
+# shellcheck source=lib/common.sh
+. "$(dirname "$0")/lib/common.sh"
+# shellcheck source=lib/spire.sh
+. "$LIB/spire.sh"
+
+INVITATION=/root/host-1.invitation
+
+# doctor_says WHAT CAUSE MEND [OPTION...]: it finds that, and the command that mends it.
+doctor_says() {
+    what=$1 cause=$2 mend=$3
+    shift 3
+    answers "doctor, where $what" 1 "$cause" spire-config doctor "$@"
+    case $OUTPUT in
+    *"mend: $mend"*) ok "and what mends it: $mend" ;;
+    *) fail "doctor, where $what, expected 'mend: $mend', got '$OUTPUT'" ;;
+    esac
+}
+
+# settings: a digest of all configuration, which a refusal leaves as it is.
+settings() { find /etc/spire /etc/systemd/system -type f -exec sha256sum {} + | sort | sha256sum; }
+
+# refuses WHAT WORDS COMMAND...: and changes nothing.
+refuses() {
+    what=$1 words=$2
+    shift 2
+    before=$(settings)
+    answers "$what is refused" 1 "$words" "$@"
+    same "after $what, the settings" "$before" "$(settings)"
+}
+
+once_an_rpm
+newest_of_the_family
+CONFIG=$(printf '%s\n' "$OTHERS" | tr ' ' '\n' | sed -n 's/^spire-config:\([^:]*\):.*/\1/p')
+HELPER=$(printf '%s\n' "$OTHERS" | tr ' ' '\n' | sed -n 's/^spiffe-helper:\([^:]*\):.*/\1/p')
+[ -n "$CONFIG" ] || skip 'spire-config was not built'
+pkg_repository
+pkg_install
+unwarned 'installing'
+pkg_install "$CONFIG" spire-config
+unwarned 'installing spire-config'
+
+# The server.
+doctor_says 'nothing is set up' 'spire-server.service: it does not run' 'systemctl enable --now spire-server.service'
+start=$(now)
+answers 'a server' 0 'spire-server.service runs, for the trust domain fleet.test' \
+    spire-config server init --trust-domain fleet.test --address localhost --start
+server_is_healthy
+answers 'once more' 0 'nothing to change' spire-config server init --trust-domain fleet.test --address localhost --start
+refuses 'another trust domain' 'of the trust domain fleet.test already' spire-config server init --trust-domain other.test
+
+# The invitation, and what is none.
+answers 'an invitation' 0 'it works once' spire-config invite host-1 --address localhost --output $INVITATION
+same 'its mode' '-rw------- root' "$(stat --format '%A %U' $INVITATION)"
+refuses 'a file that is no invitation' 'it is no invitation' spire-config agent join /etc/hostname
+(umask 077; head -c 400 $INVITATION >/root/cut)
+refuses 'half an invitation' 'checksum mismatch: it was cut off' spire-config agent join /root/cut
+(umask 077; sed 's/localhost/127.0.0.9/' $INVITATION >/root/changed)
+refuses 'a changed invitation' 'checksum mismatch' spire-config agent join /root/changed
+answers 'one that ends at once' 0 'it works once' spire-config invite host-2 --address localhost --ttl 1s --output /root/late
+sleep 2
+refuses 'an invitation that has ended' 'expired' spire-config agent join /root/late
+answers 'one to a place where nobody is' 0 '' spire-config invite host-3 --address localhost:9 --output /root/nobody
+refuses 'a server that does not answer' 'does not answer' spire-config agent join /root/nobody
+
+# The agent.
+answers 'joining' 0 'spire-agent.service runs, and has attested to the trust domain fleet.test' spire-config agent join $INVITATION --start
+agent_is_healthy
+same 'the token afterwards' '' "$(grep -rhE '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}' /etc/spire || :)"
+answers 'joining once more' 0 '' spire-config agent join $INVITATION --start
+answers 'an entry' 0 'spiffe://fleet.test/web' spire-config entry add web --selector unix:uid:65534
+soon 20 'the SVID' 0 'spiffe://fleet.test/web' as_workload spire-agent api fetch x509
+ok "from installed packages to an SVID: 4 commands, $(($(now) - start)) ms, refusals included"
+answers 'the entry once more' 0 'nothing to change' spire-config entry add web --selector unix:uid:65534
+answers 'status' 0 'fleet.test' spire-config status
+answers 'doctor, where all is well' 0 '' spire-config doctor
+
+# Certificates in files.
+pkg_install "$HELPER" spiffe-helper
+unwarned 'installing spiffe-helper'
+answers 'an entry for the helper' 0 'spiffe://fleet.test/files' spire-config entry add files --user spiffe-helper
+answers 'a helper' 0 'spiffe-helper@files.service' spire-config helper add files --start
+soon 30 'its certificate' 0 'BEGIN CERTIFICATE' cat /var/lib/spiffe-helper/files/svid.pem
+
+# What is broken.
+doctor_says 'a user has no identity' 'no identity issued' 'spire-config entry add' --as daemon
+systemctl stop spire-agent
+doctor_says 'the agent is stopped' 'spire-agent.service: it does not run' 'systemctl enable --now spire-agent.service'
+starts spire-agent.service
+systemctl stop spire-server
+doctor_says 'the server is stopped' 'spire-server.service: it does not run' 'systemctl enable --now spire-server.service'
+
+# Another CA than the one that the invitation has, as a man in the middle would show it.
+mv /var/lib/spire/server/+default /root/server-state
+starts spire-server.service
+answers 'state of an agent' 0 '' spire-config invite host-4 --address localhost --output /root/other
+refuses 'an agent that is another server'"'"'s' 'this agent ' spire-config agent join /root/other
+systemctl stop spire-server
+rm -rf /var/lib/spire/server/+default
+mv /root/server-state /var/lib/spire/server/+default
+starts spire-server.service
+systemctl stop spire-agent
+refuses 'a server with another root' 'does not chain to the trust bundle' spire-config agent join --force /root/other
+
+# A server that loses all its state, and is restored: its agent goes on as it is.
+answers 'a backup' 0 '' spire-config server backup /root/server.backup --stop
+same 'its mode' '-rw------- root' "$(stat --format '%A %U' /root/server.backup)"
+server_is_healthy
+systemctl stop spire-server
+rm -rf /var/lib/spire/server/+default /etc/spire/server/server.conf
+answers 'restoring it' 0 '' spire-config server restore /root/server.backup --start
+server_is_healthy
+starts spire-agent.service
+answers 'the entry that was there' 0 'spiffe://fleet.test/web' spire-server entry show -spiffeID spiffe://fleet.test/web
+soon 20 'the SVID after it' 0 'spiffe://fleet.test/web' as_workload spire-agent api fetch x509
+answers 'an upgrade by two minors' 1 '' spire-config upgrade check "1.$(($(echo "$VERSION" | cut -d . -f 2) + 2)).0"
+answers 'an upgrade by one' 0 '' spire-config upgrade check "1.$(($(echo "$VERSION" | cut -d . -f 2) + 1)).0"
+
+# Zero touch: a machine that was given an invitation, and nothing else.
+credentials 252
+rm -rf /var/lib/spire/agent/+default /etc/spire/agent/bootstrap.crt
+answers 'an invitation for it' 0 'it works once' spire-config invite host-5 --address localhost --output /root/zero
+install -D -m 0600 /root/zero /etc/credstore/spire.invitation
+systemctl start spire-agent-join.service
+soon 60 'the agent has joined by itself' 0 'Agent is healthy.' spire-agent healthcheck
+answers 'as whom' 0 'Found 2 attested agents' spire-server agent list
+soon 20 'it joins once' 0 '' test -e /var/lib/spire-config/joined
+unit_is spire-agent.service enabled active
