@@ -11,6 +11,9 @@ var (
 	long = regexp.MustCompile(`^ {2,6}(?:-(\w), )?--(?:\[no-\])?([\w-]+)(?:\[=\S*\])?(?:[= ](\S*)(?: \.\.\.)?)?(?: {2,}(\S.*))?$`)
 	// isGNU finds such a help.
 	isGNU = regexp.MustCompile(`(?m)^ {2,6}(?:-\w, )?--[\w\[]`)
+	// arguments are what cobra's line of usage names in capitals, between the command's
+	// words and its flags.
+	arguments = regexp.MustCompile(`^ {2}[a-z][a-z -]* ((?:\[?[A-Z][A-Z0-9-]*(?:\.\.\.)?\]?(?:\|-)? )+)\[flags\]$`)
 	// section heads a part of such a help, and listed is a command in one of cobra's.
 	section = regexp.MustCompile(`^([A-Z][A-Za-z ]*):$`)
 	listed  = regexp.MustCompile(`^ {2}(\S+) +(\S.*)$`)
@@ -28,6 +31,9 @@ func parseGNU(text string) (c Command, whole bool) {
 		return c, true
 	}
 	for _, line := range parts["Usage"] {
+		if m := arguments.FindStringSubmatch(line); m != nil {
+			c.Args = strings.TrimSpace(m[1])
+		}
 		c.Runs = c.Runs || strings.TrimSpace(line) != "" && !strings.HasSuffix(line, " [command]")
 	}
 	for _, line := range parts["Available Commands"] {

@@ -26,6 +26,7 @@ type Program struct {
 type Command struct {
 	Name     string // its own word, such as "create"
 	Synopsis string // one line; may be empty
+	Args     string // what it takes beside flags, such as FILE; empty where the help does not name it so
 	Runs     bool   // it does something by itself, not only by its subcommands
 	Flags    []Flag // sorted by name
 	Sub      []Command

@@ -82,7 +82,7 @@ func TestExploreCobra(t *testing.T) {
 				long("skip", `string[="all"]`, "skip some, or\nall"),
 			}},
 			{Name: "sign", Synopsis: "Sign *things*", Runs: true, Sub: []Command{
-				{Name: "all", Synopsis: "Sign all", Runs: true, Flags: []Flag{long("key", "file", "key to sign with")}},
+				{Name: "all", Synopsis: "Sign all", Args: "KEY|- [FILE...]", Runs: true, Flags: []Flag{long("key", "file", "key to sign with")}},
 			}},
 		},
 	}

@@ -146,7 +146,7 @@ func (c Command) runnable(words string) []leaf {
 // describe is the part of the reference for one command.
 func (l leaf) describe(common []Flag) string {
 	own := slices.DeleteFunc(slices.Clone(l.Flags), func(f Flag) bool { return slices.Contains(common, f) })
-	text := "### " + escape(l.words) + "\n\n"
+	text := "### " + escape(strings.TrimSpace(l.words+" "+l.Args)) + "\n\n"
 	if l.Synopsis != "" {
 		text += sentence(l.Synopsis) + "\n\n"
 	}
