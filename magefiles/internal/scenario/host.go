@@ -15,6 +15,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -43,6 +44,9 @@ type Host struct {
 	Vars []string
 	// Special are the scenarios that some row of the matrix alone plays.
 	Special []string
+	// Until is when no scenario is begun any more; zero where nobody minds. Late is why.
+	Until time.Time
+	Late  string
 	// Lanes is how many scenarios run at once; 0 means as many as the machine
 	// has room for.
 	Lanes int
@@ -82,7 +86,11 @@ func (h *Host) Run(ctx context.Context, targets []matrix.Target, scenarios []str
 	for range h.lanes() {
 		group.Go(func() error {
 			for t := range tasks {
-				*t.result = h.play(working, t.bench, t.name)
+				if h.late() {
+					*t.result = every(t.bench.target, []string{t.name}, h.tooLate())[0]
+				} else {
+					*t.result = h.play(working, t.bench, t.name)
+				}
 				if working.Err() != nil {
 					return context.Cause(working)
 				}
@@ -108,6 +116,10 @@ type task struct {
 // the machine by itself, and hands out the scenarios of those that are ready.
 func (h *Host) hand(ctx context.Context, targets []matrix.Target, scenarios []string, results []Report, tasks chan<- task) error {
 	for i, target := range targets {
+		if h.late() {
+			results[i] = every(target, target.Plays(scenarios, h.Special), h.tooLate())
+			continue
+		}
 		scenarios := target.Plays(scenarios, h.Special)
 		if len(scenarios) == 0 {
 			continue // its row is for others
@@ -132,6 +144,12 @@ func (h *Host) hand(ctx context.Context, targets []matrix.Target, scenarios []st
 	}
 	return nil
 }
+
+// late says whether no scenario is begun any more.
+func (h *Host) late() bool { return !h.Until.IsZero() && time.Now().After(h.Until) }
+
+// tooLate is why not.
+func (h *Host) tooLate() error { return fmt.Errorf("%w: %s", container.ErrSkip, h.Late) }
 
 // check refuses arguments that would make a run pass by testing nothing.
 func (h *Host) check(targets []matrix.Target, scenarios []string) error {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/container"
@@ -76,6 +77,16 @@ func emptyHost(t *testing.T, log io.Writer) (*Host, matrix.Target) {
 	write(t, filepath.Join(h.Scenarios, "a.sh"), "")
 	write(t, filepath.Join(h.Scenarios, "b.sh"), "")
 	return h, matrix.Target{Distribution: matrix.Distribution{Name: "debian-12", Format: pkgdef.Deb}, Arch: runtime.GOARCH}
+}
+
+// Where there is no time left nothing is begun, and each scenario is said to be left out.
+func TestTooLate(t *testing.T) {
+	h, place := emptyHost(t, io.Discard)
+	h.Until, h.Late = time.Now(), "no time"
+	report, err := h.Run(t.Context(), []matrix.Target{place}, []string{"a", "b"})
+	if err != nil || len(report) != 2 || report.Count(Skipped) != 2 || !strings.Contains(report[0].Reason, "no time") {
+		t.Errorf("%+v, error %v", report, err)
+	}
 }
 
 func TestRunRefuses(t *testing.T) {

@@ -4,6 +4,7 @@ package suite
 import (
 	"context"
 	"fmt"
+	"os"
 	"runtime"
 	"time"
 
@@ -37,6 +38,28 @@ func on[T any](name string, of T, check func(context.Context, *tally.Tally, T) e
 	return tally.Check{Name: name, Run: func(ctx context.Context, t *tally.Tally) error { return check(ctx, t, of) }}
 }
 
+// long is a check that takes minutes.
+func long(takes time.Duration, check tally.Check) tally.Check {
+	check.Takes = takes
+	return check
+}
+
+// untilName is the variable of the environment that has the time, as RFC 3339 has it, by
+// which All has to be done: what would end later is left out, and counted as skipped.
+const untilName = "SPIRE_TEST_UNTIL"
+
+func until() (time.Time, error) {
+	text := os.Getenv(untilName)
+	if text == "" {
+		return time.Time{}, nil
+	}
+	end, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return end, fmt.Errorf("%s: %q is no time such as 2026-11-30T02:00:00Z", untilName, text)
+	}
+	return end, nil
+}
+
 // static are the checks that need no build.
 func (s Suite) static() []tally.Check {
 	return []tally.Check{
@@ -56,14 +79,14 @@ func built(shared *fixture.Shared) []tally.Check {
 	return []tally.Check{
 		on("unit", build, unit),
 		on("configurations", build, configuration.Check),
-		on("rebuild", build, rebuild.Blocking),
+		long(12*time.Minute, on("rebuild", build, rebuild.Blocking)),
 		on("distributions", shared, scenario.Blocking),
-		on("lintian", build, lint.Lintian),
-		on("piuparts", shared, piuparts.Check),
-		on("reproducible", build, rebuild.Reproducible),
-		on("reproducible elsewhere", build, rebuild.Elsewhere),
-		on("self", shared, mutation.Check),
-		on("trust", build, trust.Check),
+		long(6*time.Minute, on("lintian", build, lint.Lintian)),
+		long(5*time.Minute, on("piuparts", shared, piuparts.Check)),
+		long(5*time.Minute, on("reproducible", build, rebuild.Reproducible)),
+		long(2*time.Minute, on("reproducible elsewhere", build, rebuild.Elsewhere)),
+		long(6*time.Minute, on("self", shared, mutation.Check)),
+		long(5*time.Minute, on("trust", build, trust.Check)),
 		on("rpm", build, lint.RPM),
 		on("rpmlint", build, lint.RPMLint),
 		on("machine's parts", shared, machine.Prepare),
@@ -74,19 +97,23 @@ func built(shared *fixture.Shared) []tally.Check {
 // All builds the packages and runs everything. What is tested is what was
 // built; a build that fails ends the suite.
 func (s Suite) All(ctx context.Context, o pipeline.Options) error {
+	end, err := until()
+	if err != nil {
+		return err
+	}
 	build, err := subject.Make(ctx, s.Checkout, o)
 	if err != nil {
 		return err
 	}
 	shared := &fixture.Shared{Build: build, Fewer: true}
 	defer shared.Close()
-	t := &tally.Tally{Log: s.Log, Lanes: 3}
+	t := &tally.Tally{Log: s.Log, Lanes: 3, Until: end}
 	t.Run(ctx, append(s.static(), built(shared)...)...)
 	shared.LeftOut(ctx, t)
 	// They begin builds and tests once more: too long for whoever waits for a commit.
 	t.Count("workflows' runs", tally.Skip("they play whole nights: whoever has changed a workflow, or what it calls, asks test:workflows"), 0)
 	// A processor that is emulated needs this one for itself.
-	t.Run(ctx, on("machine", shared, machine.Check))
+	t.Run(ctx, long(10*time.Minute, on("machine", shared, machine.Check)))
 	return t.Close()
 }
 

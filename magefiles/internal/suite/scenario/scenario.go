@@ -61,6 +61,9 @@ func Play(ctx context.Context, t *tally.Tally, shared *fixture.Shared, only Sele
 		return err
 	}
 	machine.Special = matrix.Special(rows)
+	if !t.Until.IsZero() {
+		machine.Until, machine.Late = t.Until.Add(-scenarioTakes), tally.TooLate(t.Until, scenarioTakes).Error()
+	}
 	scenarios, err := scenarios(shared.Build, machine, only)
 	if err != nil {
 		return err
@@ -108,6 +111,10 @@ func older(places []matrix.Target) (names []string) {
 	}
 	return names
 }
+
+// scenarioTakes is how long the longest of those scenarios take that are played where
+// somebody waits.
+const scenarioTakes = 8 * time.Minute
 
 // packagesScenario is about the packages of other sources than the main one.
 const packagesScenario = "packages"

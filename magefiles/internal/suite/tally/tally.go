@@ -23,6 +23,9 @@ type Check struct {
 	// tool.Missing; nil is a pass. A check of many parts counts them on the
 	// tally itself, and returns ErrCounted.
 	Run func(context.Context, *Tally) error
+	// Takes is how long it takes, where that is minutes: what would end too late for who
+	// has to be done by a time is not begun.
+	Takes time.Duration
 }
 
 // Skip is the reason why something cannot run on this machine.
@@ -30,6 +33,11 @@ type Skip string
 
 // Error is the reason.
 func (s Skip) Error() string { return string(s) }
+
+// TooLate is the reason of what takes longer than there is time.
+func TooLate(until time.Time, takes time.Duration) Skip {
+	return Skip(fmt.Sprintf("it takes about %s, and this run has to be done by %s: whoever has the time asks for it alone, as each night does", takes.Round(time.Minute), until.Format(time.TimeOnly)))
+}
 
 // ErrCounted says that a check has counted its parts by itself.
 var ErrCounted = errors.New("counted")
@@ -39,6 +47,8 @@ type Tally struct {
 	Log io.Writer
 	// Lanes is how many checks run at once; 0 means one.
 	Lanes int
+	// Until is when all has to be done; zero where nobody minds.
+	Until time.Time
 
 	mu                      sync.Mutex
 	passed, failed, skipped int
@@ -65,6 +75,10 @@ func (t *Tally) run(ctx context.Context, check Check) {
 		return
 	}
 	start := time.Now()
+	if end := start.Add(check.Takes); check.Takes > 0 && !t.Until.IsZero() && end.After(t.Until) {
+		t.Count(check.Name, TooLate(t.Until, check.Takes), 0)
+		return
+	}
 	t.mu.Lock()
 	fmt.Fprintf(t.Log, "=== %s\n", check.Name)
 	t.mu.Unlock()

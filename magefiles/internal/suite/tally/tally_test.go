@@ -50,7 +50,7 @@ func TestTallySays(t *testing.T) {
 	var log strings.Builder
 	tally := &Tally{Log: &log}
 	check := func(name string, err error) Check {
-		return Check{name, func(_ context.Context, t *Tally) error {
+		return Check{Name: name, Run: func(_ context.Context, t *Tally) error {
 			t.Count(name, err, 1250*time.Millisecond)
 			return ErrCounted
 		}}
@@ -77,11 +77,28 @@ func TestRunCounts(t *testing.T) {
 	} {
 		var log strings.Builder
 		tally := &Tally{Log: &log}
-		tally.Run(t.Context(), Check{name, c.run})
+		tally.Run(t.Context(), Check{Name: name, Run: c.run})
 		_ = tally.Close()
 		if !strings.HasSuffix(log.String(), c.last+"\n") {
 			t.Errorf("%s: it does not end with %q:\n%s", name, c.last, &log)
 		}
+	}
+}
+
+// What would end too late is not begun, and said to be left out.
+func TestUntil(t *testing.T) {
+	var log strings.Builder
+	tally := &Tally{Log: &log, Until: time.Now().Add(10 * time.Minute)}
+	ran := ""
+	check := func(name string, takes time.Duration) Check {
+		return Check{Name: name, Takes: takes, Run: func(context.Context, *Tally) error { ran += name + " "; return nil }}
+	}
+	tally.Run(t.Context(), check("short", 0), check("long", time.Hour), check("fitting", 9*time.Minute))
+	if err := tally.Close(); err != nil || ran != "short fitting " {
+		t.Errorf("%sran, error %v", ran, err)
+	}
+	if want := "SKIP long (0.0 s): it takes about 1h0m0s, and this run has to be done by " + tally.Until.Format(time.TimeOnly); !strings.Contains(log.String(), want) {
+		t.Errorf("it does not say %q:\n%s", want, &log)
 	}
 }
 
@@ -91,7 +108,7 @@ func TestCancelled(t *testing.T) {
 	tally := &Tally{Log: &log}
 	ctx, cancel := context.WithCancel(t.Context())
 	started := 0
-	stop := Check{"stop", func(context.Context, *Tally) error { started++; cancel(); return nil }}
+	stop := Check{Name: "stop", Run: func(context.Context, *Tally) error { started++; cancel(); return nil }}
 	tally.Run(ctx, stop, stop, stop)
 	if err := tally.Close(); err == nil || started != 1 {
 		t.Errorf("%d checks started, error %v", started, err)
