@@ -13,12 +13,12 @@ INVITATION=/root/host-1.invitation
 
 # doctor_says WHAT CAUSE MEND [OPTION...]: it finds that, and the command that mends it.
 doctor_says() {
-    what=$1 cause=$2 mend=$3
+    where=$1 cause=$2 mend=$3
     shift 3
-    answers "doctor, where $what" 1 "$cause" spire-config doctor "$@"
+    answers "doctor, where $where" 1 "$cause" spire-config doctor "$@"
     case $OUTPUT in
     *"mend: $mend"*) ok "and what mends it: $mend" ;;
-    *) fail "doctor, where $what, expected 'mend: $mend', got '$OUTPUT'" ;;
+    *) fail "doctor, where $where, expected 'mend: $mend', got '$OUTPUT'" ;;
     esac
 }
 
@@ -27,11 +27,11 @@ settings() { find /etc/spire /etc/systemd/system -type f -exec sha256sum {} + | 
 
 # refuses WHAT WORDS COMMAND...: and changes nothing.
 refuses() {
-    what=$1 words=$2
+    refused=$1 words=$2
     shift 2
     before=$(settings)
-    answers "$what is refused" 1 "$words" "$@"
-    same "after $what, the settings" "$before" "$(settings)"
+    answers "$refused is refused" 1 "$words" "$@"
+    same "after $refused, the settings" "$before" "$(settings)"
 }
 
 once_an_rpm
@@ -46,7 +46,7 @@ pkg_install "$CONFIG" spire-config
 unwarned 'installing spire-config'
 
 # The server.
-doctor_says 'nothing is set up' 'spire-server.service: it does not run' 'systemctl enable --now spire-server.service'
+doctor_says 'nothing is set up' 'spire-server.service: it does not run' 'spire-config server init --trust-domain YOURS --start'
 start=$(now)
 answers 'a server' 0 'spire-server.service runs, for the trust domain fleet.test' \
     spire-config server init --trust-domain fleet.test --address localhost --start
@@ -123,6 +123,7 @@ answers 'an upgrade by one' 0 '' spire-config upgrade check "1.$(($(echo "$VERSI
 
 # Zero touch: a machine that was given an invitation, and nothing else.
 credentials 252
+systemctl disable --now spire-agent
 rm -rf /var/lib/spire/agent/+default /etc/spire/agent/bootstrap.crt
 answers 'an invitation for it' 0 'it works once' spire-config invite host-5 --address localhost --output /root/zero
 install -D -m 0600 /root/zero /etc/credstore/spire.invitation

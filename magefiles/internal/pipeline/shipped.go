@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/ledger"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/mirror"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/tree"
@@ -69,8 +70,11 @@ func installable(all []ledger.File, source string, o Options) []ledger.File {
 		if !ok || file.Source != source || file.Version != o.Version || file.Release < newest {
 			continue
 		}
-		if !slices.ContainsFunc(o.Arches, func(arch string) bool { return f.Architecture(arch) == file.Arch }) {
+		if !slices.ContainsFunc(append(slices.Clone(o.Arches), pkgdef.EveryArch), func(arch string) bool { return f.Architecture(arch) == file.Arch }) {
 			continue
+		}
+		if slices.ContainsFunc(found, func(other ledger.File) bool { return other.Release == file.Release && other.Name() == file.Name() }) {
+			continue // what fits every machine is in the folders of all
 		}
 		if file.Release > newest {
 			newest, found = file.Release, nil

@@ -96,7 +96,7 @@ func installedName(packages []Package) *regexp.Regexp {
 	for _, p := range packages {
 		names = append(names, p.Name)
 	}
-	return regexp.MustCompile(`/usr/share/(?:[a-z]+/)*(?:` + strings.Join(names, "|") + `)[A-Za-z0-9/._-]*[A-Za-z0-9]`)
+	return regexp.MustCompile(`/usr/share/(?:[a-z]+/)*(?:` + strings.Join(names, "|") + `)[A-Za-z0-9/._@-]*[A-Za-z0-9]`)
 }
 
 // What a text has its reader look up or copy is installed, and is nothing that a
