@@ -49,20 +49,9 @@ func Play(ctx context.Context, t *tally.Tally, shared *fixture.Shared, only Sele
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	machine, err := made.Host(ctx, fixture.Main)
+	machine, err := machineFor(ctx, t, shared, made, places)
 	if err != nil {
 		return err
-	}
-	if shared.Fewer {
-		machine.Vars = append(machine.Vars, "OLDER_PLACES="+strings.Join(older(places), " "), "FEWER=1")
-	}
-	rows, err := host.Rows(shared.Root)
-	if err != nil {
-		return err
-	}
-	machine.Special = matrix.Special(rows)
-	if !t.Until.IsZero() {
-		machine.Until, machine.Late = t.Until.Add(-scenarioTakes), tally.TooLate(t.Until, scenarioTakes).Error()
 	}
 	scenarios, err := scenarios(shared.Build, machine, only)
 	if err != nil {
@@ -81,6 +70,26 @@ func Play(ctx context.Context, t *tally.Tally, shared *fixture.Shared, only Sele
 		return err
 	}
 	return tally.ErrCounted
+}
+
+// machineFor is this machine, ready to play with a fixture at places.
+func machineFor(ctx context.Context, t *tally.Tally, shared *fixture.Shared, made *fixture.Fixture, places []matrix.Target) (*scenario.Host, error) {
+	machine, err := made.Host(ctx, fixture.Main)
+	if err != nil {
+		return nil, err
+	}
+	if shared.Fewer {
+		machine.Vars = append(machine.Vars, "OLDER_PLACES="+strings.Join(older(places), " "), "FEWER=1")
+	}
+	rows, err := host.Rows(shared.Root)
+	if err != nil {
+		return nil, err
+	}
+	machine.Special = matrix.Special(rows)
+	if !t.Until.IsZero() {
+		machine.Until, machine.Late = t.Until.Add(-scenarioTakes), tally.TooLate(t.Until, scenarioTakes).Error()
+	}
+	return machine, nil
 }
 
 // scenarios are those to be played.

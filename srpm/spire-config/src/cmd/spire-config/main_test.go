@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -43,7 +44,7 @@ func TestHelp(t *testing.T) {
 		if command.Hidden {
 			return
 		}
-		arguments := append(strings.Fields(command.CommandPath())[1:], "--help")
+		arguments := slices.Concat(strings.Fields(command.CommandPath())[1:], []string{"--help"})
 		out, _, code := ran(t, arguments...)
 		if code != 0 {
 			t.Errorf("%v: exit status %d", arguments, code)

@@ -91,7 +91,7 @@ func (f file) write(archive *tar.Writer, when time.Time, open func(string) (io.R
 	if err != nil {
 		return err
 	}
-	defer source.Close()
+	defer func() { _ = source.Close() }()
 	sum := sha256.New()
 	if _, err := io.Copy(io.MultiWriter(archive, sum), source); err != nil {
 		return err

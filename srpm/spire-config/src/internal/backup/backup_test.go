@@ -95,7 +95,7 @@ func known(t *testing.T, bed *testbed.Bed) []string {
 	t.Helper()
 	server, err := bed.Server()
 	must(t, err)
-	defer server.Close()
+	defer func() { _ = server.Close() }()
 	td, roots, err := server.Bundle(t.Context())
 	must(t, err)
 	agents, err := server.Agents(t.Context())

@@ -89,7 +89,7 @@ func (e *examination) registry() (registry, error) {
 	if err != nil {
 		return registry{}, err
 	}
-	defer server.Close()
+	defer func() { _ = server.Close() }()
 	state, err := e.AgentIdentity()
 	if err != nil {
 		return registry{}, err

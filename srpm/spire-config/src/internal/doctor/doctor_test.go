@@ -109,13 +109,13 @@ func TestFaults(t *testing.T) {
 		{"no SPIRE there", func(t *testing.T, b *testbed.Bed) { point(b, testbed.ServePlain(t)) },
 			"127.0.0.1:", "is no SPIRE server", "server_port"},
 		{"a clock that is ahead", func(_ *testing.T, b *testbed.Bed) {
-			b.Machine.Now = func() time.Time { return time.Now().Add(90 * time.Minute) }
+			b.Now = func() time.Time { return time.Now().Add(90 * time.Minute) }
 		}, "127.0.0.1:", "the clock of this machine", "timedatectl"},
 		{"an SVID that has expired", func(_ *testing.T, b *testbed.Bed) {
-			b.Machine.Now = func() time.Time { return time.Now().Add(90 * time.Minute) }
+			b.Now = func() time.Time { return time.Now().Add(90 * time.Minute) }
 		}, "/var/lib/spire/agent", "the agent's SVID has expired", "spire-config invite"},
 		{"an SVID that is not renewed", func(_ *testing.T, b *testbed.Bed) {
-			b.Machine.Now = func() time.Time { return time.Now().Add(55 * time.Minute) }
+			b.Now = func() time.Time { return time.Now().Add(55 * time.Minute) }
 		}, "/var/lib/spire/agent", "the agent's SVID is not renewed", "journalctl"},
 		{"state that is no more", func(t *testing.T, b *testbed.Bed) { must(t, change.MoveAway(b.AgentState("")+"/agent-data.json")) },
 			"/var/lib/spire/agent", "the agent has no identity", "spire-config invite"},
@@ -151,11 +151,11 @@ func restored(t *testing.T, b *testbed.Bed) {
 	t.Helper()
 	state := b.AgentState("") + "/agent-data.json"
 	config, data := b.Read(b.AgentConfig()), b.Read(state)
-	now := b.Machine.Now
+	now := b.Now
 	t.Cleanup(func() {
 		b.Write(b.AgentConfig(), 0o644, config)
 		b.Write(state, 0o600, data)
-		b.Machine.Now = now
+		b.Now = now
 		for _, unit := range []string{layout.ServerUnit, layout.AgentUnit} {
 			b.Systemd.Enabled[unit] = true
 		}

@@ -31,11 +31,11 @@ func server(t *testing.T, td string) *testbed.Bed {
 	return bed
 }
 
-// invite returns the file of an invitation.
-func invite(t *testing.T, from *testbed.Bed, name string, ttl time.Duration) string {
+// invite returns the file of an invitation of web1.
+func invite(t *testing.T, from *testbed.Bed) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "invitation")
-	if err := (Invite{Name: name, TTL: ttl, Output: file}).Run(t.Context(), from.Machine); err != nil {
+	if err := (Invite{Name: "web1", TTL: time.Minute, Output: file}).Run(t.Context(), from.Machine); err != nil {
 		t.Fatal(err)
 	}
 	return file
@@ -44,7 +44,7 @@ func invite(t *testing.T, from *testbed.Bed, name string, ttl time.Duration) str
 func TestFromServerToSVID(t *testing.T) {
 	testbed.Programs(t)
 	home := server(t, "example.org")
-	file := invite(t, home, "web1", time.Minute)
+	file := invite(t, home)
 	info, err := os.Stat(file)
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the invitation has mode %v, %v", info.Mode(), err)
@@ -73,7 +73,7 @@ func TestFromServerToSVID(t *testing.T) {
 func TestTokenIsUsedOnce(t *testing.T) {
 	testbed.Programs(t)
 	home := server(t, "example.org")
-	file := invite(t, home, "web1", time.Minute)
+	file := invite(t, home)
 	run(t, testbed.New(t), Join{File: file, Start: true}, "")
 	run(t, testbed.New(t), Join{File: file, Start: true}, "the join token was used already")
 }
@@ -81,7 +81,7 @@ func TestTokenIsUsedOnce(t *testing.T) {
 func TestOtherServers(t *testing.T) {
 	testbed.Programs(t)
 	home, namesake, partner := server(t, "example.org"), server(t, "example.org"), server(t, "partner.test")
-	file := invite(t, home, "web1", time.Minute)
+	file := invite(t, home)
 	for name, test := range map[string]struct {
 		server *testbed.Bed
 		words  string
@@ -106,9 +106,9 @@ func TestAgentOfAnotherTrustDomain(t *testing.T) {
 	testbed.Programs(t)
 	home, partner := server(t, "example.org"), server(t, "partner.test")
 	agent := testbed.New(t)
-	run(t, agent, Join{File: invite(t, home, "web1", time.Minute), Start: true}, "")
+	run(t, agent, Join{File: invite(t, home), Start: true}, "")
 	before := agent.Snapshot()
-	other := invite(t, partner, "web1", time.Minute)
+	other := invite(t, partner)
 	run(t, agent, Join{File: other, Start: true}, "attested to another trust domain already")
 	if diff := cmp.Diff(before, agent.Snapshot()); diff != "" {
 		t.Errorf("a refusal changes something: %s", diff)
@@ -136,7 +136,7 @@ func TestOtherLinesStay(t *testing.T) {
 	agent := testbed.New(t)
 	agent.Replace(agent.AgentConfig(), `log_level = "INFO"`, "log_level = \"DEBUG\" # my own\n    insecure_bootstrap = false")
 	before := agent.Read(agent.AgentConfig())
-	run(t, agent, Join{File: invite(t, home, "web1", time.Minute)}, "")
+	run(t, agent, Join{File: invite(t, home)}, "")
 	after := agent.Read(agent.AgentConfig())
 	if !strings.Contains(after, "log_level = \"DEBUG\" # my own\n}") {
 		t.Errorf("the configuration is now:\n%s", after)
@@ -155,7 +155,7 @@ func TestOtherLinesStay(t *testing.T) {
 func TestDryRun(t *testing.T) {
 	testbed.Programs(t)
 	home := server(t, "example.org")
-	file := invite(t, home, "web1", time.Minute)
+	file := invite(t, home)
 	agent := testbed.New(t)
 	agent.Replace(agent.AgentConfig(), "${SPIRE_JOIN_TOKEN}", "11111111-literal")
 	agent.Write(agent.AgentEnv(), 0o600, "AWS_SECRET=hidden\n")
@@ -183,7 +183,7 @@ func TestInvalidConfigurationChangesNothing(t *testing.T) {
 	agent := testbed.New(t)
 	agent.Replace(agent.AgentConfig(), `log_level = "INFO"`, `log_level = "LOUD"`)
 	before := agent.Snapshot()
-	run(t, agent, Join{File: invite(t, home, "web1", time.Minute), Start: true}, "spire-agent validate refuses the configuration")
+	run(t, agent, Join{File: invite(t, home), Start: true}, "spire-agent validate refuses the configuration")
 	if diff := cmp.Diff(before, agent.Snapshot()); diff != "" {
 		t.Error(diff)
 	}
@@ -192,7 +192,7 @@ func TestInvalidConfigurationChangesNothing(t *testing.T) {
 func TestTimes(t *testing.T) {
 	testbed.Programs(t)
 	home := server(t, "example.org")
-	file := invite(t, home, "web1", time.Minute)
+	file := invite(t, home)
 	for name, test := range map[string]struct {
 		ahead time.Duration
 		words string
@@ -305,7 +305,7 @@ func register(t *testing.T, on *testbed.Bed, parent string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer server.Close()
+	defer func() { _ = server.Close() }()
 	_, _, err = server.AddEntry(t.Context(), registration.Entry{
 		SPIFFEID:  "spiffe://example.org/web",
 		ParentID:  "spiffe://example.org/" + parent,

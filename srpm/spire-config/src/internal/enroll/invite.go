@@ -37,7 +37,7 @@ func (i Invite) Run(ctx context.Context, m machine.Machine) error {
 	if err != nil {
 		return err
 	}
-	defer server.Close()
+	defer func() { _ = server.Close() }()
 	td, bundle, err := server.Bundle(ctx)
 	if err != nil {
 		return err

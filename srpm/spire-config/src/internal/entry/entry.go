@@ -39,7 +39,7 @@ func (a Add) Run(ctx context.Context, m machine.Machine) error {
 	if err != nil {
 		return err
 	}
-	defer server.Close()
+	defer func() { _ = server.Close() }()
 	td, _, err := server.Bundle(ctx)
 	if err != nil {
 		return err

@@ -48,7 +48,7 @@ func TestThereAndBack(t *testing.T) {
 		"as it is":                func(text string) string { return text },
 		"indented, as in YAML":    func(text string) string { return "    " + strings.ReplaceAll(text, "\n", "\n    ") },
 		"with lines of Windows":   func(text string) string { return strings.ReplaceAll(text, "\n", "\r\n") },
-		"without the comment":     func(text string) string { return text[strings.Index(text, "spire-invitation"):] },
+		"without the comment":     func(text string) string { return "spire-invitation" + strings.SplitN(text, "spire-invitation", 2)[1] },
 		"without the last return": strings.TrimSpace,
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -42,13 +42,26 @@ func (r Root) path(elements ...string) string {
 // Path is where a file of that absolute name is.
 func (r Root) Path(name string) string { return r.path(name) }
 
-func (r Root) ServerConfig() string   { return r.path(serverConfig) }
-func (r Root) ServerEnv() string      { return r.path(serverEnv) }
-func (r Root) ServerSocket() string   { return r.path(serverSocket) }
-func (r Root) AgentConfig() string    { return r.path(agentConfig) }
-func (r Root) AgentEnv() string       { return r.path(agentEnv) }
+// ServerConfig is the server's configuration.
+func (r Root) ServerConfig() string { return r.path(serverConfig) }
+
+// ServerEnv is the server's environment file.
+func (r Root) ServerEnv() string { return r.path(serverEnv) }
+
+// ServerSocket is the socket of the server's API.
+func (r Root) ServerSocket() string { return r.path(serverSocket) }
+
+// AgentConfig is the agent's configuration.
+func (r Root) AgentConfig() string { return r.path(agentConfig) }
+
+// AgentEnv is the agent's environment file.
+func (r Root) AgentEnv() string { return r.path(agentEnv) }
+
+// AgentBootstrap is the trust bundle by which the agent first knows its server.
 func (r Root) AgentBootstrap() string { return r.path(agentBootstrap) }
-func (r Root) AgentSocket() string    { return r.path(agentSocket) }
+
+// AgentSocket is the socket of the Workload API.
+func (r Root) AgentSocket() string { return r.path(agentSocket) }
 
 // ServerState is the folder that the server has as dataDir, which may be "".
 func (r Root) ServerState(dataDir string) string { return r.state(dataDir, serverState) }

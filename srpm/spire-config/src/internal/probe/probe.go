@@ -107,7 +107,7 @@ func (s Server) shown(ctx context.Context) ([]*x509.Certificate, error) {
 	if err != nil {
 		return nil, UnreachableError{s.Address, err}
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	var raw [][]byte
 	err = tls.Client(conn, capture(&raw)).HandshakeContext(ctx)
 	// The server may end the handshake because we show no certificate: by then it has

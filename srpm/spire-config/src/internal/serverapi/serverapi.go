@@ -74,7 +74,7 @@ func Healthy(ctx context.Context, socket string) error {
 	if err != nil {
 		return err
 	}
-	defer server.Close()
+	defer func() { _ = server.Close() }()
 	answer, err := healthv1.NewHealthClient(server.conn).Check(ctx, &healthv1.HealthCheckRequest{})
 	if err != nil {
 		return err

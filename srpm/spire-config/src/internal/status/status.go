@@ -87,7 +87,7 @@ func (s *Server) ask(ctx context.Context, m machine.Machine) error {
 	if err != nil {
 		return err
 	}
-	defer running.Close()
+	defer func() { _ = running.Close() }()
 	info, err := running.Info(ctx)
 	if err != nil {
 		return err

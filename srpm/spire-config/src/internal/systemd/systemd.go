@@ -29,6 +29,7 @@ var ErrAbsent = errors.New("systemd does not run on this machine")
 // Local is the systemd of this machine.
 type Local struct{}
 
+// Show gives properties of a unit, or of systemd itself where unit is empty.
 func (Local) Show(ctx context.Context, unit string, properties ...string) (map[string]string, error) {
 	arguments := []string{"show", "--property=" + strings.Join(properties, ",")}
 	if unit != "" {
@@ -47,11 +48,13 @@ func (Local) Show(ctx context.Context, unit string, properties ...string) (map[s
 	return values, nil
 }
 
+// Do runs a verb of systemctl, such as start, on units.
 func (Local) Do(ctx context.Context, verb string, units ...string) error {
 	_, err := run(ctx, "systemctl", append([]string{verb, "--"}, units...)...)
 	return err
 }
 
+// Journal gives the last lines that a unit has said since the boot.
 func (Local) Journal(ctx context.Context, unit string, lines int) ([]string, error) {
 	out, err := run(ctx, "journalctl", "--quiet", "--no-pager", "--output=cat",
 		"--unit="+unit, "--boot", "--lines="+strconv.Itoa(lines))

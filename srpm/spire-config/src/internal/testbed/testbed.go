@@ -133,7 +133,7 @@ func FreePort(t *testing.T) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
+	defer func() { _ = listener.Close() }()
 	return listener.Addr().(*net.TCPAddr).Port
 }
 
@@ -172,6 +172,7 @@ func (l *log) lines() []string {
 	return strings.Split(strings.TrimSpace(l.text.String()), "\n")
 }
 
+// Do does what systemctl would, to the programs themselves.
 func (s *Systemd) Do(ctx context.Context, verb string, units ...string) error {
 	s.mutex.Lock()
 	s.Calls = append(s.Calls, strings.TrimSpace(verb+" "+strings.Join(units, " ")))
@@ -192,6 +193,7 @@ func (s *Systemd) Do(ctx context.Context, verb string, units ...string) error {
 	return nil
 }
 
+// Show gives a unit's properties.
 func (s *Systemd) Show(_ context.Context, unit string, _ ...string) (map[string]string, error) {
 	values := map[string]string{"LoadState": "loaded", "ActiveState": "inactive", "UnitFileState": "disabled", "Result": "success"}
 	if s.Version != "" {
@@ -208,6 +210,7 @@ func (s *Systemd) Show(_ context.Context, unit string, _ ...string) (map[string]
 	return values, nil
 }
 
+// Journal gives what a unit has said.
 func (s *Systemd) Journal(_ context.Context, unit string, _ int) ([]string, error) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
@@ -306,7 +309,7 @@ func (s *Systemd) unit(unit string) (program, file string, env map[string]string
 		env, err = config.Env(m.AgentEnv())
 		return "spire-agent", m.AgentConfig(), env, m.AgentSocketPath(), err
 	}
-	return "", "", nil, "", fmt.Errorf("Unit %s not found.", unit) //nolint:staticcheck // systemd's words
+	return "", "", nil, "", fmt.Errorf("Unit %s not found.", unit) //nolint:staticcheck,revive // systemd's words
 }
 
 func ready(ctx context.Context, p *process, unit, socket string) error {
@@ -317,7 +320,7 @@ func ready(ctx context.Context, p *process, unit, socket string) error {
 		}
 		select {
 		case <-p.done:
-			return fmt.Errorf("Job for %s failed.", unit) //nolint:staticcheck // systemd's words
+			return fmt.Errorf("Job for %s failed.", unit) //nolint:staticcheck,revive // systemd's words
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-time.After(50 * time.Millisecond):
