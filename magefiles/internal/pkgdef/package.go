@@ -80,7 +80,8 @@ type Config struct {
 	Path string
 }
 
-// Library is a linked-in part that is no Go module. The text of its license is
+// Library is a part that is no Go module, linked in or, of a package without a program,
+// all that it has. The text of its license is
 // in srpm/<source>/licenses/<name>.
 type Library struct {
 	Name string
@@ -248,8 +249,8 @@ func (p Package) check(dir string) error {
 		if !fs.ValidPath(p.Command) {
 			errs = append(errs, fmt.Errorf("command %q is not a plain path inside the source", p.Command))
 		}
-	} else if len(p.Libraries) > 0 || p.State != "" || p.Exposure > 0 {
-		errs = append(errs, errors.New("it has no command, and so neither libraries nor state nor services with an exposure"))
+	} else if p.State != "" || p.Exposure > 0 {
+		errs = append(errs, errors.New("it has no command, and so neither state nor services with an exposure"))
 	}
 	errs = append(errs, checkSummary(p.Summary))
 	for _, config := range p.Config {

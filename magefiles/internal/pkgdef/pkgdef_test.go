@@ -335,10 +335,9 @@ func TestPackageWithoutUnits(t *testing.T) {
 
 // A package without a program is the same for every architecture, and has no page of it.
 func TestPackageWithoutProgram(t *testing.T) {
-	const command, more = "command: cmd/demod\n", "libraries:\n  - name: golang\n"
+	const command = "command: cmd/demod\n"
 	repo := smallRepo()
 	swap("packages/demo/package.yaml", command, "")(t, repo)
-	swap("packages/demo/package.yaml", more, "")(t, repo)
 	if _, err := Load(repo.write(t)); err == nil || !strings.Contains(err.Error(), "man.md is in no list") {
 		t.Errorf("a man page of nothing: %v", err)
 	}
@@ -358,9 +357,9 @@ func TestPackageWithoutProgram(t *testing.T) {
 			}
 		}
 	}
-	swap("packages/demo/package.yaml", "succeeds:", more+"succeeds:")(t, repo)
-	if _, err := Load(repo.write(t)); err == nil || !strings.Contains(err.Error(), "it has no command, and so neither libraries") {
-		t.Errorf("libraries of nothing: %v", err)
+	swap("packages/demo/package.yaml", "succeeds:", "exposure: 1.1\nsucceeds:")(t, repo)
+	if _, err := Load(repo.write(t)); err == nil || !strings.Contains(err.Error(), "it has no command, and so neither state") {
+		t.Errorf("an exposure of nothing: %v", err)
 	}
 }
 

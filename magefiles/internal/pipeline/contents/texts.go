@@ -74,7 +74,7 @@ func (m Maker) licenses(item format.Item) (set license.Set, modules []string, er
 	if item.Package.HasProgram() {
 		return m.licensing().Linked(item.Binary.Path, item.Package.Libraries)
 	}
-	set, err = m.licensing().Own()
+	set, err = m.licensing().Own(item.Package.Libraries)
 	return set, nil, err
 }
 

@@ -38,8 +38,11 @@ func (v Version) Linked(program string, libraries []pkgdef.Library) (set license
 	return set, names, err
 }
 
-// Own finds the licenses of upstream's own files.
-func (v Version) Own() (license.Set, error) { return v.scan(nil, nil, false) }
+// Own finds the licenses of upstream's own files, and of the packaging's that a package
+// has as libraries.
+func (v Version) Own(libraries []pkgdef.Library) (license.Set, error) {
+	return v.scan(nil, libraries, false)
+}
 
 // Carried finds the licenses of all that the source packages carry, linked or not;
 // libraries are those whose source is in the tree.
