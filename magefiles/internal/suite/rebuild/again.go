@@ -65,7 +65,8 @@ func copyWork(ctx context.Context, of subject.Part, from, to artifact.Dist) erro
 	label := of.Result.Tree.FullVersion()
 	kept := []string{"source", "source.json", "upstream.tar"}
 	for _, arch := range of.Options.Arches {
-		kept = append(kept, filepath.Join(arch, "bin"), filepath.Join(arch, "binaries.json"))
+		// With what was installed when they were compiled: setup:test may have come since.
+		kept = append(kept, filepath.Join(arch, "bin"), filepath.Join(arch, "binaries.json"), filepath.Join(arch, "installed.json"))
 	}
 	for _, name := range kept {
 		copied := to.Work(label, name)
