@@ -158,9 +158,15 @@ for unit in spiffe-helper@postgresql spiffe-helper@nginx spiffe-helper@haproxy; 
     same "$unit restarts" 0 "$(systemctl show --property=NRestarts --value $unit.service)"
 done
 
-# Who takes the extras away has the rest still: nobody asked for that to go.
+# Who takes the extras away has the rest still: nobody asked for that to go. What came
+# along goes only when the admin tidies up, and not what the README's command keeps.
+answers 'keeping the agent' 0 '' apt-mark manual spire-agent
 pkg_remove spire-agent-extras spire-server-extras
 unwarned 'removing the extras'
 gone /usr/share/spire-agent-extras /usr/share/spire-server-extras
 answers 'PostgreSQL goes on' 0 'app.example.org' \
     as app psql --tuples-only --command 'select current_user' "$(database $APP app.example.org)"
+quietly apt-get autoremove --yes
+unwarned 'tidying up'
+there /usr/bin/spire-agent
+gone /usr/bin/opa /usr/bin/ghostunnel

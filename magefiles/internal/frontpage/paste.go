@@ -16,6 +16,7 @@ import (
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 )
 
@@ -96,15 +97,17 @@ func isRelease(f File) bool {
 // sums is the place of a version's checksums.
 func (v Version) sums() string { return path.Join("files", v.Label(), artifact.SumsName) }
 
-// everyArch is what the formats call the architecture of what fits every machine: what
-// only brings others along.
-var everyArch = []string{"all", "noarch"}
+// forEvery says whether a package is for every machine: one that only brings others along.
+func forEvery(f File) bool {
+	of, err := format.Find(string(f.Kind))
+	return err == nil && f.Arch == of.Every
+}
 
 // packages are the names of the packages with programs of a format, sorted.
 func packages(files []File, kind Kind) string {
 	var names []string
 	for _, f := range files {
-		if f.Kind == kind && !slices.Contains(everyArch, f.Arch) {
+		if f.Kind == kind && !forEvery(f) {
 			names = append(names, f.Package)
 		}
 	}

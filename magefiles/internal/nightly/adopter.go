@@ -13,6 +13,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/release"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/stepfile"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/upstream"
@@ -53,6 +54,9 @@ type Adopter struct {
 // Write changes the definitions, and says what is left to do.
 func (a *Adopter) Write(ctx context.Context, versions []upstream.Due) error {
 	return a.all(ctx, versions, func(_ context.Context, adopted Adopted) error {
+		if adopted.File == "" {
+			return fmt.Errorf("it is of this repository: write its version and time into srpm/%s/source.yaml, there is nothing to find out", adopted.Findings.Source.Name)
+		}
 		fmt.Fprint(a.Out, adopted.Findings.Markdown())
 		return artifact.WriteBytes(adopted.File, 0o644, adopted.Content)
 	})
@@ -91,16 +95,12 @@ func (a *Adopter) all(ctx context.Context, versions []upstream.Due, do func(cont
 }
 
 func (a *Adopter) adopt(ctx context.Context, due upstream.Due) (Adopted, error) {
-	source, err := a.Pipeline.Undecided(due.Source)
-	if err != nil {
-		return Adopted{}, err
-	}
-	if source.Own != "" { // who has changed its version has judged it
-		return Adopted{Findings: adoption.Findings{Source: source, Version: due.Version}}, nil
-	}
 	theirs, err := a.Pipeline.Upstream(a.Hub, due.Source, a.Server)
 	if err != nil {
 		return Adopted{}, err
+	}
+	if theirs == nil { // this repository's own: who has changed its version has judged it
+		return Adopted{Findings: adoption.Findings{Source: pkgdef.Source{Name: due.Source}, Version: due.Version}}, nil
 	}
 	return Adopt(ctx, a.Pipeline, theirs, due, a.Arches)
 }

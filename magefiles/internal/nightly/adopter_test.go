@@ -74,3 +74,19 @@ func TestAsk(t *testing.T) {
 		t.Error("the branches are not what they should be")
 	}
 }
+
+// What is of this repository goes on by itself, and is not written for its owner.
+func TestAdoptOwnSource(t *testing.T) {
+	root, err := filepath.Abs(filepath.Join("..", "..", ".."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := Adopter{Pipeline: pipeline.Pipeline{Root: root, Log: io.Discard}, Out: io.Discard}
+	due := []upstream.Due{{Source: "spire-config", Version: "0.1.0"}}
+	if err := a.all(t.Context(), due, a.ask); err != nil || !cmp.Equal(a.goOn, due) {
+		t.Errorf("%v go on, error %v", a.goOn, err)
+	}
+	if err := a.Write(t.Context(), due); err == nil || !strings.Contains(err.Error(), "write its version and time into srpm/spire-config/source.yaml") {
+		t.Errorf("error %v", err)
+	}
+}

@@ -45,6 +45,36 @@ func TestPlanWaits(t *testing.T) {
 	}
 }
 
+// A source of this repository is due when its version is not released, and no other
+// repository is asked for tags.
+func TestPlanOfOwnSource(t *testing.T) {
+	p := Planner{Pipeline: pipeline.Pipeline{Root: root}, Repository: "o/r", Arches: []string{"amd64"}}
+	source, err := pkgdef.LoadSource(root, "spire-config")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules, err := p.rules(source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := hubtest.New(t)
+	server.AddIssue("o/r", hubtest.Issue{Title: "ours, and no other repository"})
+	p.Hub = hub.Settings{API: server.API(), Server: server.URL()}
+	plan, err := p.make(t.Context(), source, rules)
+	if err != nil || !slices.Equal(plan.Versions(), []string{source.Version}) || len(plan.Alarms) > 0 {
+		t.Errorf("due are %v, alarms %q, error %v", plan.Versions(), plan.Alarms, err)
+	}
+	released := hubtest.Release{Tag: source.Tag(source.Version, source.Release), Notes: "upstream-commit: " + strings.Repeat("a", 40)}
+	for _, name := range rules.Expected(source.Version, source.Release) {
+		released.Assets = append(released.Assets, hubtest.Asset{Name: name, State: hub.Uploaded})
+	}
+	server.AddRelease("o/r", released)
+	plan, err = p.make(t.Context(), source, rules)
+	if err != nil || len(plan.Versions())+len(plan.Alarms)+len(plan.Notes) > 0 {
+		t.Errorf("once released, due are %v, alarms %q, notes %q, error %v", plan.Versions(), plan.Alarms, plan.Notes, err)
+	}
+}
+
 // The names are those of a signed build, of another version and number too.
 func TestShipped(t *testing.T) {
 	source, err := pkgdef.LoadSource(root, "spire")

@@ -35,8 +35,12 @@ func Opened(signer *sign.Signer) Opener {
 }
 
 // Confirmed is an Opener that first compares the commit of the source with upstream's
-// own tag: on the module proxy's word alone no key is opened.
+// own tag: on the module proxy's word alone no key is opened. Where there is no upstream
+// but this repository, theirs is nil, and the checkout itself is what there is.
 func Confirmed(theirs *hub.Repository, key Opener) Opener {
+	if theirs == nil {
+		return key
+	}
 	return func(ctx context.Context, tree artifact.Tree) (*sign.Signer, error) {
 		if err := upstream.Confirm(ctx, theirs, Known(tree)); err != nil {
 			return nil, fmt.Errorf("nothing is signed: %w", err)

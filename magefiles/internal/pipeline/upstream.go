@@ -10,11 +10,15 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/upstream"
 )
 
-// Upstream is where a source's tags are, whatever is still open in its definition.
+// Upstream is where a source's tags are, whatever is still open in its definition; nil
+// for a source of this repository, of which nobody else has any.
 func (p Pipeline) Upstream(settings hub.Settings, name, server string) (*hub.Repository, error) {
 	source, err := p.Undecided(name)
 	if err != nil {
 		return nil, err
+	}
+	if source.Own != "" {
+		return nil, nil
 	}
 	page, err := UpstreamAt(source, server)
 	if err != nil {

@@ -38,6 +38,7 @@ func TestNotes(t *testing.T) {
 	for name, change := range map[string]func(*Release){
 		"plain":            func(*Release) {},
 		"changed":          func(r *Release) { r.Notes.Changelog, r.Notes.Results = changelog, results },
+		"own source":       func(r *Release) { r.Source.Own = "srpm/spire/src" },
 		"packaging 2":      func(r *Release) { r.Number = 2 },
 		"too long results": func(r *Release) { r.Notes.Results = strings.Repeat("| x |\n", 100_000) },
 	} {

@@ -16,6 +16,9 @@ var (
 // tag was moved, or somebody answers in upstream's stead. Nothing is built from
 // it until a person has found out.
 func (m *maker) moved(s *state) []string {
+	if m.rules.Source.Own != "" { // of this repository: nobody else has a tag that could move
+		return nil
+	}
 	var alarms []string
 	tag := "v" + s.version.String()
 	if s.commit == "" && len(s.own) > 0 {

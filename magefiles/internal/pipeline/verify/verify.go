@@ -232,7 +232,10 @@ func (v *verifier) readStatement() error {
 		source, version := v.Sources[at], match[2]
 		origin := provenance.Origin{Module: source.Module, Version: version, Commit: source.Releases[version].Commit}
 		v.about = fmt.Sprintf("made from %s %s, commit %.12s, by %s", origin.Module, origin.Version, v.statement.Commit(), v.statement.Builder)
-		if origin.Commit == "" { // nothing here to compare it with
+		switch {
+		case source.Own != "":
+			v.about = fmt.Sprintf("made from srpm/%s/src, version %s, by %s", source.Name, origin.Version, v.statement.Builder)
+		case origin.Commit == "": // nothing here to compare it with
 			v.about = strings.Replace(v.about, ", by", fmt.Sprintf(" (by the word of %s), by", cmp.Or(v.statement.CommitBy(), "nobody")), 1)
 		}
 		return v.statement.MadeFrom(origin)

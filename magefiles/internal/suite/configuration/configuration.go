@@ -130,7 +130,7 @@ func writeCA(path string) error {
 }
 
 // writeSSH writes a host's key, its certificate, and the public key of the CA that has
-// signed it, under the names that the examples have.
+// signed it, under the names that the examples and the drop-in sshpop.conf have.
 func writeSSH(dir string) error {
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -153,7 +153,7 @@ func writeSSH(dir string) error {
 		return err
 	}
 	for name, content := range map[string][]byte{
-		hostKey:                         pem.EncodeToMemory(block),
+		"ssh_host_key":                  pem.EncodeToMemory(block),
 		"ssh_host_ed25519_key-cert.pub": ssh.MarshalAuthorizedKey(certificate),
 		"server/ssh-ca.pub":             ssh.MarshalAuthorizedKey(key),
 	} {
@@ -163,9 +163,6 @@ func writeSSH(dir string) error {
 	}
 	return nil
 }
-
-// hostKey is the name of the credential that the drop-in sshpop.conf makes.
-const hostKey = "ssh_host_key"
 
 // validates asks `validate`, which servers and agents have.
 func validates(ctx context.Context, command run.Command) error {

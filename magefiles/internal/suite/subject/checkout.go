@@ -33,9 +33,11 @@ func (c Checkout) Modules() ([]string, error) {
 	sources, err := pkgdef.Sources(c.Root)
 	modules := []string{"."}
 	for _, source := range sources {
-		if source.Own != "" {
-			modules = append(modules, filepath.Join("srpm", source.Name, filepath.Base(source.Own)))
+		if source.Own == "" {
+			continue
 		}
+		module, failed := filepath.Rel(c.Root, source.Own)
+		modules, err = append(modules, module), errors.Join(err, failed)
 	}
 	return modules, err
 }

@@ -18,13 +18,6 @@ import (
 	"github.com/spiffe-experimental/spire-config/internal/testbed"
 )
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 // fleet is a PKI with a certificate for a host.
 func fleet(t *testing.T) (root, certificate, key string) {
 	t.Helper()
@@ -32,11 +25,11 @@ func fleet(t *testing.T) (root, certificate, key string) {
 	ca := testbed.NewCA(t, "fleet.test")
 	host := ca.SVID("", time.Now().Add(-time.Hour), time.Now().Add(time.Hour))
 	secret, err := x509.MarshalECPrivateKey(host.PrivateKey.(*ecdsa.PrivateKey))
-	must(t, err)
+	testbed.Must(t, err)
 	root, certificate, key = filepath.Join(folder, "root.crt"), filepath.Join(folder, "host.crt"), filepath.Join(folder, "host.key")
-	must(t, os.WriteFile(root, bundle.PEM([]*x509.Certificate{ca.Root}), 0o644))
-	must(t, os.WriteFile(certificate, bundle.PEM([]*x509.Certificate{host.Leaf}), 0o644))
-	must(t, os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: secret}), 0o600))
+	testbed.Must(t, os.WriteFile(root, bundle.PEM([]*x509.Certificate{ca.Root}), 0o644))
+	testbed.Must(t, os.WriteFile(certificate, bundle.PEM([]*x509.Certificate{host.Leaf}), 0o644))
+	testbed.Must(t, os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: secret}), 0o600))
 	return root, certificate, key
 }
 
@@ -45,20 +38,20 @@ func TestX509POP(t *testing.T) {
 	testbed.Programs(t)
 	bed := testbed.New(t)
 	root, certificate, key := fleet(t)
-	must(t, setup.Server{TrustDomain: "prod.test", Port: testbed.FreePort(t), Start: true}.Run(t.Context(), bed.Machine))
+	testbed.Must(t, setup.Server{TrustDomain: "prod.test", Port: testbed.FreePort(t), Start: true}.Run(t.Context(), bed.Machine))
 	invitation := filepath.Join(t.TempDir(), "invitation")
-	must(t, enroll.Invite{Name: "host", TTL: time.Minute, Output: invitation}.Run(t.Context(), bed.Machine))
-	must(t, enroll.Join{File: invitation, Start: true}.Run(t.Context(), bed.Machine))
+	testbed.Must(t, enroll.Invite{Name: "host", TTL: time.Minute, Output: invitation}.Run(t.Context(), bed.Machine))
+	testbed.Must(t, enroll.Join{File: invitation, Start: true}.Run(t.Context(), bed.Machine))
 
 	server := Server{Plugin: "x509pop", Files: []Setting{{"ca_bundle_path", root}}, Start: true}
-	must(t, server.Run(t.Context(), bed.Machine))
+	testbed.Must(t, server.Run(t.Context(), bed.Machine))
 	agent := X509POP(certificate, key)
 	agent.Force = true
 	if err := agent.Run(t.Context(), bed.Machine); err == nil || !strings.Contains(err.Error(), "the agent is running") {
 		t.Errorf("an agent that runs: %v", err)
 	}
 	agent.Start = true
-	must(t, agent.Run(t.Context(), bed.Machine))
+	testbed.Must(t, agent.Run(t.Context(), bed.Machine))
 	if !strings.Contains(bed.Out.String(), "spire-agent.service runs as spiffe://prod.test/spire/agent/x509pop/") {
 		t.Errorf("it says %s", bed.Out)
 	}
@@ -67,8 +60,8 @@ func TestX509POP(t *testing.T) {
 	}
 	before := bed.Snapshot()
 	agent.Force = false
-	must(t, agent.Run(t.Context(), bed.Machine))
-	must(t, server.Run(t.Context(), bed.Machine))
+	testbed.Must(t, agent.Run(t.Context(), bed.Machine))
+	testbed.Must(t, server.Run(t.Context(), bed.Machine))
 	if diff := cmp.Diff(before, bed.Snapshot()); diff != "" {
 		t.Errorf("twice is not once: %s", diff)
 	}
@@ -107,7 +100,7 @@ func TestEdit(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			edited, err := test.agent.edit([]byte(before))
-			must(t, err)
+			testbed.Must(t, err)
 			want := strings.Replace(before, "    NodeAttestor \"join_token\" {\n        plugin_data {}\n    }\n", test.want, 1)
 			want = strings.Replace(want, "    join_token = \"${SPIRE_JOIN_TOKEN}\"\n", "", 1)
 			if diff := cmp.Diff(want, string(edited)); diff != "" {

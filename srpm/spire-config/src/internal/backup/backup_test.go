@@ -20,13 +20,6 @@ import (
 	"github.com/spiffe-experimental/spire-config/internal/testbed"
 )
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 func says(t *testing.T, err error, words string) {
 	t.Helper()
 	if err == nil || !strings.Contains(err.Error(), words) {
@@ -40,18 +33,18 @@ func TestThereAndBack(t *testing.T) {
 	testbed.Programs(t)
 	bed := testbed.New(t)
 	fresh := bed.Read(bed.ServerConfig())
-	must(t, setup.Server{TrustDomain: "prod.test", Port: testbed.FreePort(t), Start: true}.Run(t.Context(), bed.Machine))
+	testbed.Must(t, setup.Server{TrustDomain: "prod.test", Port: testbed.FreePort(t), Start: true}.Run(t.Context(), bed.Machine))
 	invitation := filepath.Join(t.TempDir(), "invitation")
-	must(t, enroll.Invite{Name: "host", TTL: time.Minute, Output: invitation}.Run(t.Context(), bed.Machine))
-	must(t, enroll.Join{File: invitation, Start: true}.Run(t.Context(), bed.Machine))
-	must(t, entry.Add{Name: "web", User: "www-data"}.Run(t.Context(), bed.Machine))
+	testbed.Must(t, enroll.Invite{Name: "host", TTL: time.Minute, Output: invitation}.Run(t.Context(), bed.Machine))
+	testbed.Must(t, enroll.Join{File: invitation, Start: true}.Run(t.Context(), bed.Machine))
+	testbed.Must(t, entry.Add{Name: "web", User: "www-data"}.Run(t.Context(), bed.Machine))
 	bed.Write(bed.ServerEnv(), 0o600, "PASSWORD=x\n")
 	bed.Write(bed.DropIn(layout.ServerUnit, "mine.conf"), 0o644, "[Service]\n")
 	before := known(t, bed)
 
 	saved := filepath.Join(t.TempDir(), "backup")
 	says(t, Backup{File: saved}.Run(t.Context(), bed.Machine), "the server is running")
-	must(t, Backup{File: saved, Stop: true}.Run(t.Context(), bed.Machine))
+	testbed.Must(t, Backup{File: saved, Stop: true}.Run(t.Context(), bed.Machine))
 	says(t, Backup{File: saved, Stop: true}.Run(t.Context(), bed.Machine), "is there already")
 	if info, err := os.Stat(saved); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the backup has mode %v, %v", info.Mode(), err)
@@ -60,11 +53,11 @@ func TestThereAndBack(t *testing.T) {
 		t.Errorf("the server was not started again: %v", err)
 	}
 	says(t, Restore{File: saved}.Run(t.Context(), bed.Machine), "a server runs here")
-	must(t, bed.Systemd.Do(t.Context(), "stop", layout.ServerUnit))
+	testbed.Must(t, bed.Systemd.Do(t.Context(), "stop", layout.ServerUnit))
 	says(t, Restore{File: saved}.Run(t.Context(), bed.Machine), "there is a server's state in")
 
 	lose(t, bed, fresh)
-	must(t, Restore{File: saved, Start: true}.Run(t.Context(), bed.Machine))
+	testbed.Must(t, Restore{File: saved, Start: true}.Run(t.Context(), bed.Machine))
 	if diff := cmp.Diff(before, known(t, bed)); diff != "" {
 		t.Errorf("it is another server: %s", diff)
 	}
@@ -72,10 +65,10 @@ func TestThereAndBack(t *testing.T) {
 		t.Errorf("the files around it are %q", got)
 	}
 	// The agent has to come through to it with what it is.
-	must(t, bed.Systemd.Do(t.Context(), "restart", layout.AgentUnit))
+	testbed.Must(t, bed.Systemd.Do(t.Context(), "restart", layout.AgentUnit))
 
-	must(t, bed.Systemd.Do(t.Context(), "stop", layout.ServerUnit))
-	must(t, Restore{File: saved, Force: true}.Run(t.Context(), bed.Machine))
+	testbed.Must(t, bed.Systemd.Do(t.Context(), "stop", layout.ServerUnit))
+	testbed.Must(t, Restore{File: saved, Force: true}.Run(t.Context(), bed.Machine))
 	if _, err := os.Stat(bed.ServerState("") + "/keys.json.before-spire-config"); err != nil {
 		t.Error(err)
 	}
@@ -84,9 +77,9 @@ func TestThereAndBack(t *testing.T) {
 func lose(t *testing.T, bed *testbed.Bed, fresh string) {
 	t.Helper()
 	for _, folder := range []string{bed.ServerState(""), filepath.Dir(bed.ServerConfig()), bed.Path("/etc/systemd/system")} {
-		must(t, os.RemoveAll(folder))
+		testbed.Must(t, os.RemoveAll(folder))
 	}
-	must(t, os.MkdirAll(bed.ServerState(""), 0o755))
+	testbed.Must(t, os.MkdirAll(bed.ServerState(""), 0o755))
 	bed.Write(bed.ServerConfig(), 0o644, fresh)
 }
 
@@ -94,14 +87,14 @@ func lose(t *testing.T, bed *testbed.Bed, fresh string) {
 func known(t *testing.T, bed *testbed.Bed) []string {
 	t.Helper()
 	server, err := bed.Server()
-	must(t, err)
+	testbed.Must(t, err)
 	defer func() { _ = server.Close() }()
 	td, roots, err := server.Bundle(t.Context())
-	must(t, err)
+	testbed.Must(t, err)
 	agents, err := server.Agents(t.Context())
-	must(t, err)
+	testbed.Must(t, err)
 	entries, err := server.Entries(t.Context())
-	must(t, err)
+	testbed.Must(t, err)
 	all := []string{td.Name()}
 	for _, root := range roots {
 		all = append(all, root.SerialNumber.String())
@@ -119,16 +112,16 @@ func known(t *testing.T, bed *testbed.Bed) []string {
 func archived(t *testing.T, version string, names ...string) []byte {
 	t.Helper()
 	source := filepath.Join(t.TempDir(), "file")
-	must(t, os.WriteFile(source, []byte("content"), 0o600))
+	testbed.Must(t, os.WriteFile(source, []byte("content"), 0o600))
 	made := manifest{Form: form, Version: version}
 	for _, name := range names {
 		f, err := look(source)
-		must(t, err)
+		testbed.Must(t, err)
 		f.Name = name
 		made.Files = append(made.Files, f)
 	}
 	var out bytes.Buffer
-	must(t, write(&out, made, func(name string) (io.ReadCloser, error) { return os.Open(name) }))
+	testbed.Must(t, write(&out, made, func(name string) (io.ReadCloser, error) { return os.Open(name) }))
 	return out.Bytes()
 }
 
@@ -150,7 +143,7 @@ func TestRefusals(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			saved := filepath.Join(t.TempDir(), "backup")
-			must(t, os.WriteFile(saved, test.text, 0o600))
+			testbed.Must(t, os.WriteFile(saved, test.text, 0o600))
 			bed := testbed.New(t)
 			before := bed.Snapshot()
 			says(t, Restore{File: saved, Force: true}.Run(t.Context(), bed.Machine), test.words)
@@ -167,12 +160,12 @@ func TestRefusals(t *testing.T) {
 func TestDryRun(t *testing.T) {
 	testbed.Programs(t)
 	saved := filepath.Join(t.TempDir(), "backup")
-	must(t, os.WriteFile(saved, archived(t, "1.14.5", "state/keys.json"), 0o600))
+	testbed.Must(t, os.WriteFile(saved, archived(t, "1.14.5", "state/keys.json"), 0o600))
 	bed := testbed.New(t)
 	former := filepath.Join(bed.ServerState(""), "keys.json")
 	bed.Write(former, 0o600, "mine")
 	bed.DryRun = true
-	must(t, Restore{File: saved, Force: true}.Run(t.Context(), bed.Machine))
+	testbed.Must(t, Restore{File: saved, Force: true}.Run(t.Context(), bed.Machine))
 	want := "would move away " + former + "\nwould restore " + former + "\n"
 	if bed.Out.String() != want || bed.Read(former) != "mine" {
 		t.Errorf("it says %q, and the file is %q", bed.Out, bed.Read(former))

@@ -83,6 +83,12 @@ func Serve(t *testing.T, certificate tls.Certificate, demand bool) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return answering(t, listener, func(conn net.Conn) { _ = conn.(*tls.Conn).Handshake() })
+}
+
+// answering does something with each connection, and gives the address.
+func answering(t *testing.T, listener net.Listener, do func(net.Conn)) string {
+	t.Helper()
 	t.Cleanup(func() { _ = listener.Close() })
 	go func() {
 		for {
@@ -91,7 +97,7 @@ func Serve(t *testing.T, certificate tls.Certificate, demand bool) string {
 				return
 			}
 			go func() {
-				_ = conn.(*tls.Conn).Handshake()
+				do(conn)
 				_ = conn.Close()
 			}()
 		}
@@ -106,16 +112,5 @@ func ServePlain(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = listener.Close() })
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			_, _ = conn.Write([]byte("SSH-2.0-OpenSSH\r\n"))
-			_ = conn.Close()
-		}
-	}()
-	return listener.Addr().String()
+	return answering(t, listener, func(conn net.Conn) { _, _ = conn.Write([]byte("SSH-2.0-OpenSSH\r\n")) })
 }

@@ -137,6 +137,14 @@ func FreePort(t *testing.T) int {
 	return listener.Addr().(*net.TCPAddr).Port
 }
 
+// Must ends the test where there is an error.
+func Must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Systemd stands for systemd: it runs the programs as the units do, without a sandbox.
 type Systemd struct {
 	root      layout.Root
