@@ -47,6 +47,8 @@ func (p Package) cyclonedx(c content) ([]byte, error) {
 		bom.Dependencies = p.Program.cdxDependencies(c, root)
 		bom.Compositions = cdxUnknown(c)
 		bom.Formulation = cdxFormulation(c)
+	} else {
+		bom.Compositions = cdxComplete(root)
 	}
 	document, err := cdxJSON(bom)
 	if err != nil {
@@ -171,6 +173,11 @@ func cdxUnknown(c content) *[]cdx.Composition {
 		parts = append(parts, cdx.BOMReference(part.ref()))
 	}
 	return &[]cdx.Composition{{Aggregate: cdx.CompositionAggregateUnknown, Dependencies: &parts}}
+}
+
+// cdxComplete says that a package lists nothing because no software is in it.
+func cdxComplete(purl string) *[]cdx.Composition {
+	return &[]cdx.Composition{{Aggregate: cdx.CompositionAggregateComplete, Assemblies: &[]cdx.BOMReference{cdx.BOMReference(purl)}}}
 }
 
 // cdxFormulation is what made the program, where that is known.

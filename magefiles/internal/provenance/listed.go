@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,7 +16,7 @@ type Bill struct {
 	Version string    // of the package, with its release
 	PURL    string    // the package's
 	Time    time.Time // of the source
-	Parts   []Part
+	Parts   []Part    // none where no software is in the package
 }
 
 // Part is something that is linked into the package's program.
@@ -26,14 +27,14 @@ type Part struct {
 	Go      bool // it is a Go module, or Go's own library
 }
 
-// ReadBill reads a bill that CycloneDX made. One that lists nothing is an error: who
-// asks by it would learn of no fault.
+// ReadBill reads a bill that CycloneDX made. One that lists nothing is an error, unless
+// it says that this is all there is: who asks by it would learn of no fault.
 func ReadBill(content []byte) (Bill, error) {
 	var bom cdx.BOM
 	if err := cdx.NewBOMDecoder(bytes.NewReader(content), cdx.BOMFileFormatJSON).Decode(&bom); err != nil {
 		return Bill{}, fmt.Errorf("reading an SBOM: %w", err)
 	}
-	if bom.Metadata == nil || bom.Metadata.Component == nil || bom.Components == nil {
+	if bom.Metadata == nil || bom.Metadata.Component == nil || bom.Components == nil && !hasNothing(bom) {
 		return Bill{}, errors.New("an SBOM says of no package what is in it")
 	}
 	made, err := time.Parse(time.RFC3339, bom.Metadata.Timestamp)
@@ -42,6 +43,9 @@ func ReadBill(content []byte) (Bill, error) {
 	}
 	of := bom.Metadata.Component
 	bill := Bill{Version: of.Version, PURL: of.PackageURL, Time: made}
+	if bom.Components == nil {
+		return bill, nil
+	}
 	for _, component := range *bom.Components {
 		if component.Type != cdx.ComponentTypeLibrary || component.Version == "" {
 			continue // the program's file; what nobody knows the version of
@@ -54,4 +58,15 @@ func ReadBill(content []byte) (Bill, error) {
 		return Bill{}, errors.New("an SBOM lists no part")
 	}
 	return bill, nil
+}
+
+// hasNothing says whether the package is said to be complete as it is.
+func hasNothing(bom cdx.BOM) bool {
+	if bom.Compositions == nil {
+		return false
+	}
+	return slices.ContainsFunc(*bom.Compositions, func(c cdx.Composition) bool {
+		return c.Aggregate == cdx.CompositionAggregateComplete && c.Assemblies != nil &&
+			slices.Contains(*c.Assemblies, cdx.BOMReference(bom.Metadata.Component.BOMRef))
+	})
 }

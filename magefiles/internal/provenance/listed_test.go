@@ -35,7 +35,16 @@ func TestReadBill(t *testing.T) {
 	if slices.ContainsFunc(bill.Parts, func(p Part) bool { return strings.HasPrefix(p.Name, "/") }) {
 		t.Error("a file is taken for a part")
 	}
-	for text, want := range map[string]string{"{": "reading an SBOM", `{"bomFormat":"CycloneDX","specVersion":"1.6","version":1}`: "of no package"} {
+	if content, err = os.ReadFile(filepath.Join("testdata", "spire-release-1-1.noarch.rpm.cdx.golden")); err != nil {
+		t.Fatal(err)
+	}
+	if bill, err = ReadBill(content); err != nil || len(bill.Parts) > 0 || bill.Version != "1-1" {
+		t.Errorf("a package without a program: %+v, %v", bill, err)
+	}
+	another := strings.Replace(string(content), `"assemblies": [
+        "pkg:rpm`, `"assemblies": [
+        "pkg:other`, 1)
+	for text, want := range map[string]string{another: "of no package", "{": "reading an SBOM", `{"bomFormat":"CycloneDX","specVersion":"1.6","version":1}`: "of no package"} {
 		if _, err := ReadBill([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", text, err)
 		}
