@@ -113,7 +113,7 @@ func (s Suite) All(ctx context.Context, o pipeline.Options) error {
 	// They begin builds and tests once more: too long for whoever waits for a commit.
 	t.Count("workflows' runs", tally.Skip("they play whole nights: whoever has changed a workflow, or what it calls, asks test:workflows"), 0)
 	// A processor that is emulated needs this one for itself.
-	t.Run(ctx, long(10*time.Minute, on("machine", shared, machine.Check)))
+	t.Run(ctx, long(15*time.Minute, on("machine", shared, machine.Check)))
 	return t.Close()
 }
 

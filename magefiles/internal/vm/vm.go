@@ -56,6 +56,9 @@ type Machine struct {
 	// Web is a folder with a Unix socket named http that answers HTTP. The
 	// machine, which reaches nothing else, has it at http://127.0.0.1:8000.
 	Web string
+	// Elsewhere is a folder with the debs of a server that the machine can reach, and of
+	// what invites to it, or "". The machine gets the invitation by its firmware.
+	Elsewhere string
 	// Vars are variables of the scripts, as KEY=value.
 	Vars []string
 	// Log gets one line for each thing that happens.
@@ -64,7 +67,7 @@ type Machine struct {
 
 // limit bounds a machine's life. By software on two cores that are busy with
 // much else, nine minutes were seen.
-const limit = 15 * time.Minute
+const limit = 20 * time.Minute
 
 // Run makes the machine, plays the scenarios on it, one after the other, and
 // has it power off. Every scenario has a result, in the same order; the error
@@ -130,6 +133,9 @@ func (m Machine) container(name, disk, payload string) run.Command {
 		Name: name, Image: m.Tools, Label: m.Owner, Network: "none", Remove: true, Stdin: true,
 		Env:     []string{fmt.Sprintf("SECONDS_TO_LIVE=%.0f", limit.Seconds())},
 		Volumes: []string{m.Driver + ":/driver:ro", disk + ":/machine:ro", payload + ":/payload:ro", m.Web + ":/web:ro", m.Reports + ":/out"},
+	}
+	if m.Elsewhere != "" {
+		c.Volumes = append(c.Volumes, m.Elsewhere+":/elsewhere:ro")
 	}
 	if _, err := os.Stat(kvm); err == nil {
 		c.Devices = []string{kvm}

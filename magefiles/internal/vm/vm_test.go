@@ -61,12 +61,12 @@ func TestPayloadOfWhatIsNotThere(t *testing.T) {
 // What keeps a machine from anything but its repository, and from outliving
 // the run, is in the command.
 func TestContainer(t *testing.T) {
-	m := Machine{Tools: "tools:1", Owner: "owner=1.2", Driver: "/d", Web: "/w", Reports: "/r"}
+	m := Machine{Tools: "tools:1", Owner: "owner=1.2", Driver: "/d", Web: "/w", Reports: "/r", Elsewhere: "/e"}
 	line := m.container("name", "/disk", "/payload").String()
 	for _, part := range []string{
 		"docker run --rm --interactive --name name --label owner=1.2 --network none",
-		"--volume /disk:/machine:ro", "--volume /payload:/payload:ro", "--volume /w:/web:ro", "--volume /r:/out",
-		"SECONDS_TO_LIVE=900",
+		"--volume /disk:/machine:ro", "--volume /payload:/payload:ro", "--volume /w:/web:ro", "--volume /r:/out", "--volume /e:/elsewhere:ro",
+		"SECONDS_TO_LIVE=1200",
 	} {
 		if !strings.Contains(line, part) {
 			t.Errorf("%s\nlacks %s", line, part)

@@ -3,7 +3,8 @@
 # (magefiles/internal/vm) calls it as PID 1 of a container that has:
 #   /machine   kernel and disk.img: the machine, which stays as it is
 #   /payload   what is unpacked in the machine's /opt/spire-packages at each boot
-#   /web/http  a socket that answers HTTP: all that the machine can reach
+#   /web/http  a socket that answers HTTP: all that the machine can reach, but for
+#   /elsewhere the packages of a server, which runs here, if they are there
 #   /out       console.txt and journal.txt, for when it fails
 # and SECONDS_TO_LIVE, after which it is over whatever happens.
 # Standard output is the machine's second serial port. When standard input
@@ -29,6 +30,22 @@ swtpm_setup --tpm2 --tpmstate /tmp/tpm --create-ek-cert --lock-nvram --pcr-banks
 }
 cat "$CA/issuercert.pem" "$CA/swtpm-localca-rootca-cert.pem" >"$GUEST/tpm-endorsement-ca.crt"
 swtpm socket --tpm2 --tpmstate dir=/tmp/tpm --ctrl type=unixio,path=/tmp/tpm.sock --daemon
+# The server elsewhere: the machine has its invitation by firmware, and finds it at
+# 10.0.2.100. What is in the image's place is this container.
+invitation=
+if [ -e /elsewhere ]; then
+    for package in /elsewhere/*.deb; do dpkg --extract "$package" /; done
+    mkdir -p /run/spire/server/private /var/lib/spire/server
+    spire-server run -config /etc/spire/server/server.conf -expandEnv >/tmp/server.txt 2>&1 &
+    until spire-server healthcheck >/dev/null 2>&1; do
+        kill -0 $! || { cat /tmp/server.txt >&2; exit 1; }
+        sleep 0.2
+    done
+    spire-config invite zero --address 10.0.2.100 --ttl 1h --output /tmp/invitation >/dev/null 2>&1
+    spire-config entry add web --selector unix:uid:65534 --parent zero >/dev/null
+    invitation="-smbios type=11,value=io.systemd.credential.binary:spire.invitation=$(base64 --wrap=0 /tmp/invitation)"
+fi
+
 tar -C $GUEST --owner=root:0 --group=root:0 --mode=u=rwX,go=rX -cf /tmp/payload.tar .
 
 # kvm_works: some hosts have the device, and a processor that fails in the
@@ -64,7 +81,7 @@ timeout --kill-after=5 "$SECONDS_TO_LIVE" qemu-system-x86_64 $processor \
     -serial file:/out/console.txt -serial file:/dev/stdout \
     -device virtio-serial-pci -chardev file,id=journal,path=/out/journal.txt -device virtserialport,chardev=journal,name=journal \
     -device virtio-rng-pci \
-    -netdev 'user,id=net,restrict=on,guestfwd=tcp:10.0.2.100:8000-cmd:socat - UNIX-CONNECT:/web/http' -device virtio-net-pci,netdev=net \
+    -netdev 'user,id=net,restrict=on,guestfwd=tcp:10.0.2.100:8000-cmd:socat - UNIX-CONNECT:/web/http,guestfwd=tcp:10.0.2.100:8081-cmd:socat - TCP:127.0.0.1:8081' -device virtio-net-pci,netdev=net \
     -chardev socket,id=tpm,path=/tmp/tpm.sock -tpmdev emulator,id=tpm,chardev=tpm -device tpm-crb,tpmdev=tpm \
-    -smbios "type=11,value=io.systemd.credential.binary:systemd.extra-unit.guest.service=$unit" &
+    -smbios "type=11,value=io.systemd.credential.binary:systemd.extra-unit.guest.service=$unit" $invitation &
 wait $!

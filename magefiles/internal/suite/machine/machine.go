@@ -16,9 +16,13 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/vm"
 )
 
-// scenarios are played on one machine in this order: the second goes on
-// where the first ends.
-var scenarios = []string{"service", "tpm"}
+// scenarios are played on one machine in this order: the last goes on where the one
+// before ends.
+var scenarios = []string{"zerotouch", "service", "tpm"}
+
+// elsewhere are the packages of a server that the machine reaches, and of what invites to
+// it.
+var elsewhere = []string{"spire-server", "spire-config"}
 
 // Prepare makes the roots that the machine is made of beside other checks:
 // it is the work of one processor. What goes wrong is for the check of the machine
@@ -98,9 +102,13 @@ func assemble(ctx context.Context, s *fixture.Fixture) (vm.Machine, error) {
 		return vm.Machine{}, fmt.Errorf("making the root of the machine: %w", err)
 	}
 	reports, err := filepath.Abs(filepath.Join(h.Reports, "vm"))
+	if err != nil {
+		return vm.Machine{}, err
+	}
+	server, err := s.Debs(ctx, elsewhere...)
 	return vm.Machine{
 		Tools: tools, Root: root, Owner: owner, Cache: h.Cache, Reports: reports,
 		Driver: filepath.Join(s.Root, "tests", "vm", "driver"), Scenarios: filepath.Join(s.Root, "tests", "vm"),
-		Library: h.Scenarios + "/lib", Folders: h.Folders, Web: h.Web, Vars: h.Vars, Log: s.Log,
+		Library: h.Scenarios + "/lib", Folders: h.Folders, Web: h.Web, Elsewhere: server, Vars: h.Vars, Log: s.Log,
 	}, err
 }
