@@ -8,6 +8,8 @@ set -eu
 . "$(dirname "$0")/lib/common.sh"
 # shellcheck source=lib/spire.sh
 . "$LIB/spire.sh"
+# shellcheck source=lib/config.sh
+. "$LIB/config.sh"
 
 INVITATION=/root/host-1.invitation
 
@@ -22,22 +24,9 @@ doctor_says() {
     esac
 }
 
-# settings: a digest of all configuration, which a refusal leaves as it is.
-settings() { find /etc/spire /etc/systemd/system -type f -exec sha256sum {} + | sort | sha256sum; }
-
-# refuses WHAT WORDS COMMAND...: and changes nothing.
-refuses() {
-    refused=$1 words=$2
-    shift 2
-    before=$(settings)
-    answers "$refused is refused" 1 "$words" "$@"
-    same "after $refused, the settings" "$before" "$(settings)"
-}
-
 once_an_rpm
 newest_of_the_family
-CONFIG=$(printf '%s\n' "$OTHERS" | tr ' ' '\n' | sed -n 's/^spire-config:\([^:]*\):.*/\1/p')
-HELPER=$(printf '%s\n' "$OTHERS" | tr ' ' '\n' | sed -n 's/^spiffe-helper:\([^:]*\):.*/\1/p')
+HELPER=$(other spiffe-helper)
 [ -n "$CONFIG" ] || skip 'spire-config was not built'
 pkg_repository
 pkg_install
@@ -132,3 +121,14 @@ soon 60 'the agent has joined by itself' 0 'Agent is healthy.' spire-agent healt
 answers 'as whom' 0 'Found 2 attested agents' spire-server agent list
 soon 20 'it joins once' 0 '' test -e /var/lib/spire-config/joined
 unit_is spire-agent.service enabled active
+
+# By the name that DNS knows the machine by, at a port that root alone may open.
+printf '127.0.0.1 host-1.fleet.test other.fleet.test\n' >>/etc/hosts
+answers 'the server, by names' 0 'attests agents by http_challenge, too' \
+    spire-config server attestor http-challenge --hosts 'host-[0-9]+[.]fleet[.]test' --start
+answers 'a name that it does not admit' 1 'the agent does not start: the server admits no machine of this name' \
+    spire-config agent attestor http-challenge --hostname other.fleet.test --force --start
+doctor_says 'the name is not admitted' 'the server admits no machine of this name' 'spire-config server attestor http-challenge'
+answers 'one that it admits' 0 'runs as spiffe://fleet.test/spire/agent/http_challenge/host-1.fleet.test' \
+    spire-config agent attestor http-challenge --hostname host-1.fleet.test --force --start
+answers 'check, with its drop-in' 0 '' spire-config check

@@ -1,13 +1,41 @@
 package main
 
 import (
+	"slices"
+
 	"github.com/spf13/cobra"
 
 	"github.com/spiffe-experimental/spire-config/internal/attestor"
 )
 
-// files are the flags that name an attestor's files.
-type files struct{ certificate, key, private, public, ca, endorsement string }
+// files are the flags that name an attestor's files, and what it has beside.
+type files struct {
+	certificate, key, private, public, ca, endorsement, hostname string
+
+	hosts []string
+	port  int
+}
+
+const (
+	keysStay = ` The files stay where they are; a key stays readable by root
+alone, and systemd hands it to the agent at each start.`
+	filesStay = " The files stay where they are, and must be open to the user spire-server."
+)
+
+// What there is to know of each on its two sides.
+var (
+	agentSays = map[string]string{
+		"x509pop": keysStay, "sshpop": keysStay, "tpm": " The files stay where they are: the key is of use in this TPM alone.",
+		"http-challenge": ` The server connects to that name, at the port, and
+nothing else may listen there; the agent's unit is allowed a port below 1024.`,
+	}
+	serverSays = map[string]string{
+		"x509pop": filesStay, "sshpop": filesStay, "tpm": filesStay,
+		"http-challenge": ` The server asks DNS for the name, and connects to
+it at the port: it trusts DNS, and the network between. A name attests once; to attest it
+anew, spire-server agent evict comes before.`,
+	}
+)
 
 func agentAttestorCommand(o *options) *cobra.Command {
 	command := &cobra.Command{
@@ -22,6 +50,7 @@ An agent that has an identity goes on with it until that ends, unless --force gi
 		agentAttestor(o, "x509pop", "By a certificate of your PKI", func(f files) attestor.Agent { return attestor.X509POP(f.certificate, f.key) }, "certificate", "key"),
 		agentAttestor(o, "sshpop", "By an SSH host certificate", func(f files) attestor.Agent { return attestor.SSHPOP(f.certificate, f.key) }, "certificate", "key"),
 		agentAttestor(o, "tpm", "By a DevID certificate whose key is in the TPM", func(f files) attestor.Agent { return attestor.TPM(f.certificate, f.private, f.public) }, "certificate", "private", "public"),
+		agentAttestor(o, "http-challenge", "By the name that DNS knows the machine by", func(f files) attestor.Agent { return attestor.HTTPChallenge(f.hostname, f.port) }, "hostname", "port"),
 	)
 	return command
 }
@@ -32,9 +61,8 @@ func agentAttestor(o *options, name, short string, make func(files) attestor.Age
 	command := &cobra.Command{
 		Use:   name,
 		Short: short,
-		Long: short + `. The files stay where they are; a key stays readable by root
-alone, and systemd hands it to the agent at each start.`,
-		Args: cobra.NoArgs,
+		Long:  short + "." + agentSays[name],
+		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			agent := make(named)
 			agent.Bundle, agent.Start, agent.Force = asked.Bundle, asked.Start, asked.Force
@@ -64,6 +92,7 @@ func serverAttestorCommand(o *options) *cobra.Command {
 		serverAttestor(o, "tpm", "By DevID certificates whose keys are in TPMs", func(f files) attestor.Server {
 			return attestor.Server{Plugin: "tpm_devid", Files: []attestor.Setting{{Name: "devid_ca_path", File: f.ca}, {Name: "endorsement_ca_path", File: f.endorsement}}}
 		}, "ca", "endorsement-ca"),
+		serverAttestor(o, "http-challenge", "By the names that DNS knows machines by", func(f files) attestor.Server { return attestor.ServerHTTPChallenge(f.hosts, f.port) }, "hosts", "port"),
 	)
 	return command
 }
@@ -74,7 +103,7 @@ func serverAttestor(o *options, name, short string, make func(files) attestor.Se
 	command := &cobra.Command{
 		Use:   name,
 		Short: short,
-		Long:  short + `. The files stay where they are, and must be open to the user spire-server.`,
+		Long:  short + "." + serverSays[name],
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			server := make(named)
@@ -87,7 +116,7 @@ func serverAttestor(o *options, name, short string, make func(files) attestor.Se
 	return o.changes(command)
 }
 
-// flags gives a command those of the files that it needs.
+// flags gives a command those that it needs.
 func (f *files) flags(command *cobra.Command, names []string) {
 	for _, flag := range []struct {
 		name, usage string
@@ -99,6 +128,7 @@ func (f *files) flags(command *cobra.Command, names []string) {
 		{"public", "the `FILE` with the public part of the key, as the TPM has written it", &f.public},
 		{"ca", "the `FILE` with the CAs of the machines' certificates", &f.ca},
 		{"endorsement-ca", "the `FILE` with the CAs of the TPMs' makers", &f.endorsement},
+		{"hostname", "the `NAME` by which the server finds this machine", &f.hostname},
 	} {
 		for _, name := range names {
 			if name == flag.name {
@@ -106,5 +136,12 @@ func (f *files) flags(command *cobra.Command, names []string) {
 				required(command, name)
 			}
 		}
+	}
+	if slices.Contains(names, "hosts") {
+		command.Flags().StringArrayVar(&f.hosts, "hosts", nil, "a regular `EXPRESSION` that fits whole names of machines which may attest, such as 'web[0-9]+[.]example[.]org'; may be given several times")
+		required(command, "hosts")
+	}
+	if slices.Contains(names, "port") {
+		command.Flags().IntVar(&f.port, "port", 80, "the `PORT` of the agent's machine where the server connects; from 1024 on, any program there can be the agent, if it is first")
 	}
 }

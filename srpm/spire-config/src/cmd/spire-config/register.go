@@ -40,6 +40,7 @@ it is that.`,
 	flags.StringVar(&asked.User, "user", "", "programs of this `USER` (selector unix:user)")
 	flags.StringVar(&asked.Group, "group", "", "programs whose group is this `GROUP` (selector unix:group)")
 	flags.StringVar(&asked.Service, "service", "", "programs of this systemd `UNIT`, such as nginx.service (selector systemd:id)")
+	flags.StringVar(&asked.Container, "container", "", "containers of this `IMAGE`, as docker ps or podman ps show it (selector docker:image_id)")
 	flags.StringArrayVar(&asked.Selectors, "selector", nil, "programs with this selector, `TYPE:VALUE`; may be given several times")
 	flags.StringVar(&asked.Parent, "parent", "", "the `AGENT`: its SPIFFE ID, or the NAME that it was invited by (default: the only agent)")
 	flags.StringArrayVar(&asked.DNSNames, "dns", nil, "a DNS `NAME` to put into the certificate; may be given several times")

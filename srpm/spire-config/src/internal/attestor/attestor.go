@@ -1,5 +1,6 @@
 // Package attestor lets agents attest by what their machines have, instead of a join
-// token: a certificate of the admin's PKI, an SSH host certificate, a TPM.
+// token: a certificate of the admin's PKI, an SSH host certificate, a TPM, or the name
+// that DNS knows them by.
 package attestor
 
 import (
@@ -7,14 +8,17 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/spiffe-experimental/spire-config/internal/bundle"
 	"github.com/spiffe-experimental/spire-config/internal/change"
 	"github.com/spiffe-experimental/spire-config/internal/enroll"
 	"github.com/spiffe-experimental/spire-config/internal/hcledit"
+	"github.com/spiffe-experimental/spire-config/internal/invitation"
 	"github.com/spiffe-experimental/spire-config/internal/layout"
 	"github.com/spiffe-experimental/spire-config/internal/machine"
 	"github.com/spiffe-experimental/spire-config/internal/systemd"
@@ -23,11 +27,15 @@ import (
 // A Setting is one of a plugin's plugin_data: the name, and the file that it names.
 type Setting struct{ Name, File string }
 
+// A Value is one of a plugin's plugin_data that is no file.
+type Value struct{ Name, Text string }
+
 // Agent is how an agent shall attest.
 type Agent struct {
 	Plugin string
 	// Files are those that the service's user can read itself.
-	Files []Setting
+	Files  []Setting
+	Values []Value
 	// Key is a file of root's that systemd hands over.
 	Key Setting
 	// DropIn has the lines that the unit needs, beside the one for Key.
@@ -57,6 +65,20 @@ func TPM(certificate, private, public string) Agent {
 		// As drop-ins/tpm.conf of the package.
 		DropIn: []string{"PrivateDevices=no", "DevicePolicy=closed", "DeviceAllow=/dev/tpmrm0 rw", "SupplementaryGroups=tss"},
 	}
+}
+
+// trusted is the first port that anybody may listen on.
+const trusted = 1024
+
+// HTTPChallenge is the machine's name in DNS, which the server connects to at a port of
+// the agent's.
+func HTTPChallenge(hostname string, port int) Agent {
+	agent := Agent{Plugin: "http_challenge", Values: []Value{{"hostname", hostname}, {"port", strconv.Itoa(port)}}}
+	if port < trusted {
+		// As drop-ins/http-challenge.conf of the package.
+		agent.DropIn = []string{"CapabilityBoundingSet=CAP_NET_BIND_SERVICE", "AmbientCapabilities=CAP_NET_BIND_SERVICE"}
+	}
+	return agent
 }
 
 // credentialsSince is the first systemd that hands over files of root's.
@@ -96,7 +118,7 @@ func (a Agent) Run(ctx context.Context, m machine.Machine) error {
 }
 
 func (a Agent) plan(ctx context.Context, m machine.Machine) (change.Plan, error) {
-	if err := there(append(a.Files, a.Key)); err != nil {
+	if err := errors.Join(there(append(a.Files, a.Key)), a.sound()); err != nil {
 		return change.Plan{}, err
 	}
 	text, err := os.ReadFile(m.AgentConfig())
@@ -111,10 +133,12 @@ func (a Agent) plan(ctx context.Context, m machine.Machine) (change.Plan, error)
 		return change.Plan{}, fmt.Errorf("editing %s: %w", m.AgentConfig(), err)
 	}
 	files := []change.File{{Path: m.AgentConfig(), Content: edited, Mode: 0o644}}
-	if lines := a.lines(); len(lines) > 0 {
-		name := strings.TrimSuffix(a.Plugin, "_devid") + ".conf"
-		head := fmt.Sprintf("# By spire-config agent attestor %s.\n[Service]\n", strings.TrimSuffix(a.Plugin, "_devid"))
-		files = append(files, change.File{Path: m.DropIn(layout.AgentUnit, name), Content: []byte(head + strings.Join(lines, "\n") + "\n"), Mode: 0o644})
+	name := strings.ReplaceAll(strings.TrimSuffix(a.Plugin, "_devid"), "_", "-")
+	// One of before may allow more than is needed now.
+	_, former := os.Stat(m.DropIn(layout.AgentUnit, name+".conf"))
+	if lines := a.lines(); len(lines) > 0 || former == nil {
+		head := fmt.Sprintf("# By spire-config agent attestor %s.\n[Service]\n", name)
+		files = append(files, change.File{Path: m.DropIn(layout.AgentUnit, name+".conf"), Content: []byte(head + strings.Join(lines, "\n") + "\n"), Mode: 0o644})
 	}
 	trusted, err := a.bundle(m)
 	return change.Plan{Files: append(files, trusted...), Check: m.CheckAgent(ctx)}, err
@@ -132,6 +156,38 @@ func there(files []Setting) error {
 		if _, err := os.Stat(f.File); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// sound looks at what is no file.
+func (a Agent) sound() error {
+	for _, value := range a.Values {
+		switch value.Name {
+		case "hostname":
+			if err := name(value.Text); err != nil {
+				return err
+			}
+		case "port":
+			if err := port(value.Text); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// name says whether it is one that DNS may know.
+func name(host string) error {
+	if host == "localhost" || net.ParseIP(host) != nil {
+		return fmt.Errorf("%s is no name by which another machine finds this one", host)
+	}
+	return invitation.Host(host)
+}
+
+func port(text string) error {
+	if number, err := strconv.Atoi(text); err != nil || number < 1 || number > 65535 {
+		return fmt.Errorf("port %s: want one from 1 to 65535", text)
 	}
 	return nil
 }
@@ -170,6 +226,9 @@ func (a Agent) edit(text []byte) ([]byte, error) {
 	settings := a.Files
 	if a.Key.File != "" {
 		settings = append(settings, Setting{a.Key.Name, credentials + a.credential()})
+	}
+	for _, value := range a.Values {
+		errs = append(errs, document.Set(value.Text, "plugins", "NodeAttestor", a.Plugin, "plugin_data", value.Name))
 	}
 	for _, setting := range settings {
 		errs = append(errs, document.Set(setting.File, "plugins", "NodeAttestor", a.Plugin, "plugin_data", setting.Name))

@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/x509"
 	"encoding/pem"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/spiffe-experimental/spire-config/internal/bundle"
 	"github.com/spiffe-experimental/spire-config/internal/enroll"
+	"github.com/spiffe-experimental/spire-config/internal/layout"
 	"github.com/spiffe-experimental/spire-config/internal/setup"
 	"github.com/spiffe-experimental/spire-config/internal/testbed"
 )
@@ -97,6 +99,20 @@ func TestEdit(t *testing.T) {
         }
     }
 `, "PrivateDevices=no DevicePolicy=closed DeviceAllow=/dev/tpmrm0 rw SupplementaryGroups=tss"},
+		"http-challenge": {HTTPChallenge("web1.prod.test", 80), `    NodeAttestor "http_challenge" {
+        plugin_data {
+            hostname = "web1.prod.test"
+            port = "80"
+        }
+    }
+`, "CapabilityBoundingSet=CAP_NET_BIND_SERVICE AmbientCapabilities=CAP_NET_BIND_SERVICE"},
+		"http-challenge on a port of anybody's": {HTTPChallenge("web1.prod.test", 8080), `    NodeAttestor "http_challenge" {
+        plugin_data {
+            hostname = "web1.prod.test"
+            port = "8080"
+        }
+    }
+`, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			edited, err := test.agent.edit([]byte(before))
@@ -110,6 +126,73 @@ func TestEdit(t *testing.T) {
 				t.Errorf("the drop-in has %s", got)
 			}
 		})
+	}
+}
+
+// TestHTTPChallenge has a server connect to an agent by the name that it gives, and one
+// that may not have it refused.
+func TestHTTPChallenge(t *testing.T) {
+	testbed.Programs(t)
+	bed := testbed.New(t)
+	testbed.Must(t, setup.Server{TrustDomain: "prod.test", Port: testbed.FreePort(t), Start: true}.Run(t.Context(), bed.Machine))
+	invitation := filepath.Join(t.TempDir(), "invitation")
+	testbed.Must(t, enroll.Invite{Name: "host", TTL: time.Minute, Output: invitation}.Run(t.Context(), bed.Machine))
+	testbed.Must(t, enroll.Join{File: invitation, Start: true}.Run(t.Context(), bed.Machine))
+	own, err := os.Hostname()
+	testbed.Must(t, err)
+	if _, err := net.DefaultResolver.LookupHost(t.Context(), own); err != nil {
+		t.Skipf("NOT TESTED: this machine does not know its own name: %v", err)
+	}
+	port := testbed.FreePort(t)
+	for _, step := range []struct{ hosts, words string }{
+		// The whole name has to fit.
+		{own[:len(own)-1], "the requested hostname is not allowed to connect"},
+		{`web[0-9]+\.prod\.test|` + own, ""},
+	} {
+		server := ServerHTTPChallenge([]string{step.hosts}, port)
+		server.Start = true
+		testbed.Must(t, server.Run(t.Context(), bed.Machine))
+		agent := HTTPChallenge(own, port)
+		agent.Start, agent.Force = true, true
+		if err := agent.Run(t.Context(), bed.Machine); (err == nil) != (step.words == "") || err != nil && !strings.Contains(err.Error()+said(t, bed), step.words) {
+			t.Fatalf("%s: error %v, want %q, and it has said %s", step.hosts, err, step.words, said(t, bed))
+		}
+	}
+	if !strings.Contains(bed.Out.String(), "spire-agent.service runs as spiffe://prod.test/spire/agent/http_challenge/"+own) {
+		t.Errorf("it says %s", bed.Out)
+	}
+}
+
+// said is what the agent has in its journal.
+func said(t *testing.T, bed *testbed.Bed) string {
+	t.Helper()
+	lines, err := bed.Systemd.Journal(t.Context(), layout.AgentUnit, 100)
+	testbed.Must(t, err)
+	return strings.Join(lines, "\n")
+}
+
+func TestHosts(t *testing.T) {
+	for _, test := range []struct {
+		server Server
+		words  string
+	}{
+		{ServerHTTPChallenge([]string{"web[0-9"}, 80), `hosts "web[0-9"`},
+		{ServerHTTPChallenge([]string{"web1"}, 70000), "port 70000: want one"},
+	} {
+		if err := test.server.Run(t.Context(), testbed.New(t).Machine); err == nil || !strings.Contains(err.Error(), test.words) {
+			t.Errorf("error %v, want %q", err, test.words)
+		}
+	}
+	bed := testbed.New(t)
+	edited, err := ServerHTTPChallenge([]string{`web[0-9]+\.prod\.test`, "db1"}, 80).edit([]byte(bed.Read(bed.ServerConfig())))
+	testbed.Must(t, err)
+	want := `        plugin_data {
+            required_port = "80"
+            allowed_dns_patterns = ["^(?:web[0-9]+\\.prod\\.test)$$", "^(?:db1)$$"]
+        }
+`
+	if !strings.Contains(string(edited), want) {
+		t.Errorf("it has not\n%s\nbut\n%s", want, edited)
 	}
 }
 
@@ -133,6 +216,10 @@ func TestRefusals(t *testing.T) {
 		"no such file":   {X509POP(certificate, "/nowhere/key"), "no such file"},
 		"half a path":    {X509POP("host.crt", key), "give the whole path"},
 		"no bundle":      {spoiled, "is no trust bundle"},
+		"no port":        {HTTPChallenge("web1.prod.test", 0), "port 0: want one"},
+		"this machine":   {HTTPChallenge("localhost", 80), "localhost is no name by which another machine"},
+		"an address":     {HTTPChallenge("192.0.2.1", 80), "192.0.2.1 is no name"},
+		"no name":        {HTTPChallenge("web 1", 80), `"web 1" is no name`},
 		"not the server": {Agent{Plugin: "x509pop", Files: []Setting{{"x", root}}, Bundle: "/nowhere"}, "no such file"},
 	} {
 		t.Run(name, func(t *testing.T) {

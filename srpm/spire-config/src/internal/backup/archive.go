@@ -1,5 +1,6 @@
 // Package backup keeps a server in one file, and brings it back: its configuration, its
-// keys and its datastore.
+// keys and its datastore. Without the last two, the file is for another server of the
+// same trust domain.
 package backup
 
 import (
@@ -11,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path"
 	"strings"
 	"time"
@@ -30,14 +32,20 @@ const manifestName = "manifest.json"
 
 // A manifest says what an archive has. It is the archive's first file.
 type manifest struct {
-	Form        int       `json:"spire_server_backup"`
+	Form        int       `json:"spire_server_archive"`
 	TrustDomain string    `json:"trust_domain"`
 	Version     string    `json:"spire_version"`
 	Database    string    `json:"database"`
 	DataDir     string    `json:"data_dir"`
 	Created     time.Time `json:"created"`
 	Files       []file    `json:"files"`
+	// Roots are the SHA-256 digests of the trust domain's root certificates, where the
+	// archive is an invitation for another server, without any keys.
+	Roots []string `json:"roots,omitempty"`
 }
+
+// invitation says that the archive is for another server, and not the same one again.
+func (m manifest) invitation() bool { return len(m.Roots) > 0 }
 
 // A file is one of the archive.
 type file struct {
@@ -54,12 +62,15 @@ type file struct {
 
 // The reasons not to take a file.
 var (
-	errForeign  = errors.New("it is no backup of a SPIRE server")
+	errForeign  = errors.New("it is no archive of a SPIRE server, as spire-config server backup and server invite make them")
 	errNewer    = errors.New("it is of a newer form than this spire-config knows: upgrade the package spire-config here")
 	errChecksum = errors.New("checksum mismatch: it was cut off or changed on the way")
+	// Of two servers with the same keys each would undo what the other has made.
+	errBackup     = errors.New("it is a backup, whose keys two servers must not have: spire-config server invite makes an invitation for another one")
+	errInvitation = errors.New("it is an invitation for another server, and has neither keys nor entries: take it by spire-config server join")
 )
 
-func write(out io.Writer, m manifest, open func(string) (io.ReadCloser, error)) error {
+func write(out io.Writer, m manifest) error {
 	text, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
 		return err
@@ -72,7 +83,7 @@ func write(out io.Writer, m manifest, open func(string) (io.ReadCloser, error)) 
 		return err
 	}
 	for _, f := range m.Files {
-		if err := f.write(archive, m.Created, open); err != nil {
+		if err := f.write(archive, m.Created); err != nil {
 			return fmt.Errorf("backing up %s: %w", f.source, err)
 		}
 	}
@@ -83,15 +94,15 @@ func header(name string, size int64, mode fs.FileMode, when time.Time) *tar.Head
 	return &tar.Header{Name: name, Size: size, Mode: int64(mode.Perm()), ModTime: when, Format: tar.FormatPAX}
 }
 
-func (f file) write(archive *tar.Writer, when time.Time, open func(string) (io.ReadCloser, error)) error {
+func (f file) write(archive *tar.Writer, when time.Time) error {
 	if err := archive.WriteHeader(header(f.Name, f.Size, f.Mode, when)); err != nil {
 		return err
 	}
-	source, err := open(f.source)
+	source, err := os.Open(f.source)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = source.Close() }()
+	defer source.Close()
 	sum := sha256.New()
 	if _, err := io.Copy(io.MultiWriter(archive, sum), source); err != nil {
 		return err
@@ -128,7 +139,9 @@ func read(in io.Reader, take func(file, io.Reader) error) (manifest, error) {
 func (f file) read(archive io.Reader, take func(file, io.Reader) error) error {
 	sum := sha256.New()
 	content := io.TeeReader(archive, sum)
-	if err := take(f, content); err != nil {
+	if err := take(f, content); errors.Is(err, io.ErrUnexpectedEOF) {
+		return errChecksum
+	} else if err != nil {
 		return err
 	}
 	if _, err := io.Copy(io.Discard, content); err != nil {
@@ -155,10 +168,12 @@ func readManifest(archive *tar.Reader) (manifest, error) {
 	if m.Form > form {
 		return m, errNewer
 	}
+	seen := map[string]bool{}
 	for _, f := range m.Files {
-		if !sound(f.Name) {
+		if !sound(f.Name) || seen[f.Name] {
 			return m, fmt.Errorf("%w: a file of it is called %q", errForeign, f.Name)
 		}
+		seen[f.Name] = true
 	}
 	return m, nil
 }

@@ -94,41 +94,63 @@ func (b Backup) show(ctx context.Context, m machine.Machine, configuration *conf
 }
 
 func (b Backup) write(contents manifest) error {
-	out, err := os.OpenFile(b.File, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%s is there already: give another name", b.File)
-	}
-	if err != nil {
+	if err := keep(b.File, contents); err != nil {
 		return fmt.Errorf("writing the backup: %w", err)
 	}
-	err = write(out, contents, func(name string) (io.ReadCloser, error) { return os.Open(name) })
-	if err = errors.Join(err, out.Sync(), out.Close()); err != nil {
-		return errors.Join(fmt.Errorf("writing the backup: %w", err), os.Remove(b.File))
+	return nil
+}
+
+// keep writes an archive into a file that is not there yet: all of it, or none.
+func keep(name string, contents manifest) error {
+	out, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%s is there already: give another name", name)
+	}
+	if err != nil {
+		return err
+	}
+	if err = errors.Join(write(out, contents), out.Sync(), out.Close()); err != nil {
+		return errors.Join(err, os.Remove(name))
 	}
 	return nil
 }
 
 // contents are all files of the server.
 func contents(ctx context.Context, m machine.Machine, configuration *config.File) (manifest, error) {
-	all := manifest{
-		Form: form, Created: m.Now().UTC().Truncate(time.Second), Version: spire.Server.Version(ctx),
-		TrustDomain: configuration.Value("server", "trust_domain").Text, Database: database(configuration), DataDir: configuration.Value("server", "data_dir").Text,
-	}
+	all := describe(ctx, m, configuration)
 	if err := inside(configuration, all.DataDir); err != nil {
 		return all, err
 	}
-	for _, folder := range []struct{ name, path string }{
+	return all, all.add(append(configured(m), folder{stateFolder, m.ServerState(all.DataDir)}))
+}
+
+func describe(ctx context.Context, m machine.Machine, configuration *config.File) manifest {
+	return manifest{
+		Form: form, Created: m.Now().UTC().Truncate(time.Second), Version: spire.Server.Version(ctx),
+		TrustDomain: configuration.Value("server", "trust_domain").Text, Database: database(configuration), DataDir: configuration.Value("server", "data_dir").Text,
+	}
+}
+
+// A folder of the machine is one of the archive, under another name.
+type folder struct{ name, path string }
+
+// configured are the folders with the server's configuration.
+func configured(m machine.Machine) []folder {
+	return []folder{
 		{configFolder, filepath.Dir(m.ServerConfig())},
 		{unitFolder, filepath.Dir(m.DropIn(layout.ServerUnit, "x"))},
-		{stateFolder, m.ServerState(all.DataDir)},
-	} {
+	}
+}
+
+func (m *manifest) add(folders []folder) error {
+	for _, folder := range folders {
 		files, err := list(folder.name, folder.path)
 		if err != nil {
-			return all, fmt.Errorf("looking at %s: %w", folder.path, err)
+			return fmt.Errorf("looking at %s: %w", folder.path, err)
 		}
-		all.Files = append(all.Files, files...)
+		m.Files = append(m.Files, files...)
 	}
-	return all, nil
+	return nil
 }
 
 func database(configuration *config.File) string {
@@ -156,8 +178,8 @@ func inside(configuration *config.File, dataDir string) error {
 }
 
 // list has the files of a folder. Former versions stay where they are, and what is no
-// file, such as a link that the service made, is left out. Of the state's folders of
-// other instances none is this server's.
+// file, such as a link that the service made, is left out; a link of the admin's to a file
+// counts as that. Of the state's folders of other instances none is this server's.
 func list(name, folder string) ([]file, error) {
 	var files []file
 	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
@@ -168,7 +190,7 @@ func list(name, folder string) ([]file, error) {
 			return err
 		case entry.IsDir() && name == stateFolder && path != folder:
 			return fs.SkipDir
-		case !entry.Type().IsRegular() || strings.Contains(entry.Name(), ".before-spire-config"):
+		case !entry.Type().IsRegular() && (name == stateFolder || !regular(path)) || strings.Contains(entry.Name(), ".before-spire-config"):
 			return nil
 		}
 		f, err := look(path)
@@ -181,6 +203,12 @@ func list(name, folder string) ([]file, error) {
 		return err
 	})
 	return files, err
+}
+
+// regular says whether a link of the admin's leads to a file.
+func regular(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
 }
 
 func look(path string) (file, error) {

@@ -3,7 +3,6 @@ package backup
 import (
 	"bytes"
 	"errors"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -121,7 +120,7 @@ func archived(t *testing.T, version string, names ...string) []byte {
 		made.Files = append(made.Files, f)
 	}
 	var out bytes.Buffer
-	testbed.Must(t, write(&out, made, func(name string) (io.ReadCloser, error) { return os.Open(name) }))
+	testbed.Must(t, write(&out, made))
 	return out.Bytes()
 }
 
@@ -133,7 +132,7 @@ func TestRefusals(t *testing.T) {
 		words string
 	}{
 		"another file":     {[]byte("x"), errForeign.Error()},
-		"a newer form":     {bytes.Replace(whole, []byte(`"spire_server_backup": 1`), []byte(`"spire_server_backup": 2`), 1), errNewer.Error()},
+		"a newer form":     {bytes.Replace(whole, []byte(`"spire_server_archive": 1`), []byte(`"spire_server_archive": 2`), 1), errNewer.Error()},
 		"cut off":          {whole[:len(whole)/2], errChecksum.Error()},
 		"another content":  {bytes.Replace(whole, []byte("content"), []byte("contend"), 1), errChecksum.Error()},
 		"a way out":        {archived(t, "1.14.5", "state/../../x"), "a file of it is called"},

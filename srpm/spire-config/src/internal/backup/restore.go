@@ -33,6 +33,9 @@ func (r Restore) Run(ctx context.Context, m machine.Machine) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", r.File, err)
 	}
+	if saved.invitation() {
+		return fmt.Errorf("%s: %w", r.File, errInvitation)
+	}
 	if err := admit(ctx, m, saved); err != nil {
 		return err
 	}
@@ -232,8 +235,8 @@ func (r Restore) start(ctx context.Context, m machine.Machine) error {
 		m.Say("next: systemctl enable --now spire-server")
 		return nil
 	}
-	if err := m.Start(ctx, layout.ServerUnit); err != nil {
-		return fmt.Errorf("starting the server: %w: spire-config doctor says why", err)
+	if _, err := m.StartServer(ctx, true); err != nil {
+		return err
 	}
 	m.Say("%s runs", layout.ServerUnit)
 	return nil

@@ -88,6 +88,7 @@ func TestFaults(t *testing.T) {
 		"docker":                    {agent, `WorkloadAttestor "unix"`, `WorkloadAttestor "docker"`, 64, []string{"error: WorkloadAttestor \"docker\" needs", "docker.conf"}},
 		"podman":                    {agent, "WorkloadAttestor \"unix\" {\n        plugin_data {}", "WorkloadAttestor \"docker\" {\nplugin_data { docker_socket_path = \"unix:///run/podman/podman.sock\" }", 65, []string{"error: ", "podman.conf"}},
 		"a TPM":                     {agent, `NodeAttestor "join_token"`, `NodeAttestor "tpm_devid"`, 57, []string{"error: NodeAttestor \"tpm_devid\" needs", "tpm.conf"}},
+		"a challenge at a low port": {agent, "NodeAttestor \"join_token\" {\n        plugin_data {}", "NodeAttestor \"http_challenge\" {\nplugin_data { port = 80 }", 58, []string{"error: NodeAttestor \"http_challenge\" on a port below 1024 needs", "http-challenge.conf"}},
 		"a key of SSH":              {agent, `NodeAttestor "join_token"`, `NodeAttestor "sshpop"`, 57, []string{"error: ", "sshpop.conf"}},
 		"a credential of nobody":    {agent, "NodeAttestor \"join_token\" {\n        plugin_data {}", "NodeAttestor \"x509pop\" {\nplugin_data { private_key_path = \"${CREDENTIALS_DIRECTORY}/host.key\" }", 58, []string{"error: private_key_path names the credential host.key", "x509pop.conf"}},
 		"an admin socket":           {agent, "    log_level", "    admin_socket_path = \"/run/spire/agent/private/admin.sock\"\n    log_level", 46, []string{"error: admin_socket_path needs", "admin-socket.conf"}},
@@ -103,6 +104,7 @@ func TestFaults(t *testing.T) {
 		"an address of another":     {server, "127.0.0.1", "192.0.2.1", 21, []string{"error: this machine does not have the address of 192.0.2.1"}},
 		"trust for everybody":       {agent, "log_level", "insecure_bootstrap = true\nlog_level", 46, []string{"warning: insecure_bootstrap"}},
 		"a log elsewhere":           {agent, "log_level", "log_file = \"/var/log/spire/agent/a.log\"\nlog_level", 46, []string{"error: log_file needs", "log-file.conf"}},
+		"a database of anybody":     {server, "database_type = \"sqlite3\"\n            connection_string = \"", "database_type = \"postgres\"\n            connection_string = \"host=db.prod.test dbname=spire user=spire\" # ", 43, []string{"error: the connection to db.prod.test does not verify its certificate", "server init --postgres"}},
 		"a file that is not":        {server, "NodeAttestor \"join_token\" {\n        plugin_data {}", "NodeAttestor \"x509pop\" {\nplugin_data { ca_bundle_path = \"/nowhere/ca.crt\" }", 61, []string{"error: ca_bundle_path names /nowhere/ca.crt, which is not there"}},
 	} {
 		t.Run(name, func(t *testing.T) {

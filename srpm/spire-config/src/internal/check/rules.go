@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/spiffe-experimental/spire-config/internal/datastore"
 	"github.com/spiffe-experimental/spire-config/internal/layout"
 	"github.com/spiffe-experimental/spire-config/internal/machine"
 	"github.com/spiffe-experimental/spire-config/internal/serverapi"
@@ -33,6 +34,7 @@ var rules = []func(subject) []Finding{
 	lifetimes,
 	takenPort,
 	insecureBootstrap,
+	unverifiedDatabase,
 }
 
 const joinAgain = "spire-config invite NAME (on the server), then spire-config agent join FILE --start"
@@ -354,6 +356,17 @@ func insecureBootstrap(s subject) []Finding {
 		return nil
 	}
 	return []Finding{s.found(value.Line, Warning, joinAgain, "insecure_bootstrap lets the agent trust whoever answers at its first start")}
+}
+
+func unverifiedDatabase(s subject) []Finding {
+	plugin, _ := s.Plugin("DataStore", "sql")
+	var all []Finding
+	for _, address := range datastore.Configured(func(name string) string { return plugin.Value(name).Text }) {
+		if err := address.Verify(); address.Shared() && err != nil {
+			all = append(all, s.found(plugin.Line, Error, "spire-config server init --postgres FILE (or --mysql), with --database-ca FILE", "%v", err))
+		}
+	}
+	return all
 }
 
 // together are findings about server and agent of one machine.

@@ -13,24 +13,26 @@ import (
 
 // pluginKeys are the names that plugins of SPIRE 1.12 to 1.14 read from plugin_data.
 var pluginKeys = map[string][]string{
-	"agent NodeAttestor join_token":  {},
-	"agent NodeAttestor x509pop":     {"private_key_path", "certificate_path", "intermediates_path"},
-	"agent NodeAttestor sshpop":      {"host_key_path", "host_cert_path"},
-	"agent NodeAttestor tpm_devid":   {"devid_priv_path", "devid_pub_path", "devid_cert_path", "devid_password", "owner_hierarchy_password", "endorsement_hierarchy_password", "tpm_device_path"},
-	"agent KeyManager disk":          {"directory"},
-	"agent KeyManager memory":        {},
-	"agent WorkloadAttestor unix":    {"discover_workload_path", "workload_size_limit"},
-	"agent WorkloadAttestor systemd": {},
-	"agent WorkloadAttestor docker":  {"docker_socket_path", "docker_version", "container_id_cgroup_matchers", "use_new_container_locator", "verbose_container_locator_logs", "experimental"},
-	"server NodeAttestor join_token": {},
-	"server NodeAttestor x509pop":    {"mode", "spiffe_prefix", "ca_bundle_path", "ca_bundle_paths", "agent_path_template", "max_intermediates", "max_rsa_key_size"},
-	"server NodeAttestor sshpop":     {"cert_authorities", "cert_authorities_path", "canonical_domain", "agent_path_template"},
-	"server NodeAttestor tpm_devid":  {"devid_ca_path", "endorsement_ca_path"},
-	"server KeyManager disk":         {"keys_path"},
-	"server KeyManager memory":       {},
-	"server DataStore sql":           {"database_type", "connection_string", "ro_connection_string", "root_ca_path", "client_cert_path", "client_key_path", "conn_max_lifetime", "max_open_conns", "max_idle_conns", "disable_migration", "log_sql", "aws_mysql", "aws_postgres"},
-	"server UpstreamAuthority disk":  {"cert_file_path", "key_file_path", "bundle_file_path"},
-	"server UpstreamAuthority spire": {"server_address", "server_port", "workload_api_socket", "experimental"},
+	"agent NodeAttestor join_token":      {},
+	"agent NodeAttestor x509pop":         {"private_key_path", "certificate_path", "intermediates_path"},
+	"agent NodeAttestor sshpop":          {"host_key_path", "host_cert_path"},
+	"agent NodeAttestor tpm_devid":       {"devid_priv_path", "devid_pub_path", "devid_cert_path", "devid_password", "owner_hierarchy_password", "endorsement_hierarchy_password", "tpm_device_path"},
+	"agent NodeAttestor http_challenge":  {"hostname", "agentname", "port", "advertised_port"},
+	"agent KeyManager disk":              {"directory"},
+	"agent KeyManager memory":            {},
+	"agent WorkloadAttestor unix":        {"discover_workload_path", "workload_size_limit"},
+	"agent WorkloadAttestor systemd":     {},
+	"agent WorkloadAttestor docker":      {"docker_socket_path", "docker_version", "container_id_cgroup_matchers", "use_new_container_locator", "verbose_container_locator_logs", "experimental"},
+	"server NodeAttestor join_token":     {},
+	"server NodeAttestor x509pop":        {"mode", "spiffe_prefix", "ca_bundle_path", "ca_bundle_paths", "agent_path_template", "max_intermediates", "max_rsa_key_size"},
+	"server NodeAttestor sshpop":         {"cert_authorities", "cert_authorities_path", "canonical_domain", "agent_path_template"},
+	"server NodeAttestor tpm_devid":      {"devid_ca_path", "endorsement_ca_path"},
+	"server NodeAttestor http_challenge": {"allowed_dns_patterns", "required_port", "allow_non_root_ports", "tofu", "agent_path_template"},
+	"server KeyManager disk":             {"keys_path"},
+	"server KeyManager memory":           {},
+	"server DataStore sql":               {"database_type", "connection_string", "ro_connection_string", "root_ca_path", "client_cert_path", "client_key_path", "conn_max_lifetime", "max_open_conns", "max_idle_conns", "disable_migration", "log_sql", "aws_mysql", "aws_postgres"},
+	"server UpstreamAuthority disk":      {"cert_file_path", "key_file_path", "bundle_file_path"},
+	"server UpstreamAuthority spire":     {"server_address", "server_port", "workload_api_socket", "experimental"},
 }
 
 // A need is something that the unit's sandbox does not allow without a drop-in.
@@ -48,6 +50,7 @@ var needs = []need{
 	{dockerSocket, "WorkloadAttestor \"docker\"", "docker.conf", setting("SupplementaryGroups", "docker")},
 	{podmanSocket, "WorkloadAttestor \"docker\" with podman", "podman.conf", setting("(Wants|After|Requires)", "podman.socket")},
 	{plugin("NodeAttestor", "tpm_devid", "agent"), "NodeAttestor \"tpm_devid\"", "tpm.conf", setting("DeviceAllow", "(/dev/tpm|char-tpm)")},
+	{challengePort, "NodeAttestor \"http_challenge\" on a port below 1024", "http-challenge.conf", setting("AmbientCapabilities", "CAP_NET_BIND_SERVICE")},
 	{sshKey, "NodeAttestor \"sshpop\"", "sshpop.conf", setting("LoadCredential(Encrypted)?", "")},
 	{below("agent", "admin_socket_path", "/run/spire/agent/private/"), "admin_socket_path", "admin-socket.conf", setting("RuntimeDirectory", "spire/agent/private")},
 	{below("agent", "log_file", "/var/log/"), "log_file", "log-file.conf", setting("(LogsDirectory|ReadWritePaths)", "")},
@@ -109,6 +112,16 @@ func podmanSocket(s subject) int {
 func lowPort(s subject) int {
 	value := s.Value("server", "bind_port")
 	if port, err := strconv.Atoi(value.Text); err == nil && port < 1024 {
+		return value.Line
+	}
+	return 0
+}
+
+// challengePort is where the agent itself listens.
+func challengePort(s subject) int {
+	found, ok := s.Plugin("NodeAttestor", "http_challenge")
+	value := found.Value("port")
+	if port, err := strconv.Atoi(value.Text); ok && s.block == "agent" && err == nil && port < 1024 {
 		return value.Line
 	}
 	return 0

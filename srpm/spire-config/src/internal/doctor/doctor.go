@@ -70,7 +70,7 @@ func Examine(ctx context.Context, m machine.Machine, as string) (Report, error) 
 	for i := range e.services {
 		e.unit(&e.services[i])
 	}
-	for _, look := range []func(){e.sockets, e.server, e.identity, e.disk, e.configurations, e.journals} {
+	for _, look := range []func(){e.sockets, e.database, e.server, e.identity, e.disk, e.configurations, e.journals} {
 		look()
 	}
 	if as != "" {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 
 	"github.com/spiffe-experimental/spire-config/internal/bundle"
 	"github.com/spiffe-experimental/spire-config/internal/check"
+	"github.com/spiffe-experimental/spire-config/internal/datastore"
 	"github.com/spiffe-experimental/spire-config/internal/probe"
 	"github.com/spiffe-experimental/spire-config/internal/serverapi"
 	"github.com/spiffe-experimental/spire-config/internal/symptom"
@@ -124,6 +126,28 @@ func (e *examination) sockets() {
 			e.found(s.socket, "the "+s.name+" is active and does not answer that it is well", err.Error(), "systemctl restart "+s.unit)
 		}
 	}
+}
+
+// database connects to the one that the server shares with others.
+func (e *examination) database() {
+	at := slices.IndexFunc(e.services, func(s service) bool { return s.name == "server" && s.file != nil })
+	if at < 0 {
+		return
+	}
+	plugin, _ := e.services[at].file.Plugin("DataStore", "sql")
+	address := datastore.Configured(func(name string) string { return plugin.Value(name).Text })[0]
+	if !address.Shared() {
+		return
+	}
+	if address.Socket() {
+		e.well("the database was not tried: by its socket it may know the service's user, and not root")
+		return
+	}
+	if _, err := address.Look(e.context); err != nil {
+		e.found("the database", "the server's database cannot be used", err.Error(), "connection_string in "+e.services[at].config+", the password in "+e.ServerEnv()+", and the database's own log")
+		return
+	}
+	e.well("the database answers")
 }
 
 // server looks at the agent's way to its server.

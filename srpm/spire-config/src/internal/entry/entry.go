@@ -21,8 +21,8 @@ import (
 type Add struct {
 	Name string
 	// Who gets the identity: all that is said must fit.
-	User, Group, Service string
-	Selectors            []string
+	User, Group, Service, Container string
+	Selectors                       []string
 	// Parent is the agent's ID or alias, or the alias's name; "" is the only agent.
 	Parent   string
 	DNSNames []string
@@ -60,7 +60,7 @@ func (a Add) Run(ctx context.Context, m machine.Machine) error {
 func (a Add) selectors() ([]registration.Selector, error) {
 	var all []registration.Selector
 	for _, word := range []struct{ kind, prefix, value string }{
-		{"unix", "user:", a.User}, {"unix", "group:", a.Group}, {"systemd", "id:", a.Service},
+		{"unix", "user:", a.User}, {"unix", "group:", a.Group}, {"systemd", "id:", a.Service}, {"docker", "image_id:", a.Container},
 	} {
 		if word.value != "" {
 			all = append(all, registration.Selector{Type: word.kind, Value: word.prefix + word.value})
@@ -75,7 +75,7 @@ func (a Add) selectors() ([]registration.Selector, error) {
 	}
 	switch {
 	case len(all) == 0:
-		return nil, errors.New("who gets the identity? say --user, --group, --service or --selector")
+		return nil, errors.New("who gets the identity? say --user, --group, --service, --container or --selector")
 	case a.Service != "" && !strings.Contains(a.Service, "."):
 		return nil, fmt.Errorf("service %q: give the whole name of the unit, such as %s.service", a.Service, a.Service)
 	case a.TTL < 0:
@@ -140,10 +140,12 @@ func (a Add) known(m machine.Machine, asked, there registration.Entry) error {
 // hint names what the agent of this machine needs to see a selector.
 func (a Add) hint(m machine.Machine) {
 	file, err := m.AgentConfiguration()
-	if a.Service == "" || err != nil || file == nil {
+	if err != nil || file == nil {
 		return
 	}
-	if _, ok := file.Plugin("WorkloadAttestor", "systemd"); !ok {
-		m.Note("warning: the agent of this machine does not look at units: add WorkloadAttestor \"systemd\" { plugin_data {} } to %s", m.AgentConfig())
+	for _, need := range []struct{ asked, plugin, what string }{{a.Service, "systemd", "units"}, {a.Container, "docker", "containers"}} {
+		if _, ok := file.Plugin("WorkloadAttestor", need.plugin); need.asked != "" && !ok {
+			m.Note("warning: the agent of this machine does not look at %s: add WorkloadAttestor \"%s\" { plugin_data {} } to %s, and what spire-config check says then", need.what, need.plugin, m.AgentConfig())
+		}
 	}
 }

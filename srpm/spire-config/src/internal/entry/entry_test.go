@@ -34,6 +34,7 @@ func TestAdd(t *testing.T) {
 		{name: "no selector", asked: Add{Name: "web", Parent: "x", Selectors: []string{"unix"}}, errors: "want TYPE:VALUE"},
 		{name: "half a unit", asked: Add{Name: "web", Parent: "x", Service: "nginx"}, errors: "nginx.service"},
 		{name: "a unit", asked: Add{Name: "web", Parent: "x", Service: "nginx.service"}, says: "systemd:id:nginx.service"},
+		{name: "a container", asked: Add{Name: "web", Parent: "x", Container: "nginx:1.29"}, says: "docker:image_id:nginx:1.29"},
 		{name: "no name", asked: Add{Name: "/", User: "x", Parent: "x"}, errors: `name "/"`},
 		{name: "another trust domain", asked: Add{Name: "a", User: "x", Parent: "spiffe://partner.test/x"}, errors: "refuses the entry"},
 	} {
@@ -49,7 +50,9 @@ func TestAdd(t *testing.T) {
 			}
 		})
 	}
-	if !strings.Contains(bed.Notes.String(), `add WorkloadAttestor "systemd"`) {
-		t.Errorf("the agent's configuration has no attestor for units, and it says %q", bed.Notes)
+	for _, plugin := range []string{"systemd", "docker"} {
+		if !strings.Contains(bed.Notes.String(), `add WorkloadAttestor "`+plugin+`"`) {
+			t.Errorf("the agent's configuration has no %s, and it says %q", plugin, bed.Notes)
+		}
 	}
 }

@@ -12,7 +12,7 @@ import (
 
 const step = "    "
 
-// add writes a value that is not there yet: in the place of a comment that shows it, or
+// add writes a value, as HCL has it, that is not there yet: in the place of a comment that shows it, or
 // at the end of the innermost block that is there.
 func (d *Document) add(value string, path []string) error {
 	block, depth := d.innermost(path)
@@ -138,5 +138,5 @@ func assignment(value, name string) string {
 	if !word.MatchString(name) {
 		name = quote(name)
 	}
-	return name + " = " + quote(value)
+	return name + " = " + value
 }

@@ -102,7 +102,7 @@ func (d *Document) set(value string, path []string) error {
 	}
 	item := Find(d.root, path...)
 	if item == nil {
-		return d.add(value, path)
+		return d.add(quote(value), path)
 	}
 	literal, ok := item.Val.(*ast.LiteralType)
 	if !ok {
@@ -113,6 +113,66 @@ func (d *Document) set(value string, path []string) error {
 	}
 	start, end := literal.Pos().Offset, literal.Pos().Offset+len(literal.Token.Text)
 	return d.replace(start, end, like(literal.Token, value))
+}
+
+// SetList gives a list of strings to what path leads to, as Set does a value.
+func (d *Document) SetList(values []string, path ...string) error {
+	before := *d
+	err := d.setList(values, path)
+	if got := d.list(path); err == nil && !slices.Equal(got, values) {
+		err = fmt.Errorf("%q would read as %q", values, got)
+	}
+	if err != nil {
+		*d = before
+		return fmt.Errorf("setting %s: %w", strings.Join(path, "."), err)
+	}
+	return nil
+}
+
+func (d *Document) setList(values []string, path []string) error {
+	if len(path) == 0 {
+		return errors.New("no name given")
+	}
+	var quoted []string
+	for _, value := range values {
+		quoted = append(quoted, quote(value))
+	}
+	text := "[" + strings.Join(quoted, ", ") + "]"
+	item := Find(d.root, path...)
+	if item == nil {
+		return d.add(text, path)
+	}
+	if slices.Equal(d.list(path), values) {
+		return nil
+	}
+	current, ok := item.Val.(*ast.ListType)
+	if !ok {
+		return fmt.Errorf("line %d has no list there", item.Pos().Line)
+	}
+	return d.replace(current.Lbrack.Offset, current.Rbrack.Offset+1, text)
+}
+
+// list are the strings of the list that path leads to.
+func (d *Document) list(path []string) []string {
+	item := Find(d.root, path...)
+	if item == nil {
+		return nil
+	}
+	list, ok := item.Val.(*ast.ListType)
+	if !ok {
+		return nil
+	}
+	var values []string
+	for _, element := range list.List {
+		if literal, ok := element.(*ast.LiteralType); ok {
+			text, err := Literal(literal.Token)
+			if err != nil {
+				return nil
+			}
+			values = append(values, text)
+		}
+	}
+	return values
 }
 
 // reads says no to an edit that does not read back as what was meant.

@@ -11,6 +11,7 @@ import (
 const (
 	serverConfig    = "/etc/spire/server/server.conf"
 	serverEnv       = "/etc/spire/server/server.env"
+	serverDatabase  = "/etc/spire/server/db-ca.crt"
 	serverState     = "/var/lib/spire/server"
 	serverSocket    = "/run/spire/server/private/api.sock"
 	agentConfig     = "/etc/spire/agent/agent.conf"
@@ -47,6 +48,9 @@ func (r Root) ServerConfig() string { return r.path(serverConfig) }
 
 // ServerEnv is the server's environment file.
 func (r Root) ServerEnv() string { return r.path(serverEnv) }
+
+// ServerDatabaseCA is the CA of the certificate of the server's database.
+func (r Root) ServerDatabaseCA() string { return r.path(serverDatabase) }
 
 // ServerSocket is the socket of the server's API.
 func (r Root) ServerSocket() string { return r.path(serverSocket) }

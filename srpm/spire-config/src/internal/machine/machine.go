@@ -72,6 +72,19 @@ func (m Machine) Start(ctx context.Context, unit string) error {
 	return m.Systemd.Do(ctx, "restart", unit)
 }
 
+// StartServer starts the server anew, and says whether it did: one that runs as it is
+// configured is left alone.
+func (m Machine) StartServer(ctx context.Context, changed bool) (bool, error) {
+	if !changed && m.Running(ctx, layout.ServerUnit) {
+		m.Say("%s runs already", layout.ServerUnit)
+		return false, nil
+	}
+	if err := m.Start(ctx, layout.ServerUnit); err != nil {
+		return false, fmt.Errorf("starting the server: %w: spire-config doctor says why", err)
+	}
+	return true, nil
+}
+
 // Running says whether a unit is active and enabled, as Start leaves it.
 func (m Machine) Running(ctx context.Context, unit string) bool {
 	state, err := m.Systemd.Show(ctx, unit, "ActiveState", "UnitFileState")

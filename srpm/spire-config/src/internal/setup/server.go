@@ -26,8 +26,11 @@ type Server struct {
 	// Address is where agents connect; "" leaves it as it is.
 	Address string
 	// Port is 0 where it stays as it is.
-	Port  int
-	Start bool
+	Port int
+	// Database is one that other servers may share; without it the datastore stays as it
+	// is configured.
+	Database Database
+	Start    bool
 }
 
 // Run writes the server's configuration and, where asked, starts it.
@@ -45,12 +48,16 @@ func (s Server) Run(ctx context.Context, m machine.Machine) error {
 	if err := s.settled(m); err != nil {
 		return err
 	}
-	edited, err := s.edit(text)
+	shared, err := s.Database.prepare(ctx, m, s.TrustDomain)
+	if err != nil {
+		return err
+	}
+	edited, err := s.edit(text, shared)
 	if err != nil {
 		return fmt.Errorf("editing %s: %w", m.ServerConfig(), err)
 	}
 	changed, err := m.Apply(change.Plan{
-		Files: []change.File{{Path: m.ServerConfig(), Content: edited, Mode: 0o644}},
+		Files: append(shared.files, change.File{Path: m.ServerConfig(), Content: edited, Mode: 0o644, Mask: s.Database.mask(m, text)}),
 		Check: m.CheckServer(ctx),
 	})
 	if err != nil || m.DryRun {
@@ -96,25 +103,28 @@ func used(state string) bool {
 	return false
 }
 
-func (s Server) edit(text []byte) ([]byte, error) {
+func (s Server) edit(text []byte, shared prepared) ([]byte, error) {
 	document, err := hcledit.Parse(text)
 	if err != nil {
 		return nil, err
 	}
 	errs := []error{document.Set(s.TrustDomain, "server", "trust_domain")}
 	if s.Address != "" {
-		errs = append(errs, document.Set(bindAddress(s.Address), "server", "bind_address"))
+		errs = append(errs, document.Set(BindAddress(s.Address), "server", "bind_address"))
 	}
 	if s.Port != 0 {
 		errs = append(errs, document.Set(strconv.Itoa(s.Port), "server", "bind_port"))
 	}
+	if s.Database.Kind != "" {
+		errs = append(errs, shared.edit(document)...)
+	}
 	return document.Bytes(), errors.Join(errs...)
 }
 
-// bindAddress is what a server listens on that agents reach at address: that very one
+// BindAddress is what a server listens on that agents reach at address: that very one
 // where this machine has it, and all of them for a name, or behind a translation of
 // addresses.
-func bindAddress(address string) string {
+func BindAddress(address string) string {
 	ip := net.ParseIP(address)
 	if ip == nil {
 		return "0.0.0.0"
@@ -152,12 +162,8 @@ func (s Server) start(ctx context.Context, m machine.Machine, changed bool) erro
 		m.Say("next: systemctl enable --now spire-server")
 		return nil
 	}
-	if !changed && m.Running(ctx, layout.ServerUnit) {
-		m.Say("%s runs already", layout.ServerUnit)
-		return nil
-	}
-	if err := m.Start(ctx, layout.ServerUnit); err != nil {
-		return fmt.Errorf("starting the server: %w: spire-config doctor says why", err)
+	if started, err := m.StartServer(ctx, changed); !started {
+		return err
 	}
 	m.Say("%s runs, for the trust domain %s", layout.ServerUnit, s.TrustDomain)
 	m.Say("next: spire-config invite NAME --output FILE")

@@ -111,7 +111,7 @@ func TestBindAddress(t *testing.T) {
 		// Behind a translation of addresses.
 		"192.0.2.1": "0.0.0.0",
 	} {
-		if got := bindAddress(address); got != want {
+		if got := BindAddress(address); got != want {
 			t.Errorf("%s: %s, want %s", address, got, want)
 		}
 	}

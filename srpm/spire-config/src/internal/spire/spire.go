@@ -66,18 +66,30 @@ func (p Program) become(command *exec.Cmd) error {
 	return nil
 }
 
-// said is the line of a program's words that says most.
+// said are the words of a program that say most.
 func said(words string, err error) string {
 	if errors.Is(err, exec.ErrNotFound) {
 		return "it is not installed"
 	}
 	lines := strings.Split(strings.TrimSpace(words), "\n")
-	for _, line := range lines {
+	for i, line := range lines {
 		if strings.Contains(strings.ToLower(line), "error") || strings.Contains(line, "nvalid") {
-			return strings.TrimSpace(line)
+			return whole(lines[i:])
 		}
 	}
 	return strings.TrimSpace(lines[len(lines)-1] + " (" + err.Error() + ")")
+}
+
+// whole is a line, with those after it that it announces.
+func whole(lines []string) string {
+	text := strings.TrimSpace(lines[0])
+	for _, line := range lines[1:] {
+		if !strings.HasSuffix(text, ":") && !strings.HasSuffix(text, "is invalid.") {
+			break
+		}
+		text += " " + strings.TrimSpace(line)
+	}
+	return text
 }
 
 // Version is the installed version, or "" where there is none.

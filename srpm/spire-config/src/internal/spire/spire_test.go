@@ -23,6 +23,7 @@ func TestValidate(t *testing.T) {
 	for name, test := range map[string]struct{ script, words string }{
 		"as the service reads it": {`[ "$*" = "validate -config /c -expandEnv -more x" ] && [ "$TOKEN" = y ] && [ -z "$SECRET" ]`, ""},
 		"a reason":                {`echo "time=x level=warning msg=y"; echo "SPIRE agent configuration file is invalid: trust_domain must be configured"; exit 1`, "so nothing was changed: SPIRE agent configuration file is invalid: trust_domain must be configured"},
+		"several lines":           {`printf 'SPIRE server configuration file is invalid.\nValidation errors:\n\tNodeAttestor "x":\n\t\tunable to decode\nmore\n'; exit 1`, `is invalid. Validation errors: NodeAttestor "x": unable to decode`},
 		"another word":            {`echo "something else" >&2; exit 3`, "something else (exit status 3)"},
 	} {
 		t.Run(name, func(t *testing.T) {

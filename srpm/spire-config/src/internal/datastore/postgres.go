@@ -1,0 +1,123 @@
+package datastore
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/lib/pq"
+)
+
+// known are the settings that a connection string may have: those that SPIRE's driver
+// has, without what leads to several hosts, or past the check of a certificate.
+var known = []string{
+	"host", "port", "dbname", "user", "password", "sslmode", "sslrootcert", "sslcert", "sslkey",
+	"application_name", "connect_timeout", "search_path", "options",
+}
+
+func newPostgres(text, ca string) (Connection, error) {
+	settings, err := postgresSettings(text)
+	if err != nil {
+		return Connection{}, err
+	}
+	for _, one := range settings {
+		if !slices.Contains(known, one.name) {
+			return Connection{}, fmt.Errorf("the connection string has the setting %q: write it into the configuration by hand, if you need that", one.name)
+		}
+	}
+	for _, name := range []string{"host", "dbname", "user"} {
+		if settings.value(name) == "" {
+			return Connection{}, fmt.Errorf("the connection string says no %s: want host=HOST dbname=DATABASE user=USER password=PASSWORD", name)
+		}
+	}
+	if strings.Contains(settings.value("host"), ",") {
+		return Connection{}, errors.New("the connection string has several hosts: give the one name that leads to the database")
+	}
+	connection := Connection{Kind: Postgres, Password: settings.value("password")}
+	if connection.Password != "" {
+		settings = settings.with("password", placeholder)
+	}
+	if ca != "" {
+		settings = settings.with("sslrootcert", ca)
+	}
+	if settings.value("sslmode") == "" {
+		mode := pq.SSLModeVerifyFull
+		if socket(settings.value("host")) {
+			mode = pq.SSLModeDisable
+		}
+		settings = settings.with("sslmode", string(mode))
+	}
+	connection.String = settings.configured()
+	return connection, nil
+}
+
+// postgresSettings reads a connection string in either of its forms.
+func postgresSettings(text string) (settings, error) {
+	if !strings.HasPrefix(text, "postgres://") && !strings.HasPrefix(text, "postgresql://") {
+		return keywords(text)
+	}
+	address, err := url.Parse(text)
+	if err != nil {
+		// Its words would have the password in them.
+		return nil, errors.New("the connection string is no URL: want postgres://USER:PASSWORD@HOST/DATABASE")
+	}
+	password, _ := address.User.Password()
+	all := settings{
+		{"host", address.Hostname()}, {"port", address.Port()}, {"dbname", strings.TrimPrefix(address.Path, "/")},
+		{"user", address.User.Username()}, {"password", password},
+	}
+	all = slices.DeleteFunc(all, func(one setting) bool { return one.value == "" })
+	query := address.Query()
+	names := make([]string, 0, len(query))
+	for name := range query {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		if len(query[name]) > 1 || all.has(name) {
+			return nil, errTwice(name)
+		}
+		all = append(all, setting{name, query.Get(name)})
+	}
+	return all, nil
+}
+
+// socket says whether a host is a folder with the database's socket.
+func socket(host string) bool { return strings.HasPrefix(host, "/") || strings.HasPrefix(host, "@") }
+
+// postgresSafety is what SPIRE's driver makes of a connection string.
+func postgresSafety(text string) (host string, safe bool) {
+	config, err := pq.NewConfig(text)
+	if err != nil {
+		return "", true
+	}
+	hosts := append([]pq.ConfigMultihost{{Host: config.Host, Hostaddr: config.Hostaddr}}, config.Multi...)
+	if !slices.ContainsFunc(hosts, func(one pq.ConfigMultihost) bool { return !near(one.Host, one.Hostaddr) }) {
+		return "", true
+	}
+	// With a socket as the first of several hosts there is no TLS for any.
+	mixed := socket(config.Host)
+	switch {
+	case mixed:
+	case config.SSLMode == pq.SSLModeVerifyFull:
+		return "", true
+	case (config.SSLMode == pq.SSLModeVerifyCA || config.SSLMode == pq.SSLModeRequire || config.SSLMode == "") && config.SSLRootCert != "":
+		// By that CA alone; the machine's CAs would vouch for any name.
+		return "", true
+	}
+	return config.Host, false
+}
+
+// near says whether nobody is between this machine and a host.
+func near(host string, address netip.Addr) bool {
+	if !address.IsValid() {
+		address, _ = netip.ParseAddr(host)
+	}
+	if address.IsValid() {
+		return address.Unmap().IsLoopback()
+	}
+	return host == "" || host == "localhost" || socket(host)
+}
