@@ -1,8 +1,8 @@
 #!/bin/sh
 # The examples of spire-agent-extras and spire-server-extras, command by command as their
-# READMEs have them, with the real PostgreSQL, nginx and HAProxy: who has the identity is
-# let in, another one is refused, and certificates are renewed under load without one
-# connection less.
+# READMEs have them, with the real PostgreSQL, MariaDB, nginx and HAProxy: who has the
+# identity is let in, another one is refused, and certificates are renewed under load
+# without one connection less.
 set -eu
 # shellcheck source=lib/common.sh
 . "$(dirname "$0")/lib/common.sh"
@@ -44,6 +44,32 @@ database() {
     echo "host=database.example.org dbname=postgres user=$2 sslmode=verify-full sslrootcert=$1/svid_bundle.pem sslcert=$1/svid.pem sslkey=$1/svid_key.pem"
 }
 
+# mariadb_as USER FOLDER OPTION...: MariaDB's client, with the identity in that folder.
+mariadb_as() {
+    user=$1 folder=$2
+    shift 2
+    as "$user" mariadb --no-defaults --host mariadb.example.org --user app --ssl-verify-server-cert \
+        --ssl-ca="$folder/svid_bundle.pem" --ssl-cert="$folder/svid.pem" --ssl-key="$folder/svid_key.pem" --batch --skip-column-names "$@"
+}
+
+# coming FOLDER SECONDS: how often it connected to MariaDB, and how often in vain.
+coming() {
+    end=$(($(date +%s) + $2)) done=0 failed=0
+    while [ "$(date +%s)" -lt "$end" ]; do
+        if [ "$(mariadb_as app "$1" --execute 'select 1' 2>>/tmp/maria.errors)" = 1 ]; then done=$((done + 1)); else failed=$((failed + 1)); fi
+    done
+    echo "$done $failed"
+}
+
+# questions SECONDS: one each tenth of a second.
+questions() {
+    end=$(($(date +%s) + $1))
+    while [ "$(date +%s)" -lt "$end" ]; do
+        echo 'select 1;'
+        sleep 0.1
+    done
+}
+
 # web FOLDER HOST PORT: the page, or the status of a refusal.
 web() {
     curl --silent --show-error --max-time 10 --write-out '%{http_code}' --output /dev/null \
@@ -75,7 +101,7 @@ renewed() {
 # renewals NAME: how often its certificate was renewed since the helper began.
 renewals() { journalctl --unit="spiffe-helper@$1.service" --no-pager | grep -c 'X.509 certificates updated' || :; }
 
-[ -x /usr/sbin/nginx ] || skip 'this place has no nginx, PostgreSQL and HAProxy'
+[ -x /usr/sbin/nginx ] || skip 'this place has no nginx, HAProxy and databases'
 pkg_repository
 pkg_install "$VERSION" spire-agent-extras spire-server-extras
 unwarned 'installing the two packages of extras'
@@ -87,18 +113,19 @@ bring_up
 
 # Entries from files. Those of the services are short-lived, so that this does not wait
 # for hours: their certificates are renewed each half minute.
-sed 's/x509SVIDTTL: 1h/x509SVIDTTL: 1m/' -i /usr/share/spire-server-extras/examples/services/[dnh]*.yaml
+sed 's/x509SVIDTTL: 1h/x509SVIDTTL: 1m/' -i /usr/share/spire-server-extras/examples/services/[dhmn]*.yaml
 follow /usr/share/spire-server-extras/examples/services/README.md
-for name in database nginx haproxy app; do
+for name in database mariadb nginx haproxy app; do
     soon 40 "the entry $name" 0 "spiffe://example.org/$name" spire-server entry show -spiffeID "spiffe://example.org/$name"
 done
 answers 'an entry for another program' 0 'spiffe://example.org/other' spire-server entry create -parentID spiffe://example.org/host \
     -spiffeID spiffe://example.org/other -selector unix:user:other -dns other.example.org
-printf '127.0.0.1 database.example.org nginx.example.org haproxy.example.org\n' >>/etc/hosts
+printf '127.0.0.1 database.example.org mariadb.example.org nginx.example.org haproxy.example.org\n' >>/etc/hosts
 identity app app
 identity other other
 
 follow $EXAMPLES/postgresql/README.md
+follow $EXAMPLES/mariadb/README.md
 follow $EXAMPLES/nginx/README.md
 follow $EXAMPLES/haproxy/README.md
 
@@ -108,6 +135,12 @@ answers 'PostgreSQL refuses another one' 2 'certificate authentication failed fo
     as other psql --tuples-only --command 'select 1' "$(database $OTHER app.example.org)"
 answers 'and one without a certificate' 2 'connection requires a valid client certificate' \
     as app psql --tuples-only --command 'select 1' "host=database.example.org dbname=postgres user=app.example.org sslmode=require sslcert=/nonexistent"
+answers 'MariaDB lets the identity in' 0 'app@%' mariadb_as app $APP --execute 'select current_user()'
+answers 'MariaDB refuses another one' 1 "Access denied for user 'app'" mariadb_as other $OTHER --execute 'select 1'
+answers 'and one without a certificate' 1 "Access denied for user 'app'" \
+    as app mariadb --no-defaults --host mariadb.example.org --user app --ssl-ca=$APP/svid_bundle.pem --execute 'select 1'
+answers 'and one without TLS' 1 '' \
+    as app mariadb --no-defaults --host mariadb.example.org --user app --skip-ssl --execute 'select 1'
 same 'nginx lets the identity in' 200 "$(web $APP nginx.example.org 8443)"
 same 'nginx refuses another one' 403 "$(web $OTHER nginx.example.org 8443)"
 same 'HAProxy lets the identity in' 200 "$(web $APP haproxy.example.org 8444)"
@@ -127,13 +160,17 @@ as app "$bench" --no-vacuum --connect --client=2 --time=$SECONDS_OF_LOAD --file=
 coming=$!
 as app "$bench" --no-vacuum --rate=20 --time=$SECONDS_OF_LOAD --file=/tmp/one.sql "$(database /tmp/load app.example.org)" >/tmp/pg.staying 2>&1 &
 staying=$!
+coming /tmp/load $SECONDS_OF_LOAD >/tmp/maria.coming &
+maria_coming=$!
+(questions $SECONDS_OF_LOAD | mariadb_as app /tmp/load --unbuffered >/tmp/maria.staying) &
+maria_staying=$!
 for one in nginx:8443 haproxy:8444; do
     ab -q -t $SECONDS_OF_LOAD -n 10000000 -c 2 -E /tmp/app.pem "https://${one%:*}.example.org:${one#*:}/" >"/tmp/ab.${one%:*}" 2>&1 &
     eval "load_${one%:*}=$!"
 done
 # shellcheck disable=SC2154 # eval has set them
-for job in $coming $staying $load_nginx $load_haproxy; do
-    wait "$job" || fail "load, expected it to end well, got $? of: $(tail -n 3 /tmp/pg.* /tmp/ab.*)"
+for job in $coming $staying $maria_coming $maria_staying $load_nginx $load_haproxy; do
+    wait "$job" || fail "load, expected it to end well, got $? of: $(tail -n 3 /tmp/pg.* /tmp/maria.* /tmp/ab.*)"
 done
 [ "$before" != "$(serial $HELPED/postgresql/svid.pem)" ] || fail "PostgreSQL's certificate, expected another one by now, got $before"
 for kind in coming staying; do
@@ -141,20 +178,24 @@ for kind in coming staying; do
     same "PostgreSQL, connections $kind: failed" 0 "$(sed -n 's/^number of failed transactions: \([0-9]*\).*/\1/p' /tmp/pg.$kind)"
     ok "PostgreSQL, connections $kind: $(sed -n 's/^number of transactions actually processed: //p' /tmp/pg.$kind) transactions"
 done
+read -r came failed </tmp/maria.coming
+same 'MariaDB, connections coming: failed' 0 "$failed"
+ok "MariaDB, connections coming: $came; questions on the one that stays: $(grep -c '^1$' /tmp/maria.staying)"
 for name in nginx haproxy; do
     cat /tmp/ab.$name
     same "$name under load: failed" 0 "$(sed -n 's/^Failed requests: *//p' /tmp/ab.$name)"
     same "$name under load: refused" '' "$(sed -n 's/^Non-2xx responses: *//p' /tmp/ab.$name)"
     ok "$name under load: $(sed -n 's/^Complete requests: *//p' /tmp/ab.$name) requests"
 done
-for name in postgresql nginx haproxy; do
+for name in postgresql mariadb nginx haproxy; do
     [ "$(renewals $name)" -ge 2 ] || fail "$name, expected its certificate to be renewed under load, got $(renewals $name) times"
     ok "$name: its certificate was written $(renewals $name) times"
 done
 renewed postgresql database.example.org 5432 -starttls postgres
+renewed mariadb mariadb.example.org 3306 -starttls mysql
 renewed nginx nginx.example.org 8443
 renewed haproxy haproxy.example.org 8444
-for unit in spiffe-helper@postgresql spiffe-helper@nginx spiffe-helper@haproxy; do
+for unit in spiffe-helper@postgresql spiffe-helper@mariadb spiffe-helper@nginx spiffe-helper@haproxy; do
     same "$unit restarts" 0 "$(systemctl show --property=NRestarts --value $unit.service)"
 done
 
