@@ -129,6 +129,13 @@ answers 'the server, by names' 0 'attests agents by http_challenge, too' \
 answers 'a name that it does not admit' 1 'the agent does not start: the server admits no machine of this name' \
     spire-config agent attestor http-challenge --hostname other.fleet.test --force --start
 doctor_says 'the name is not admitted' 'the server admits no machine of this name' 'spire-config server attestor http-challenge'
+systemctl stop spire-agent.service
+answers 'the trust bundle' 0 'BEGIN CERTIFICATE' spire-server bundle show
+printf '%s\n' "$OUTPUT" >/root/bundle.crt
+# As a machine that has never joined: with the package's own configuration.
+sed -i 's/trust_domain = "fleet.test"/trust_domain = "example.org"/; s/server_address = ".*"/server_address = "127.0.0.9"/' "$AGENT_CONF"
+rm -rf /var/lib/spire/agent/+default /etc/spire/agent/bootstrap.crt
 answers 'one that it admits' 0 'runs as spiffe://fleet.test/spire/agent/http_challenge/host-1.fleet.test' \
-    spire-config agent attestor http-challenge --hostname host-1.fleet.test --force --start
+    spire-config agent attestor http-challenge --hostname host-1.fleet.test \
+    --trust-domain fleet.test --server localhost --bundle /root/bundle.crt --start
 answers 'check, with its drop-in' 0 '' spire-config check

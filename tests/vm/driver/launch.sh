@@ -43,7 +43,9 @@ if [ -e /elsewhere ]; then
     done
     spire-config invite zero --address 10.0.2.100 --ttl 1h --output /tmp/invitation >/dev/null 2>&1
     spire-config entry add web --selector unix:uid:65534 --parent zero >/dev/null
-    invitation="-smbios type=11,value=io.systemd.credential.binary:spire.invitation=$(base64 --wrap=0 /tmp/invitation)"
+    # As the manual has it.
+    (umask 077 && printf 'io.systemd.credential.binary:spire.invitation=%s' "$(base64 -w0 /tmp/invitation)" >/tmp/smbios)
+    invitation='-smbios type=11,path=/tmp/smbios'
 fi
 
 tar -C $GUEST --owner=root:0 --group=root:0 --mode=u=rwX,go=rX -cf /tmp/payload.tar .

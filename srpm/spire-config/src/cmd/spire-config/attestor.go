@@ -65,11 +65,14 @@ func agentAttestor(o *options, name, short string, make func(files) attestor.Age
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			agent := make(named)
-			agent.Bundle, agent.Start, agent.Force = asked.Bundle, asked.Start, asked.Force
+			agent.TrustDomain, agent.Server, agent.Bundle = asked.TrustDomain, asked.Server, asked.Bundle
+			agent.Start, agent.Force = asked.Start, asked.Force
 			return agent.Run(command.Context(), o.machine(command))
 		},
 	}
 	named.flags(command, flags)
+	command.Flags().StringVar(&asked.TrustDomain, "trust-domain", "", "the `NAME` of the trust domain (default: as configured)")
+	command.Flags().StringVar(&asked.Server, "server", "", "the `HOST` or HOST:PORT of the server (default: as configured)")
 	command.Flags().StringVar(&asked.Bundle, "bundle", "", "a `FILE` with the trust bundle to know the server by, which becomes bootstrap.crt (default: as it is)")
 	command.Flags().BoolVar(&asked.Start, "start", false, "enable and start the agent, and wait until it has attested")
 	command.Flags().BoolVar(&asked.Force, "force", false, "give up the identity that the agent has; its state is kept as *.before-spire-config")

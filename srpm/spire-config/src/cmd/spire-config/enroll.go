@@ -19,8 +19,9 @@ of the agent, to which entries for its workloads are parented.
 
 The file has mode 0600, for who has it can be that agent. Bring it to the agent's machine
 by a way that nobody can read or change.`,
-		Example: `  spire-config invite web1
-  spire-config invite web1 --output - | ssh root@web1 spire-config agent join - --start`,
+		Example: `  spire-config invite web1 --address spire.example.org
+  spire-config invite web1 --address spire.example.org --output - |
+    ssh root@web1 spire-config agent join - --start`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(command *cobra.Command, arguments []string) error {
 			asked.Name = arguments[0]
@@ -29,7 +30,7 @@ by a way that nobody can read or change.`,
 	}
 	flags := command.Flags()
 	flags.DurationVar(&asked.TTL, "ttl", 10*time.Minute, "the `DURATION` for which the join token is valid")
-	flags.StringVar(&asked.Address, "address", "", "the `HOST` or HOST:PORT where the agent finds the server (default: bind_address, or this machine's name)")
+	flags.StringVar(&asked.Address, "address", "", "the `HOST` or HOST:PORT where the agent finds the server ; with several servers their common name (default: bind_address, or this machine's host name where that is 0.0.0.0)")
 	flags.StringVar(&asked.Output, "output", "", "the `FILE` to write, which must not be there, or - for the standard output (default: NAME.invitation)")
 	return o.changes(command)
 }

@@ -124,7 +124,7 @@ server that has another trust domain or database already is refused.`,
 			return asked.Run(command.Context(), o.machine(command))
 		},
 	}
-	command.Flags().StringVar(&asked.Address, "address", "", "the `HOST` where agents connect to this server (default: the other's bind_address, or 0.0.0.0 where that is not this machine's)")
+	command.Flags().StringVar(&asked.Address, "address", "", "the `HOST` where this server listens (default: the other's bind_address, or 0.0.0.0 where that is not this machine's)")
 	command.Flags().BoolVar(&asked.Start, "start", false, "enable and start the server, and wait until it answers")
 	return command
 }

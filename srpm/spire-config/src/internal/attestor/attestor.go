@@ -4,6 +4,7 @@
 package attestor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/spiffe/go-spiffe/v2/spiffeid"
 
 	"github.com/spiffe-experimental/spire-config/internal/bundle"
 	"github.com/spiffe-experimental/spire-config/internal/change"
@@ -40,6 +43,9 @@ type Agent struct {
 	Key Setting
 	// DropIn has the lines that the unit needs, beside the one for Key.
 	DropIn []string
+	// TrustDomain and Server, a HOST or HOST:PORT, are for an agent that has never
+	// joined; "" leaves each as it is.
+	TrustDomain, Server string
 	// Bundle is the trust bundle to know the server by; "" leaves it as it is.
 	Bundle string
 	Start  bool
@@ -162,6 +168,17 @@ func there(files []Setting) error {
 
 // sound looks at what is no file.
 func (a Agent) sound() error {
+	if a.TrustDomain != "" {
+		if _, err := spiffeid.TrustDomainFromString(a.TrustDomain); err != nil {
+			return fmt.Errorf("trust domain %q: %w", a.TrustDomain, err)
+		}
+	}
+	if a.Server != "" {
+		host, number := hostPort(a.Server)
+		if err := errors.Join(invitation.Host(host), port(cmp.Or(number, "8081"))); err != nil {
+			return err
+		}
+	}
 	for _, value := range a.Values {
 		switch value.Name {
 		case "hostname":
@@ -222,7 +239,7 @@ func (a Agent) edit(text []byte) ([]byte, error) {
 			return nil, err
 		}
 	}
-	errs := []error{document.Remove("agent", "join_token"), document.Remove("agent", "join_token_file")}
+	errs := []error{a.server(document), document.Remove("agent", "join_token"), document.Remove("agent", "join_token_file")}
 	settings := a.Files
 	if a.Key.File != "" {
 		settings = append(settings, Setting{a.Key.Name, credentials + a.credential()})
@@ -234,6 +251,30 @@ func (a Agent) edit(text []byte) ([]byte, error) {
 		errs = append(errs, document.Set(setting.File, "plugins", "NodeAttestor", a.Plugin, "plugin_data", setting.Name))
 	}
 	return document.Bytes(), errors.Join(errs...)
+}
+
+// server says whose agent it is.
+func (a Agent) server(document *hcledit.Document) error {
+	var errs []error
+	if a.TrustDomain != "" {
+		errs = append(errs, document.Set(a.TrustDomain, "agent", "trust_domain"))
+	}
+	if a.Server != "" {
+		host, port := hostPort(a.Server)
+		errs = append(errs, document.Set(host, "agent", "server_address"))
+		if port != "" {
+			errs = append(errs, document.Set(port, "agent", "server_port"))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func hostPort(address string) (host, port string) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return address, ""
+	}
+	return host, port
 }
 
 func (a Agent) bundle(m machine.Machine) ([]change.File, error) {

@@ -196,6 +196,33 @@ func TestHosts(t *testing.T) {
 	}
 }
 
+// An agent that has never joined is told whose it is.
+func TestWhose(t *testing.T) {
+	agent := HTTPChallenge("web1.prod.test", 8080)
+	agent.TrustDomain, agent.Server = "prod.test", "spire.prod.test:443"
+	bed := testbed.New(t)
+	edited, err := agent.edit([]byte(bed.Read(bed.AgentConfig())))
+	testbed.Must(t, err)
+	for _, line := range []string{`trust_domain = "prod.test"`, `server_address = "spire.prod.test"`, `server_port = "443"`} {
+		if !strings.Contains(string(edited), line) {
+			t.Errorf("it has no %s:\n%s", line, edited)
+		}
+	}
+	agent.Server = "2001:db8::1"
+	if edited, err = agent.edit([]byte(bed.Read(bed.AgentConfig()))); err != nil || !strings.Contains(string(edited), `server_address = "2001:db8::1"`) || !strings.Contains(string(edited), `server_port = "8081"`) {
+		t.Errorf("%v\n%s", err, edited)
+	}
+	for _, wrong := range []Agent{{TrustDomain: "a b"}, {Server: "a b"}, {Server: "spire.prod.test:x"}} {
+		before := bed.Snapshot()
+		if err := wrong.Run(t.Context(), bed.Machine); err == nil {
+			t.Errorf("%+v is taken", wrong)
+		}
+		if diff := cmp.Diff(before, bed.Snapshot()); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
 func TestOldSystemd(t *testing.T) {
 	_, certificate, key := fleet(t)
 	bed := testbed.New(t)

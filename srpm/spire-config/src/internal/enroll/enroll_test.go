@@ -70,6 +70,19 @@ func TestFromServerToSVID(t *testing.T) {
 	}
 }
 
+// An invitation for longer than the trust bundle in it is made, and a warning with it.
+func TestInviteOutlivesItsBundle(t *testing.T) {
+	testbed.Programs(t)
+	bed := server(t, "prod.test")
+	for ttl, warned := range map[time.Duration]bool{time.Hour: false, 30 * 24 * time.Hour: true} {
+		bed.Notes.Reset()
+		testbed.Must(t, Invite{Name: "a", TTL: ttl, Output: "-"}.Run(t.Context(), bed.Machine))
+		if strings.Contains(bed.Notes.String(), "before its join token") != warned {
+			t.Errorf("for %s it says %q", ttl, bed.Notes)
+		}
+	}
+}
+
 func TestTokenIsUsedOnce(t *testing.T) {
 	testbed.Programs(t)
 	home := server(t, "example.org")

@@ -3,6 +3,7 @@ package enroll
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -56,6 +57,7 @@ func (i Invite) Run(ctx context.Context, m machine.Machine) error {
 		return nil
 	}
 	i.warn(ctx, m, made)
+	i.outlives(m, bundle)
 	return i.write(m, func() (invitation.Invitation, error) {
 		made.Token, made.Expires, err = server.JoinToken(ctx, alias, i.TTL)
 		return made, err
@@ -136,6 +138,19 @@ func (i Invite) warn(ctx context.Context, m machine.Machine, made invitation.Inv
 	_, err := probe.Look(ctx, probe.Server{Address: made.Address, TrustDomain: made.TrustDomain, Bundle: made.Bundle, Now: m.Now()})
 	if err != nil {
 		m.Note("warning: seen from here: %v", err)
+	}
+}
+
+// outlives tells of a token that is of use for longer than the trust bundle beside it.
+func (i Invite) outlives(m machine.Machine, roots []*x509.Certificate) {
+	var last time.Time
+	for _, root := range roots {
+		if root.NotAfter.After(last) {
+			last = root.NotAfter
+		}
+	}
+	if m.Now().Add(i.TTL).After(last) {
+		m.Note("warning: the trust bundle in it ends at %s, before its join token: nobody can take it then", last.UTC().Format(time.RFC3339))
 	}
 }
 

@@ -144,6 +144,14 @@ func BindAddress(address string) string {
 	return "0.0.0.0"
 }
 
+// reached is where agents find the server, as far as that is known.
+func (s Server) reached() string {
+	if ip := net.ParseIP(s.Address); s.Address == "" || ip != nil && ip.IsUnspecified() {
+		return "HOST"
+	}
+	return s.Address
+}
+
 func (s Server) dry(m machine.Machine, changed bool, err error) error {
 	if err == nil && !changed {
 		m.Say("nothing to change in %s", m.ServerConfig())
@@ -166,6 +174,6 @@ func (s Server) start(ctx context.Context, m machine.Machine, changed bool) erro
 		return err
 	}
 	m.Say("%s runs, for the trust domain %s", layout.ServerUnit, s.TrustDomain)
-	m.Say("next: spire-config invite NAME --output FILE")
+	m.Say("next: spire-config invite NAME --address %s", s.reached())
 	return nil
 }

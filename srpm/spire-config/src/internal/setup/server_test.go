@@ -102,6 +102,14 @@ func TestDryRun(t *testing.T) {
 	}
 }
 
+func TestReached(t *testing.T) {
+	for address, want := range map[string]string{"": "HOST", "0.0.0.0": "HOST", "::": "HOST", "spire.prod.test": "spire.prod.test", "192.0.2.1": "192.0.2.1"} {
+		if got := (Server{Address: address}).reached(); got != want {
+			t.Errorf("%q: %s, want %s", address, got, want)
+		}
+	}
+}
+
 func TestBindAddress(t *testing.T) {
 	for address, want := range map[string]string{
 		"127.0.0.1":       "127.0.0.1",
