@@ -44,6 +44,9 @@ func (d *Document) innermost(path []string) (*ast.ObjectType, int) {
 
 // commented returns the comment that shows a value of this name, in this very block.
 func (d *Document) commented(block *ast.ObjectType, name string) *ast.Comment {
+	if !word.MatchString(name) {
+		return nil
+	}
 	shown := regexp.MustCompile(`^(#|//)\s*` + regexp.QuoteMeta(name) + `\s*=\s*("[^"]*"|[0-9]+|true|false)\s*$`)
 	for _, group := range d.file.Comments {
 		for _, comment := range group.List {

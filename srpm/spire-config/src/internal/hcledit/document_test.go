@@ -298,6 +298,8 @@ func FuzzSet(f *testing.F) {
 		f.Add(text, "plugins.NodeAttestor.join_token.plugin_data.x", "a \"b\"")
 	}
 	f.Add([]byte("a {\r\n b = <<EOF\r\nx\r\nEOF\r\n}\r\n"), "a.b", "c")
+	// No regular expression has such a name in it.
+	f.Add([]byte("Agent{}"), "\xff", "0")
 	f.Fuzz(func(t *testing.T, text []byte, dotted, value string) {
 		document, err := Parse(text)
 		if err != nil {
