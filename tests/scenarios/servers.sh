@@ -68,7 +68,8 @@ second() {
     answers 'an entry' 0 'spiffe://fleet.test/web' spire-config entry add web --selector unix:uid:65534 --parent host
     answers 'an invitation for a server' 0 'wrote /root/two' spire-config server invite /root/two
     same 'its mode' '-rw------- root' "$(stat --format '%A %U' /root/two)"
-    same 'keys in it' '' "$(tar --list --file /root/two | grep -E 'keys|state' || :)"
+    answers 'what is in it' 0 config/server.conf tar --list --file /root/two
+    same 'keys in it' '' "$(printf '%s\n' "$OUTPUT" | grep -E 'keys|state' || :)"
     machine two
     answers 'the second server' 0 'runs, beside the others of the trust domain fleet.test' spire-config server join /root/two --start
     answers 'its entries' 0 'spiffe://fleet.test/web' spire-server entry show

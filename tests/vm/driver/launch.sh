@@ -3,8 +3,9 @@
 # (magefiles/internal/vm) calls it as PID 1 of a container that has:
 #   /machine   kernel and disk.img: the machine, which stays as it is
 #   /payload   what is unpacked in the machine's /opt/spire-packages at each boot
-#   /web/http  a socket that answers HTTP: all that the machine can reach, but for
-#   /elsewhere the packages of a server, which runs here, if they are there
+#   /web/http  a socket that answers HTTP, which the machine can reach
+#   /elsewhere the packages of a server and of spire-config, if they were built: it runs
+#              here, and the machine can reach it, and nothing else
 #   /out       console.txt and journal.txt, for when it fails
 # and SECONDS_TO_LIVE, after which it is over whatever happens.
 # Standard output is the machine's second serial port. When standard input
@@ -30,8 +31,9 @@ swtpm_setup --tpm2 --tpmstate /tmp/tpm --create-ek-cert --lock-nvram --pcr-banks
 }
 cat "$CA/issuercert.pem" "$CA/swtpm-localca-rootca-cert.pem" >"$GUEST/tpm-endorsement-ca.crt"
 swtpm socket --tpm2 --tpmstate dir=/tmp/tpm --ctrl type=unixio,path=/tmp/tpm.sock --daemon
+
 # The server elsewhere: the machine has its invitation by firmware, and finds it at
-# 10.0.2.100. What is in the image's place is this container.
+# 10.0.2.100.
 invitation=
 if [ -e /elsewhere ]; then
     for package in /elsewhere/*.deb; do dpkg --extract "$package" /; done

@@ -8,8 +8,8 @@ import (
 	"github.com/spiffe-experimental/spire-config/internal/attestor"
 )
 
-// files are the flags that name an attestor's files, and what it has beside.
-type files struct {
+// evidence are the flags for what a machine attests by, and for who vouches for that.
+type evidence struct {
 	certificate, key, private, public, ca, endorsement, hostname string
 
 	hosts []string
@@ -19,22 +19,13 @@ type files struct {
 const (
 	keysStay = ` The files stay where they are; a key stays readable by root
 alone, and systemd hands it to the agent at each start.`
-	filesStay = " The files stay where they are, and must be open to the user spire-server."
-)
-
-// What there is to know of each on its two sides.
-var (
-	agentSays = map[string]string{
-		"x509pop": keysStay, "sshpop": keysStay, "tpm": " The files stay where they are: the key is of use in this TPM alone.",
-		"http-challenge": ` The server connects to that name, at the port, and
-nothing else may listen there; the agent's unit is allowed a port below 1024.`,
-	}
-	serverSays = map[string]string{
-		"x509pop": filesStay, "sshpop": filesStay, "tpm": filesStay,
-		"http-challenge": ` The server asks DNS for the name, and connects to
+	wrappedKey = " The files stay where they are: the key is of use in this TPM alone."
+	filesStay  = " The files stay where they are, and must be open to the user spire-server."
+	agentNamed = ` The server connects to that name, at the port, and
+nothing else may listen there; the agent's unit is allowed a port below 1024.`
+	serverAsks = ` The server asks DNS for the name, and connects to
 it at the port: it trusts DNS, and the network between. A name attests once; to attest it
-anew, spire-server agent evict comes before.`,
-	}
+anew, spire-server agent evict comes before.`
 )
 
 func agentAttestorCommand(o *options) *cobra.Command {
@@ -47,21 +38,21 @@ server's side is spire-config server attestor.
 An agent that has an identity goes on with it until that ends, unless --force gives it up.`,
 	}
 	command.AddCommand(
-		agentAttestor(o, "x509pop", "By a certificate of your PKI", func(f files) attestor.Agent { return attestor.X509POP(f.certificate, f.key) }, "certificate", "key"),
-		agentAttestor(o, "sshpop", "By an SSH host certificate", func(f files) attestor.Agent { return attestor.SSHPOP(f.certificate, f.key) }, "certificate", "key"),
-		agentAttestor(o, "tpm", "By a DevID certificate whose key is in the TPM", func(f files) attestor.Agent { return attestor.TPM(f.certificate, f.private, f.public) }, "certificate", "private", "public"),
-		agentAttestor(o, "http-challenge", "By the name that DNS knows the machine by", func(f files) attestor.Agent { return attestor.HTTPChallenge(f.hostname, f.port) }, "hostname", "port"),
+		agentAttestor(o, "x509pop", "By a certificate of your PKI", keysStay, func(f evidence) attestor.Agent { return attestor.X509POP(f.certificate, f.key) }, "certificate", "key"),
+		agentAttestor(o, "sshpop", "By an SSH host certificate", keysStay, func(f evidence) attestor.Agent { return attestor.SSHPOP(f.certificate, f.key) }, "certificate", "key"),
+		agentAttestor(o, "tpm", "By a DevID certificate whose key is in the TPM", wrappedKey, func(f evidence) attestor.Agent { return attestor.TPM(f.certificate, f.private, f.public) }, "certificate", "private", "public"),
+		agentAttestor(o, "http-challenge", "By the name that DNS knows the machine by", agentNamed, func(f evidence) attestor.Agent { return attestor.HTTPChallenge(f.hostname, f.port) }, "hostname", "port"),
 	)
 	return command
 }
 
-func agentAttestor(o *options, name, short string, make func(files) attestor.Agent, flags ...string) *cobra.Command {
-	var named files
+func agentAttestor(o *options, name, short, more string, make func(evidence) attestor.Agent, flags ...string) *cobra.Command {
+	var named evidence
 	var asked attestor.Agent
 	command := &cobra.Command{
 		Use:   name,
 		Short: short,
-		Long:  short + "." + agentSays[name],
+		Long:  short + "." + more,
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			agent := make(named)
@@ -86,27 +77,27 @@ func serverAttestorCommand(o *options) *cobra.Command {
 		Long:  "Adds a NodeAttestor to the server's; those that it has stay. The agent's side is spire-config agent attestor.",
 	}
 	command.AddCommand(
-		serverAttestor(o, "x509pop", "By certificates of your PKI", func(f files) attestor.Server {
+		serverAttestor(o, "x509pop", "By certificates of your PKI", filesStay, func(f evidence) attestor.Server {
 			return attestor.Server{Plugin: "x509pop", Files: []attestor.Setting{{Name: "ca_bundle_path", File: f.ca}}}
 		}, "ca"),
-		serverAttestor(o, "sshpop", "By SSH host certificates", func(f files) attestor.Server {
+		serverAttestor(o, "sshpop", "By SSH host certificates", filesStay, func(f evidence) attestor.Server {
 			return attestor.Server{Plugin: "sshpop", Files: []attestor.Setting{{Name: "cert_authorities_path", File: f.ca}}}
 		}, "ca"),
-		serverAttestor(o, "tpm", "By DevID certificates whose keys are in TPMs", func(f files) attestor.Server {
+		serverAttestor(o, "tpm", "By DevID certificates whose keys are in TPMs", filesStay, func(f evidence) attestor.Server {
 			return attestor.Server{Plugin: "tpm_devid", Files: []attestor.Setting{{Name: "devid_ca_path", File: f.ca}, {Name: "endorsement_ca_path", File: f.endorsement}}}
 		}, "ca", "endorsement-ca"),
-		serverAttestor(o, "http-challenge", "By the names that DNS knows machines by", func(f files) attestor.Server { return attestor.ServerHTTPChallenge(f.hosts, f.port) }, "hosts", "port"),
+		serverAttestor(o, "http-challenge", "By the names that DNS knows machines by", serverAsks, func(f evidence) attestor.Server { return attestor.ServerHTTPChallenge(f.hosts, f.port) }, "hosts", "port"),
 	)
 	return command
 }
 
-func serverAttestor(o *options, name, short string, make func(files) attestor.Server, flags ...string) *cobra.Command {
-	var named files
+func serverAttestor(o *options, name, short, more string, make func(evidence) attestor.Server, flags ...string) *cobra.Command {
+	var named evidence
 	var start bool
 	command := &cobra.Command{
 		Use:   name,
 		Short: short,
-		Long:  short + "." + serverSays[name],
+		Long:  short + "." + more,
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			server := make(named)
@@ -120,7 +111,7 @@ func serverAttestor(o *options, name, short string, make func(files) attestor.Se
 }
 
 // flags gives a command those that it needs.
-func (f *files) flags(command *cobra.Command, names []string) {
+func (f *evidence) flags(command *cobra.Command, names []string) {
 	for _, flag := range []struct {
 		name, usage string
 		value       *string

@@ -30,7 +30,7 @@ by a way that nobody can read or change.`,
 	}
 	flags := command.Flags()
 	flags.DurationVar(&asked.TTL, "ttl", 10*time.Minute, "the `DURATION` for which the join token is valid")
-	flags.StringVar(&asked.Address, "address", "", "the `HOST` or HOST:PORT where the agent finds the server ; with several servers their common name (default: bind_address, or this machine's host name where that is 0.0.0.0)")
+	flags.StringVar(&asked.Address, "address", "", "the `HOST` or HOST:PORT where the agent finds the server; with several servers their common name (default: bind_address, or this machine's host name where that is 0.0.0.0)")
 	flags.StringVar(&asked.Output, "output", "", "the `FILE` to write, which must not be there, or - for the standard output (default: NAME.invitation)")
 	return o.changes(command)
 }

@@ -39,7 +39,7 @@ can share. The file has the connection string in its one line, with the password
 goes into /etc/spire/server/server.env. The database must be reached by TLS that verifies
 its certificate, unless it is on this machine. It is tried before anything is written.`,
 		Example: `  spire-config server init --trust-domain example.org --address spire.example.org --start
-  spire-config server init --trust-domain example.org --address 0.0.0.0 \\
+  spire-config server init --trust-domain example.org --address 0.0.0.0 \
     --postgres /root/database --database-ca /root/database-ca.crt --start`,
 		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {

@@ -31,7 +31,7 @@ func (i Invite) Run(ctx context.Context, m machine.Machine) error {
 	if configuration == nil {
 		return fmt.Errorf("%s is not there: no server is set up here", m.ServerConfig())
 	}
-	if kind := database(configuration); kind != "postgres" && kind != "mysql" {
+	if kind := database(configuration); !addressOf(configuration).Shared() {
 		return fmt.Errorf("this server has its agents and entries in a database of its own (%s), which no other server can share: spire-config server init --postgres FILE, before the first start", kind)
 	}
 	if err := keyless(m, configuration); err != nil {

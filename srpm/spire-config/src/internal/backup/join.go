@@ -14,6 +14,7 @@ import (
 	"github.com/spiffe-experimental/spire-config/internal/config"
 	"github.com/spiffe-experimental/spire-config/internal/datastore"
 	"github.com/spiffe-experimental/spire-config/internal/hcledit"
+	"github.com/spiffe-experimental/spire-config/internal/input"
 	"github.com/spiffe-experimental/spire-config/internal/invitation"
 	"github.com/spiffe-experimental/spire-config/internal/layout"
 	"github.com/spiffe-experimental/spire-config/internal/machine"
@@ -71,17 +72,15 @@ func (j Join) Run(ctx context.Context, m machine.Machine) (err error) {
 
 // read takes the invitation apart, and makes sure of it.
 func (j Join) read(m machine.Machine, folder string) (*arrival, error) {
-	in := j.Input
-	if j.File != "-" {
-		file, err := os.Open(j.File)
-		if err != nil {
-			return nil, err
-		}
-		defer file.Close()
-		in = file
+	in, open, err := input.Open(j.File, j.Input)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = in.Close() }()
+	if open != 0 {
+		m.Note("warning: %s can be read by others, and holds the database's password: chmod 0600 %s", j.File, j.File)
 	}
 	came := &arrival{folder: folder}
-	var err error
 	came.manifest, err = read(in, func(f file, content io.Reader) error {
 		// Where it is a backup by mistake, its keys and its datastore are left alone.
 		if strings.HasPrefix(f.Name, stateFolder+"/") {
@@ -186,7 +185,7 @@ func same(here, there *config.File) bool {
 // addressOf is where a configuration has its database.
 func addressOf(file *config.File) datastore.Address {
 	plugin, _ := file.Plugin("DataStore", "sql")
-	return datastore.Configured(func(name string) string { return plugin.Value(name).Text })[0]
+	return datastore.Configured(plugin.Text)[0]
 }
 
 func (a *arrival) env(m machine.Machine) map[string]string {
@@ -208,11 +207,11 @@ func (a *arrival) look(ctx context.Context, m machine.Machine, there *config.Fil
 		}
 		return path
 	})
-	seen, err := address.Look(ctx)
+	theirs, err := address.Look(ctx)
 	switch {
 	case err != nil:
 		return err
-	case seen.TrustDomain != a.TrustDomain:
+	case theirs != a.TrustDomain:
 		return fmt.Errorf("the database that answers here does not know the trust domain %s: it is not the other server's: see to its address", a.TrustDomain)
 	}
 	return nil

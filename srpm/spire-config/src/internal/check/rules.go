@@ -361,7 +361,7 @@ func insecureBootstrap(s subject) []Finding {
 func unverifiedDatabase(s subject) []Finding {
 	plugin, _ := s.Plugin("DataStore", "sql")
 	var all []Finding
-	for _, address := range datastore.Configured(func(name string) string { return plugin.Value(name).Text }) {
+	for _, address := range datastore.Configured(plugin.Text) {
 		if err := address.Verify(); address.Shared() && err != nil {
 			all = append(all, s.found(plugin.Line, Error, "spire-config server init --postgres FILE (or --mysql), with --database-ca FILE", "%v", err))
 		}

@@ -214,6 +214,9 @@ func (p Plugin) Value(path ...string) Value {
 	return valueOf(hcledit.Find(p.data, path...))
 }
 
+// Text is the text of such a value, or "".
+func (p Plugin) Text(name string) string { return p.Value(name).Text }
+
 // Keys are the names in plugin_data, with their lines.
 func (p Plugin) Keys() map[string]int {
 	keys := map[string]int{}

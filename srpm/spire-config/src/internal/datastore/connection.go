@@ -131,15 +131,41 @@ func (a Address) Moved(moved func(string) string) Address {
 	return a
 }
 
+// details are what a connection string says; nothing where it cannot be read.
+type details struct {
+	socket bool
+	// place is the database without who comes there and how.
+	place    string
+	password string
+}
+
+func (a Address) details() details {
+	if a.Kind == MySQL {
+		return mysqlDetails(a.String)
+	}
+	return postgresDetails(a.String)
+}
+
 // Same says whether two addresses are of one database, whoever comes there.
 func (a Address) Same(b Address) bool {
-	return a.Kind == b.Kind && a.place() != "" && a.place() == b.place()
+	place := a.details().place
+	return a.Kind == b.Kind && place != "" && place == b.details().place
 }
+
+// Socket says whether an address is a socket of this machine, where the database may ask
+// which user it is that connects.
+func (a Address) Socket() bool { return a.details().socket }
+
+// Password is the one in the connection string, or "".
+func (a Address) Password() string { return a.details().password }
 
 // Verify says whether the certificate of a database is verified that is not on this
 // machine. Of an address that cannot be read it says nothing.
 func (a Address) Verify() error {
-	host, safe := a.safety()
+	host, safe := postgresSafety(a.String)
+	if a.Kind == MySQL {
+		host, safe = mysqlSafety(a)
+	}
 	if safe {
 		return nil
 	}

@@ -18,29 +18,22 @@ import (
 	"github.com/lib/pq"
 )
 
-// Seen is what a database has of SPIRE's.
-type Seen struct {
-	// TrustDomain is that of its servers; "" says that none has used it yet.
-	TrustDomain string
-	// Version is the newest version of SPIRE that has used it.
-	Version string
-}
-
 // patience is for a database that does not answer.
 const patience = 10 * time.Second
 
-// Look connects to a database, and reads what SPIRE's servers have made of it.
-func (a Address) Look(ctx context.Context) (Seen, error) {
+// Look connects to a database, and returns the trust domain of its servers; "" says that
+// none has used it yet.
+func (a Address) Look(ctx context.Context) (trustDomain string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	connector, err := a.connector()
 	if err != nil {
-		return Seen{}, err
+		return "", err
 	}
 	database := sql.OpenDB(connector)
 	defer func() { _ = database.Close() }()
 	if err := database.PingContext(ctx); err != nil {
-		return Seen{}, said(err)
+		return "", said(err)
 	}
 	return look(ctx, database)
 }
@@ -105,22 +98,17 @@ func said(err error) error {
 	return fmt.Errorf("the database refuses: %w", err)
 }
 
-// look reads the two tables that tell whose the database is.
-func look(ctx context.Context, database *sql.DB) (Seen, error) {
-	var seen Seen
-	// The first bundle is a server's own; those that it federates with come later.
-	err := database.QueryRowContext(ctx, "SELECT trust_domain FROM bundles ORDER BY id LIMIT 1").Scan(&seen.TrustDomain)
+// look reads whose the database is. The first bundle is a server's own; those that it
+// federates with come later.
+func look(ctx context.Context, database *sql.DB) (trustDomain string, err error) {
+	err = database.QueryRowContext(ctx, "SELECT trust_domain FROM bundles ORDER BY id LIMIT 1").Scan(&trustDomain)
 	if noTable(err) || errors.Is(err, sql.ErrNoRows) {
-		return seen, nil
+		return "", nil
 	}
 	if err != nil {
-		return seen, said(err)
+		return "", said(err)
 	}
-	seen.TrustDomain = strings.TrimPrefix(seen.TrustDomain, "spiffe://")
-	if err := database.QueryRowContext(ctx, "SELECT code_version FROM migrations").Scan(&seen.Version); err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return seen, said(err)
-	}
-	return seen, nil
+	return strings.TrimPrefix(trustDomain, "spiffe://"), nil
 }
 
 // noTable says whether the database has none of that name.

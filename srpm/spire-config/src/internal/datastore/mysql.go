@@ -33,12 +33,8 @@ func newMySQL(text, ca string) (Connection, error) {
 	return connection, nil
 }
 
-// safety is what SPIRE's drivers make of an address: the host, and whether it is this
-// machine or its certificate is verified.
-func (a Address) safety() (host string, safe bool) {
-	if a.Kind != MySQL {
-		return postgresSafety(a.String)
-	}
+// mysqlSafety is what SPIRE makes of an address of MySQL's.
+func mysqlSafety(a Address) (host string, safe bool) {
 	settings, err := mysql.ParseDSN(a.String)
 	if err != nil || settings.Net == "unix" {
 		return "", true
@@ -51,44 +47,10 @@ func (a Address) safety() (host string, safe bool) {
 	return host, verified && !settings.AllowFallbackToPlaintext
 }
 
-// Socket says whether an address is a socket of this machine, where the database may ask
-// which user it is that connects.
-func (a Address) Socket() bool {
-	if a.Kind == MySQL {
-		settings, err := mysql.ParseDSN(a.String)
-		return err == nil && settings.Net == "unix"
-	}
-	settings, err := postgresSettings(a.String)
-	return err == nil && socket(settings.value("host"))
-}
-
-// place is the database without who comes there and how; "" where that cannot be read.
-func (a Address) place() string {
-	if a.Kind == MySQL {
-		settings, err := mysql.ParseDSN(a.String)
-		if err != nil {
-			return ""
-		}
-		return settings.Addr + "/" + settings.DBName
-	}
-	settings, err := postgresSettings(a.String)
+func mysqlDetails(text string) details {
+	settings, err := mysql.ParseDSN(text)
 	if err != nil {
-		return ""
+		return details{}
 	}
-	return settings.value("host") + ":" + settings.value("port") + "/" + settings.value("dbname")
-}
-
-// PasswordOf is the password in a connection string, or "".
-func PasswordOf(kind, text string) string {
-	if kind == MySQL {
-		if settings, err := mysql.ParseDSN(text); err == nil {
-			return settings.Passwd
-		}
-		return ""
-	}
-	settings, err := postgresSettings(text)
-	if err != nil {
-		return ""
-	}
-	return settings.value("password")
+	return details{settings.Net == "unix", settings.Addr + "/" + settings.DBName, settings.Passwd}
 }

@@ -111,6 +111,15 @@ func postgresSafety(text string) (host string, safe bool) {
 	return config.Host, false
 }
 
+func postgresDetails(text string) details {
+	settings, err := postgresSettings(text)
+	if err != nil {
+		return details{}
+	}
+	host := settings.value("host")
+	return details{socket(host), host + ":" + settings.value("port") + "/" + settings.value("dbname"), settings.value("password")}
+}
+
 // near says whether nobody is between this machine and a host.
 func near(host string, address netip.Addr) bool {
 	if !address.IsValid() {

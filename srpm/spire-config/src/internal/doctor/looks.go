@@ -135,7 +135,7 @@ func (e *examination) database() {
 		return
 	}
 	plugin, _ := e.services[at].file.Plugin("DataStore", "sql")
-	address := datastore.Configured(func(name string) string { return plugin.Value(name).Text })[0]
+	address := datastore.Configured(plugin.Text)[0]
 	if !address.Shared() {
 		return
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/spiffe-experimental/spire-config/internal/change"
 	"github.com/spiffe-experimental/spire-config/internal/envfile"
 	"github.com/spiffe-experimental/spire-config/internal/hcledit"
+	"github.com/spiffe-experimental/spire-config/internal/input"
 	"github.com/spiffe-experimental/spire-config/internal/invitation"
 	"github.com/spiffe-experimental/spire-config/internal/layout"
 	"github.com/spiffe-experimental/spire-config/internal/machine"
@@ -69,19 +70,19 @@ func (j Join) Run(ctx context.Context, m machine.Machine) error {
 const limit = 1 << 20
 
 func (j Join) read(m machine.Machine) (invitation.Invitation, error) {
-	input, name := j.Input, "standard input"
-	if j.File != "-" {
-		file, err := os.Open(j.File)
-		if err != nil {
-			return invitation.Invitation{}, fmt.Errorf("reading the invitation: %w", err)
-		}
-		defer file.Close()
-		if info, err := file.Stat(); err == nil && info.Mode().Perm()&0o077 != 0 {
-			m.Note("warning: %s can be read by others, and holds a join token: chmod 0600 %s", j.File, j.File)
-		}
-		input, name = file, j.File
+	name := j.File
+	if name == "-" {
+		name = "standard input"
 	}
-	text, err := io.ReadAll(io.LimitReader(input, limit))
+	in, open, err := input.Open(j.File, j.Input)
+	if err != nil {
+		return invitation.Invitation{}, fmt.Errorf("reading the invitation: %w", err)
+	}
+	defer func() { _ = in.Close() }()
+	if open != 0 {
+		m.Note("warning: %s can be read by others, and holds a join token: chmod 0600 %s", j.File, j.File)
+	}
+	text, err := io.ReadAll(io.LimitReader(in, limit))
 	if err != nil {
 		return invitation.Invitation{}, fmt.Errorf("reading the invitation from %s: %w", name, err)
 	}

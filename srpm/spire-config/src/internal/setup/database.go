@@ -15,6 +15,7 @@ import (
 	"github.com/spiffe-experimental/spire-config/internal/datastore"
 	"github.com/spiffe-experimental/spire-config/internal/envfile"
 	"github.com/spiffe-experimental/spire-config/internal/hcledit"
+	"github.com/spiffe-experimental/spire-config/internal/input"
 	"github.com/spiffe-experimental/spire-config/internal/machine"
 )
 
@@ -94,21 +95,13 @@ func leaves(m machine.Machine) error {
 
 // read returns the connection string, which has a password and is nobody else's.
 func (d Database) read() (string, error) {
-	in, name := d.Input, "the standard input"
-	if d.File != "-" {
-		file, err := os.Open(d.File)
-		if err != nil {
-			return "", err
-		}
-		defer file.Close()
-		info, err := file.Stat()
-		if err != nil {
-			return "", err
-		}
-		if mode := info.Mode().Perm(); mode&0o077 != 0 {
-			return "", fmt.Errorf("%s has the database's password, and mode %04o: chmod 0600 %s", d.File, mode, d.File)
-		}
-		in, name = file, d.File
+	in, open, err := input.Open(d.File, d.Input)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = in.Close() }()
+	if open != 0 {
+		return "", fmt.Errorf("%s has the database's password, and mode %04o: chmod 0600 %s", d.File, open, d.File)
 	}
 	const longest = 1 << 16
 	text, err := io.ReadAll(io.LimitReader(in, longest))
@@ -117,7 +110,7 @@ func (d Database) read() (string, error) {
 	}
 	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
 	if len(lines) != 1 || lines[0] == "" {
-		return "", fmt.Errorf("%s has %d lines: want one, the connection string", name, len(lines))
+		return "", fmt.Errorf("%s has %d lines: want one, the connection string", d.File, len(lines))
 	}
 	return lines[0], nil
 }
@@ -160,7 +153,7 @@ func (d Database) mask(m machine.Machine, text []byte) func([]byte) []byte {
 	}
 	former, _ := document.Value(at("connection_string")...)
 	kind, _ := document.Value(at("database_type")...)
-	password := datastore.PasswordOf(kind, former)
+	password := datastore.Address{Kind: kind, String: former}.Password()
 	if d.Kind == "" || password == "" || strings.HasPrefix(password, "$") {
 		return nil
 	}
@@ -181,13 +174,13 @@ func (d Database) look(ctx context.Context, m machine.Machine, ready prepared, t
 		m.Note("not tried: the database may ask which user it is that connects by its socket")
 		return nil
 	}
-	seen, err := address.Look(ctx)
+	theirs, err := address.Look(ctx)
 	switch {
 	case err != nil:
 		return err
-	case seen.TrustDomain != "" && seen.TrustDomain != trustDomain:
-		return fmt.Errorf("this database is of the trust domain %s already: name another one", seen.TrustDomain)
-	case seen.TrustDomain == "" || itself(m):
+	case theirs != "" && theirs != trustDomain:
+		return fmt.Errorf("this database is of the trust domain %s already: name another one", theirs)
+	case theirs == "" || itself(m):
 		return nil
 	}
 	m.Say("the database has the trust domain %s already: this is another server of it", trustDomain)
