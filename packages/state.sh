@@ -148,11 +148,6 @@ links() {
     there "$place/$file" || ln -s "+default/$file" "$place/$file"
   done
 }
-unlinks() {
-  for file in $states; do
-    [ ! -L "$place/$file" ] || rm -f -- "$place/$file"
-  done
-}
 
 # own FOLDER: belongs to root from now on.
 own() {
@@ -160,25 +155,16 @@ own() {
   chmod 0755 "$1"
 }
 
-# mark, unmark: instances' folders are being moved. A folder, because making one
+# mark, unmark: something is being moved. A folder, because making one
 # follows no link.
 mark() { real "$place/+moving" || mkdir "$place/+moving"; }
 unmark() { rmdir "$place/+moving"; }
 
-# finish: what a killed run left.
+# finish: what a killed to_new left.
 finish() {
-  if real "$place+former"; then # back, see to_former
-    if there "$place"; then
-      unlinks
-      ! there "$place/+moving" || unmark
-      rmdir "$place" || refuse "$named is not empty, and $named+former is the state of $unit: move what is in the first into the second"
-    fi
-    mv -T "$place+former" "$place"
-  fi
-  if real "$place+new/+default"; then # there, see to_new
-    [ ! -d "$place" ] || rmdir "$place" || refuse "$named is not empty, and $named+new/+default is the state of $unit: move what is wanted into one of them"
-    mv -T "$place+new" "$place"
-  fi
+  real "$place+new/+default" || return 0
+  [ ! -d "$place" ] || rmdir "$place" || refuse "$named is not empty, and $named+new/+default is the state of $unit: move what is wanted into one of them"
+  mv -T "$place+new" "$place"
 }
 
 # to_new: from the former layout. The folder itself moves, with its owner, mode,
@@ -239,29 +225,77 @@ pull() {
   unmark
 }
 
-# to_former: as an older version expects it.
+# to_former: as an older version expects it. Wherever this is killed, that version
+# finds each file in its place, itself or by a link, and SQLite's logs beside their
+# database: nobody finishes it there, where this program is gone. A folder that the
+# admin has in it is away for a moment, and the version does not start without it.
 to_former() {
+  own "$place"
+  real "$place/+default" || refuse "$named/+default is no folder: remove it"
   mark
-  unlinks
-  for entry in "$place"/* "$place"/.[!.]* "$place"/..?*; do
-    case ${entry##*/} in +* | lost+found) continue ;; esac
-    there "$entry" || continue
-    ! there "$place/+default/${entry##*/}" || refuse "$named/${entry##*/} and $named/+default/${entry##*/} are both there: remove the one that is not wanted"
-    [ "$linked" ] || mounted || mv -T "$entry" "$place/+default/${entry##*/}"
+  mode=$(stat -c %a -- "$place/+default") uid=$(owner "$place/+default") gid=$(stat -c %g -- "$place/+default")
+  clear_logs
+  each lonely
+  each lead
+  each lift
+  unmark
+  rmdir "$place/+default"
+  chown "$uid:$gid" "$place" # where this is killed before, that version's unit does it
+  chmod "$mode" "$place"
+}
+
+# each FUNCTION: of each entry of +default, and where it goes.
+each() {
+  for entry in "$place"/+default/* "$place"/+default/.[!.]* "$place"/+default/..?*; do
+    ! there "$entry" || "$1" "$entry" "$place/${entry##*/}"
   done
-  if [ "$linked" ] || mounted; then
-    mode=$(stat -c %a -- "$place/+default") uid=$(owner "$place/+default") gid=$(stat -c %g -- "$place/+default")
-    for entry in "$place"/+default/* "$place"/+default/.[!.]* "$place"/+default/..?*; do
-      ! there "$entry" || mv -T "$entry" "$place/${entry##*/}"
-    done
-    rmdir "$place/+default"
-    unmark
-    chown "$uid:$gid" "$place"
-    chmod "$mode" "$place"
-  else
-    mv -T "$place/+default" "$place+former"
-    finish
+}
+
+# lonely ENTRY FORMER: nothing else is in its former place.
+lonely() {
+  there "$2" || return 0
+  case $(readlink "$2") in +default/*) return 0 ;; esac
+  refuse "$named/${1##*/} and $named/+default/${1##*/} are both there: remove the one that is not wanted"
+}
+
+# lead ENTRY FORMER: it is found in both places. What SQLite keeps beside a database
+# it looks for where the database itself is, not where a link to it is.
+lead() {
+  case $1 in
+  *-wal | *-shm | *-journal)
+    if [ -f "${1%-*}" ]; then
+      ln "$1" "$2"
+      return
+    fi
+    ;;
+  esac
+  there "$2" || ln -s "+default/${1##*/}" "$2"
+}
+
+# lift ENTRY FORMER: it is found in the former place alone.
+lift() {
+  if real "$1"; then
+    rm -f -- "$2" # a link, whose place no folder takes
+  elif [ ! -L "$2" ]; then
+    rm -f -- "$1" # a log, which is in both
+    return
   fi
+  mv -T "$1" "$2"
+}
+
+# clear_logs: what SQLite kept beside a database that is no longer there, as a
+# to_former that was killed leaves it.
+clear_logs() {
+  for log in "$place"/*-wal "$place"/*-shm "$place"/*-journal; do
+    there "$log" || continue
+    case $(readlink "${log%-*}") in +default/*) rm -f -- "$log" ;; esac
+  done
+  for log in "$place"/+default/*-wal "$place"/+default/*-shm "$place"/+default/*-journal; do
+    there "$log" || continue
+    base=${log##*/} base=${base%-*}
+    if there "$place/+default/$base" || [ ! -f "$place/$base" ] || [ -L "$place/$base" ]; then continue; fi
+    rm -f -- "$log"
+  done
 }
 
 # is_former: the state is in the former layout.
@@ -289,8 +323,12 @@ arrange_new() {
       rmdir "$place/+default"
     fi
   fi
-  if there "$place/+moving" && [ "$(owner "$place")" -eq 0 ]; then
+  if there "$place/+moving" && { [ "$(owner "$place")" -eq 0 ] || real "$place/+default"; }; then
     stopped
+    own "$place"
+    [ ! -L "$place/+moving" ] || rm -f -- "$place/+moving"
+    mark
+    clear_logs
     make_default 0700 "${user:-0}:$group"
     push
     pull
@@ -307,7 +345,7 @@ arrange_new() {
 
 arrange_former() {
   [ -d "$place" ] && real "$place/+default" || return 0
-  there "$place/+moving" || ! left_behind || refuse "$file is of the former layout, and $named/+default has state, too: put what is wanted into $named/+default, and remove the other"
+  there "$place/+moving" || ! filled "$place/+default" || ! left_behind || refuse "$file is of the former layout, and $named/+default has state, too: put what is wanted into $named/+default, and remove the other"
   stopped
   to_former
 }
@@ -333,7 +371,7 @@ fi
 if [ "${2-}" = settle ]; then
   settling=yes
   ask_files
-  [ "$want" = former ] && { there "$place/+default" || there "$place+new" || there "$place+former"; } || exit 0
+  [ "$want" = former ] && { there "$place/+default" || there "$place+new"; } || exit 0
   units=''
   if [ -z "$root" ] && [ -d /run/systemd/system ]; then
     units=$(running "$unit" "spire-$role@*.service")

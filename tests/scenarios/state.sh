@@ -99,33 +99,123 @@ moved_at_the_first_start() {
     stop_all
 }
 
+# seed: from here on the points are random.
+seed() {
+    STATE=$(od -An -N4 -tu4 /dev/urandom)
+    STATE=$((STATE % 2147483648))
+    echo "the seed is $STATE; undisturbed it takes $took ms"
+    hits=0
+}
+
+# kill_move: the move, killed after $after ms, at most $took.
+kill_move() {
+    STATE=$(((STATE * 1103515245 + 12345) % 2147483648))
+    after=$((STATE / 65536 % (took + 1)))
+    setsid $PROGRAM server &
+    victim=$!
+    sleep "$(printf '%d.%03d' $((after / 1000)) $((after % 1000)))"
+    kill -s KILL -- "-$victim" 2>/dev/null || :
+    if wait "$victim" 2>/dev/null; then took=$((after + 1)); else hits=$((hits + 1)); fi
+}
+
+# ended_as WHEN FILES LAYOUT: the move is at its end.
+ended_as() {
+    [ "$(files "$SERVER_STATE")" = "$2" ] || fail "files after point $1, killed after $after ms, expected those from before, got $(ls -lR /var/lib/spire)"
+    [ "$(layout "$SERVER_STATE")" = "$3" ] || fail "layout after point $1, killed after $after ms, expected $3, got $(layout "$SERVER_STATE")"
+    same "what is beside, after point $1" server "$(cd /var/lib/spire && echo server*)"
+}
+
 # killed_anywhere: at random points of the move; the next run ends it.
 killed_anywhere() {
     lay "$SERVER_STATE"
     start=$(now)
     $PROGRAM server
     took=$(($(now) - start))
-    STATE=$(od -An -N4 -tu4 /dev/urandom)
-    STATE=$((STATE % 2147483648))
-    echo "the seed is $STATE; undisturbed it takes $took ms"
-    hits=0
+    seed
     for point in $(seq "$KILLS"); do
         lay "$SERVER_STATE"
-        STATE=$(((STATE * 1103515245 + 12345) % 2147483648))
-        after=$((STATE / 65536 % (took + 1)))
-        setsid $PROGRAM server &
-        victim=$!
-        sleep "$(printf '%d.%03d' $((after / 1000)) $((after % 1000)))"
-        kill -s KILL -- "-$victim" 2>/dev/null || :
-        if wait "$victim" 2>/dev/null; then took=$((after + 1)); else hits=$((hits + 1)); fi
+        kill_move
         systemctl start $STATE_UNIT
-        [ "$(files "$SERVER_STATE")" = "$FILES" ] || fail "files after point $point, killed after $after ms, expected those from before, got $(ls -lR /var/lib/spire)"
-        [ "$(layout "$SERVER_STATE")" = 'root 755 leaf' ] || fail "layout after point $point, killed after $after ms, expected today's, got $(layout "$SERVER_STATE")"
-        same "what is beside, after point $point" server "$(cd /var/lib/spire && echo server*)"
+        ended_as "$point" "$FILES" 'root 755 leaf'
     done
     ok "$hits of $KILLS points hit the move; all $KILLS ended with the new state whole and the same keys"
     comes_up 'after the kills'
     stop_all
+}
+
+# lay_leaf: the state in today's layout, with a log that SQLite has not brought into
+# its database yet, and a database of the admin's own.
+lay_leaf() {
+    lay "$SERVER_STATE"
+    mv "$SERVER_STATE/a" "$FORMER/a"
+    mkdir "$FORMER/leaf"
+    mv "$SERVER_STATE" "$FORMER/leaf/+default"
+    mv "$FORMER/leaf" "$SERVER_STATE"
+    mv "$FORMER/a" "$SERVER_STATE"
+    echo log >"$SERVER_STATE/+default/datastore.sqlite3-wal"
+    echo own >"$SERVER_STATE/+default/own.sqlite3"
+    echo log >"$SERVER_STATE/+default/own.sqlite3-journal"
+    FILES_LEAF=$(all_files)
+}
+
+all_files() { (cd "$SERVER_STATE" && find . -type f -exec sha256sum {} +) | sed 's|  \./+default/|  ./|' | sort; }
+
+# all_are_there WHEN LAYOUT
+all_are_there() {
+    [ "$(all_files)" = "$FILES_LEAF" ] || fail "files after point $1, killed after $after ms, expected those from before, got $(ls -lR /var/lib/spire)"
+    layout=$(layout "$SERVER_STATE")
+    same "layout after point $1" "$2" "${layout##* }"
+}
+
+# found_by_former WHEN: as an older version finds it, which nobody told of a move.
+found_by_former() {
+    [ "$(digest "$SERVER_STATE/keys.json")" = "$KEYS" ] || fail "keys $1, expected those from before, got $(ls -lR "$SERVER_STATE")"
+    for database in datastore own; do
+        at=$(readlink -f "$SERVER_STATE/$database.sqlite3")
+        case $database in own) log=$at-journal ;; *) log=$at-wal ;; esac
+        [ -f "$at" ] || fail "$database $1, expected a file, got $(ls -lR "$SERVER_STATE")"
+        [ "$(cat "$log")" = log ] || fail "log of $database $1, expected beside it, got $(ls -lR "$SERVER_STATE")"
+    done
+}
+
+# killed_on_the_way_back: what an older version finds then is whole, too, whether it
+# goes on to its end, or to the newer version again.
+killed_on_the_way_back() {
+    lay_leaf
+    cp "$FORMER/spire-server.service" /etc/systemd/system/
+    systemctl daemon-reload
+    start=$(now)
+    $PROGRAM server
+    took=$(($(now) - start))
+    seed
+    mkdir "$FORMER/killed"
+    for point in $(seq "$KILLS"); do
+        rm -rf "$SERVER_STATE"
+        lay_leaf
+        [ $((point % 2)) = 0 ] || chown -R spire-server: "$SERVER_STATE" # as its unit does
+        kill_move
+        [ ! -e "$SERVER_STATE/own.sqlite3" ] || found_by_former "after point $point, killed after $after ms"
+        cp --archive "$SERVER_STATE" "$FORMER/killed/$point"
+        $PROGRAM server
+        all_are_there "$point" none
+    done
+    rm "$SERVER_STATE/datastore.sqlite3-wal" # no real one
+    chown 0:0 "$SERVER_STATE"
+    systemctl start spire-server.service
+    server_is_healthy
+    same 'layout when that version has started' 'spire-server 700 none' "$(layout "$SERVER_STATE")"
+    same 'keys when that version has started' "$KEYS" "$(digest "$SERVER_STATE/keys.json")"
+    stop_all
+    rm /etc/systemd/system/spire-server.service
+    systemctl daemon-reload
+    for point in $(seq "$KILLS"); do
+        rm -rf "$SERVER_STATE"
+        mv "$FORMER/killed/$point" "$SERVER_STATE"
+        systemctl start $STATE_UNIT
+        all_are_there "$point, and the newer version" leaf
+    done
+    ok "$hits of $KILLS points hit the move back; all ended whole and with the same keys in the layout of either version"
+    rm -rf "$SERVER_STATE"
 }
 
 # The admin's own ways.
@@ -318,6 +408,7 @@ case ${FIRST##*-} in 1) ;; *) skip "$FIRST has today's layout" ;; esac
 make_former_state
 moved_at_the_first_start
 killed_anywhere
+killed_on_the_way_back
 link_is_followed
 mount_stays
 own_unit_is_respected
