@@ -38,7 +38,7 @@ func (c Container) Booted(ctx context.Context, patience int) (failed []string, e
 	limit := bootTime * time.Duration(patience)
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("systemd was not up after %s", limit))
 	defer cancel()
-	last := ""
+	last, pause := "", 100*time.Millisecond
 	for {
 		state, err := c.Exec(nil, "systemctl", "is-system-running").Output(ctx)
 		switch state {
@@ -56,8 +56,9 @@ func (c Container) Booted(ctx context.Context, patience int) (failed []string, e
 		select {
 		case <-ctx.Done():
 			return nil, fmt.Errorf("waiting for systemd (%s): %w", last, context.Cause(ctx))
-		case <-time.After(100 * time.Millisecond):
+		case <-time.After(pause):
 		}
+		pause = min(2*pause, time.Second) // each question takes its part of a busy machine
 	}
 }
 

@@ -66,13 +66,38 @@ func (p Payload) units() []unit {
 // emulator writes the machine's code as it goes.
 var emulator = unit{"service.d/emulated.conf", "[Service]\nMemoryDenyWriteExecute=no\n"}
 
+// generatorDir is where links to nothing keep systemd from its generators, and
+// generators are those that look for hardware and for what the kernel was told, which
+// are not the container's. All are run at each daemon-reload, of which an installation
+// has several.
+const generatorDir = "etc/systemd/system-generators"
+
+var generators = []string{
+	"cryptsetup", "debug", "fstab", "getty", "gpt-auto", "hibernate-resume", "integritysetup",
+	"run", "ssh", "system-update", "tpm2", "veritysetup",
+}
+
+// packMasks keeps systemd from what is no business of a container.
+func packMasks(archive *tar.Writer) error {
+	masked := []string{path.Join(unitDir, "systemd-modules-load.service")}
+	for _, name := range generators {
+		masked = append(masked, path.Join(generatorDir, "systemd-"+name+"-generator"))
+	}
+	for _, name := range masked {
+		if err := packLink(archive, name, "/dev/null"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // pack writes the tar stream. An empty /var/log/journal makes journald keep
 // its journal on disk, over a reboot of the container. Kernel modules are the
 // host's to load: from systemd 257 on, a container's unit for it fails.
 func (p Payload) pack(w io.Writer) error {
 	archive := tar.NewWriter(w)
 	names := slices.Sorted(maps.Keys(p.Folders))
-	dirs := []string{"var/log/journal", inside, path.Join(inside, "packages")}
+	dirs := []string{"var/log/journal", generatorDir, inside, path.Join(inside, "packages")}
 	for _, name := range names {
 		dirs = append(dirs, path.Join(inside, name))
 	}
@@ -81,7 +106,7 @@ func (p Payload) pack(w io.Writer) error {
 			return err
 		}
 	}
-	if err := packLink(archive, path.Join(unitDir, "systemd-modules-load.service"), "/dev/null"); err != nil {
+	if err := packMasks(archive); err != nil {
 		return err
 	}
 	for _, u := range p.units() {

@@ -44,12 +44,25 @@ func TestPack(t *testing.T) {
 		t.Error(err)
 	}
 	want := `drwxr-xr-x var/log/journal/
+drwxr-xr-x etc/systemd/system-generators/
 drwxr-xr-x opt/spire-packages/
 drwxr-xr-x opt/spire-packages/packages/
 drwxr-xr-x opt/spire-packages/expected/
 drwxr-xr-x opt/spire-packages/scenarios/
 drwxr-xr-x opt/spire-packages/scenarios/lib/
 L--------- etc/systemd/system/systemd-modules-load.service
+L--------- etc/systemd/system-generators/systemd-cryptsetup-generator
+L--------- etc/systemd/system-generators/systemd-debug-generator
+L--------- etc/systemd/system-generators/systemd-fstab-generator
+L--------- etc/systemd/system-generators/systemd-getty-generator
+L--------- etc/systemd/system-generators/systemd-gpt-auto-generator
+L--------- etc/systemd/system-generators/systemd-hibernate-resume-generator
+L--------- etc/systemd/system-generators/systemd-integritysetup-generator
+L--------- etc/systemd/system-generators/systemd-run-generator
+L--------- etc/systemd/system-generators/systemd-ssh-generator
+L--------- etc/systemd/system-generators/systemd-system-update-generator
+L--------- etc/systemd/system-generators/systemd-tpm2-generator
+L--------- etc/systemd/system-generators/systemd-veritysetup-generator
 -rw-r--r-- etc/systemd/system/test-web.socket
 -rw-r--r-- etc/systemd/system/test-web.service
 -rw-r--r-- etc/systemd/system/sockets.target.d/test-web.conf

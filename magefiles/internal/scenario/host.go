@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/container"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/matrix"
@@ -50,6 +51,9 @@ type Host struct {
 	// Lanes is how many scenarios run at once; 0 means as many as the machine
 	// has room for.
 	Lanes int
+	// Room is what the hosts of one process share: so many scenarios run at once of
+	// all of them. Nil means that there are no others.
+	Room *semaphore.Weighted
 }
 
 // List lists the scenarios in a folder, by name.
@@ -86,12 +90,7 @@ func (h *Host) Run(ctx context.Context, targets []matrix.Target, scenarios []str
 	for range h.lanes() {
 		group.Go(func() error {
 			for t := range tasks {
-				if h.late() {
-					*t.result = every(t.bench.target, []string{t.name}, h.tooLate())[0]
-				} else {
-					*t.result = h.play(working, t.bench, t.name)
-				}
-				if working.Err() != nil {
+				if *t.result = h.seated(working, t); working.Err() != nil {
 					return context.Cause(working)
 				}
 				h.Say(t.result.String())
@@ -103,6 +102,20 @@ func (h *Host) Run(ctx context.Context, targets []matrix.Target, scenarios []str
 		return slices.Concat(results...), fmt.Errorf("testing on distributions: %w", err)
 	}
 	return slices.Concat(results...), nil
+}
+
+// seated plays a scenario when there is room, and time.
+func (h *Host) seated(ctx context.Context, t task) Result {
+	if h.Room != nil {
+		if err := h.Room.Acquire(ctx, 1); err != nil {
+			return every(t.bench.target, []string{t.name}, err)[0]
+		}
+		defer h.Room.Release(1)
+	}
+	if h.late() {
+		return every(t.bench.target, []string{t.name}, h.tooLate())[0]
+	}
+	return h.play(ctx, t.bench, t.name)
 }
 
 // task is one scenario at one target, and where its result goes.

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/container"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/matrix"
@@ -86,6 +88,28 @@ func TestTooLate(t *testing.T) {
 	report, err := h.Run(t.Context(), []matrix.Target{place}, []string{"a", "b"})
 	if err != nil || len(report) != 2 || report.Count(Skipped) != 2 || !strings.Contains(report[0].Reason, "no time") {
 		t.Errorf("%+v, error %v", report, err)
+	}
+}
+
+// Hosts that share a room wait for each other, and no longer than they are wanted.
+func TestRoom(t *testing.T) {
+	h, place := emptyHost(t, io.Discard)
+	h.Room = semaphore.NewWeighted(1)
+	if !h.Room.TryAcquire(1) {
+		t.Fatal("there is no room to take")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	waits := task{bench: bench{target: place}, name: "a"}
+	if result := h.seated(ctx, waits); result.Status != Failed || !strings.Contains(result.Reason, context.DeadlineExceeded.Error()) {
+		t.Errorf("%+v", result)
+	}
+	h.Room.Release(1)
+	h.Until = time.Now()
+	for range 2 { // what was begun gives its place back
+		if result := h.seated(t.Context(), waits); result.Status != Skipped {
+			t.Errorf("%+v", result)
+		}
 	}
 }
 

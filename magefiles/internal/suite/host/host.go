@@ -7,17 +7,19 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/rootfs"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/container"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/matrix"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/rootfs"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/scenario"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/subject"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/tally"
@@ -28,6 +30,10 @@ import (
 func Need() error {
 	return tool.Need(slices.Concat(repo.Tools(), []string{"docker", "mmdebstrap", "gpg", "cp"})...)
 }
+
+// room is for the scenarios of all checks that run at once: each has several lanes, and
+// more than this keep each other waiting. They wait more than they work.
+var room = semaphore.NewWeighted(int64(3 * runtime.NumCPU()))
 
 // New is this machine, ready to run the scripts of a folder of tests.
 func New(c subject.Checkout, scripts string) (*scenario.Host, error) {
@@ -42,7 +48,7 @@ func New(c subject.Checkout, scripts string) (*scenario.Host, error) {
 	return &scenario.Host{
 		Maker:   rootfs.Maker{Driver: container.Driver{Log: c.Log}, Cache: filepath.Join(cache, "spire-packages", "roots")},
 		Reports: filepath.Join(string(c.Pipeline.Dist), "test"), Scenarios: filepath.Join(c.Root, "tests", scripts),
-		Vars: defined,
+		Vars: defined, Room: room,
 	}, nil
 }
 
