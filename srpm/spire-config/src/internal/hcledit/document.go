@@ -40,9 +40,29 @@ func Parse(text []byte) (*Document, error) {
 	if !ok {
 		return nil, errors.New("no list of values at the top of the file")
 	}
+	if err := numbers(root); err != nil {
+		return nil, err
+	}
 	document := &Document{text: slices.Clone(text), newline: "\n", file: file, root: root}
 	document.findReturns()
 	return document, nil
+}
+
+// cut is a number that ends where its exponent should come.
+var cut = regexp.MustCompile(`^[^xX]*[eE][+-]?\s*$`)
+
+// numbers refuses those that are none: the parser takes the end of the line, if there is
+// one, as a part of them.
+func numbers(root *ast.ObjectList) error {
+	var err error
+	ast.Walk(root, func(node ast.Node) (ast.Node, bool) {
+		literal, ok := node.(*ast.LiteralType)
+		if ok && (literal.Token.Type == token.NUMBER || literal.Token.Type == token.FLOAT) && cut.MatchString(literal.Token.Text) {
+			err = fmt.Errorf("line %d: %s is no number: put it into quotes", literal.Pos().Line, strings.TrimSpace(literal.Token.Text))
+		}
+		return node, err == nil
+	})
+	return err
 }
 
 func (d *Document) findReturns() {

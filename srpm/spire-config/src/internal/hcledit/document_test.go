@@ -78,7 +78,8 @@ func TestSet(t *testing.T) {
 		"a list is no single value": {
 			path: []string{"a"}, value: "b", before: "a = [1]\n", wantErr: "setting a: line 1 has not a single value there",
 		},
-		"JSON": {before: `{"agent": {}}`, parseErr: "it is JSON"},
+		"a number without its exponent": {before: "a = 1E\nb = 1\n", parseErr: "line 1: 1E is no number: put it into quotes"},
+		"JSON":                          {before: `{"agent": {}}`, parseErr: "it is JSON"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			document, err := Parse([]byte(test.before))
@@ -300,6 +301,8 @@ func FuzzSet(f *testing.F) {
 	f.Add([]byte("a {\r\n b = <<EOF\r\nx\r\nEOF\r\n}\r\n"), "a.b", "c")
 	// No regular expression has such a name in it.
 	f.Add([]byte("Agent{}"), "\xff", "0")
+	// A number that the parser makes longer by the end of its line.
+	f.Add([]byte("A=1E"), "0", ":")
 	f.Fuzz(func(t *testing.T, text []byte, dotted, value string) {
 		document, err := Parse(text)
 		if err != nil {
