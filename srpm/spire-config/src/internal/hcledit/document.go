@@ -32,7 +32,7 @@ func Parse(text []byte) (*Document, error) {
 	if bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) {
 		return nil, errors.New("it is JSON, and HCL alone can be edited: change it by hand")
 	}
-	file, err := parser.Parse(text)
+	file, err := parser.Parse(variable.ReplaceAllFunc(text, digits))
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +45,40 @@ func Parse(text []byte) (*Document, error) {
 	}
 	document := &Document{text: slices.Clone(text), newline: "\n", file: file, root: root}
 	document.findReturns()
+	document.variables()
 	return document, nil
+}
+
+// variable is one that stands for a number or a word, and so has no quotes: SPIRE reads
+// HCL when it has replaced it. Those in strings are like any text.
+var variable = regexp.MustCompile(`=[ \t]*\$\{[A-Za-z0-9_]+\}`)
+
+// digits are the same length of a number, for the parser.
+func digits(assigned []byte) []byte {
+	start := bytes.IndexByte(assigned, '$')
+	return append(slices.Clone(assigned[:start]), bytes.Repeat([]byte("1"), len(assigned)-start)...)
+}
+
+// variables gives the values back what they are in the text.
+func (d *Document) variables() {
+	if !variable.Match(d.text) {
+		return
+	}
+	restore := func(token *token.Token) {
+		start := d.offset(token.Pos.Offset)
+		if end := d.offset(token.Pos.Offset + len(token.Text)); end <= len(d.text) {
+			token.Text = strings.ReplaceAll(string(d.text[start:end]), "\r\n", "\n")
+		}
+	}
+	ast.Walk(d.root, func(node ast.Node) (ast.Node, bool) {
+		switch node := node.(type) {
+		case *ast.LiteralType:
+			restore(&node.Token)
+		case *ast.ObjectKey:
+			restore(&node.Token)
+		}
+		return node, true
+	})
 }
 
 // cut is a number that ends where its exponent should come.

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -77,6 +78,18 @@ func TestSet(t *testing.T) {
 		},
 		"a list is no single value": {
 			path: []string{"a"}, value: "b", before: "a = [1]\n", wantErr: "setting a: line 1 has not a single value there",
+		},
+		"a variable in the place of a number": {
+			path: []string{"agent", "server_port"}, value: "443",
+			before: "agent {\r\n  a = \"x=${A}\"\r\n  server_port = ${PORT} # b = ${B}\r\n  c = ${C}\r\n}\r\n",
+			after:  "agent {\r\n  a = \"x=${A}\"\r\n  server_port = 443 # b = ${B}\r\n  c = ${C}\r\n}\r\n",
+		},
+		"a variable that is there": {
+			path: []string{"agent", "server_port"}, value: "${PORT}",
+			before: "agent { server_port = ${PORT} }\n", after: "agent { server_port = ${PORT} }\n",
+		},
+		"a variable in a string": {
+			path: []string{"a"}, value: "y", before: "a = \"x=${A}\"\nb = <<EOF\n=${B}\nEOF\n", after: "a = \"y\"\nb = <<EOF\n=${B}\nEOF\n",
 		},
 		"a number without its exponent": {before: "a = 1E\nb = 1\n", parseErr: "line 1: 1E is no number: put it into quotes"},
 		"JSON":                          {before: `{"agent": {}}`, parseErr: "it is JSON"},
@@ -171,8 +184,9 @@ func TestRename(t *testing.T) {
 }
 
 // TestOthersStay edits every value of every file, and adds one to every block: nothing
-// but that one line may differ, and taking it back gives the file as it was. Folders
-// with more files can be given as SPIRE_TEST_CONFIGS, with colons between.
+// but that one line may differ, and taking it back gives the file as it was. The files are
+// those in testdata, of SPIRE's source, where SPIRE_TEST_TREE names it, and of the folders
+// in SPIRE_TEST_CONFIGS, with colons between.
 func TestOthersStay(t *testing.T) {
 	for _, file := range corpus(t) {
 		t.Run(file, func(t *testing.T) {
@@ -182,7 +196,7 @@ func TestOthersStay(t *testing.T) {
 			}
 			document, err := Parse(text)
 			if err != nil {
-				t.Skipf("no HCL: %v", err)
+				t.Fatal(err)
 			}
 			walk(document.root, nil, func(path []string, item *ast.ObjectItem) {
 				switch value := item.Val.(type) {
@@ -197,19 +211,46 @@ func TestOthersStay(t *testing.T) {
 }
 
 func corpus(t *testing.T) []string {
+	files := configurations(t, "testdata")
+	for _, folder := range filepath.SplitList(os.Getenv("SPIRE_TEST_CONFIGS")) {
+		files = append(files, readable(t, configurations(t, folder))...)
+	}
+	if tree := os.Getenv("SPIRE_TEST_TREE"); tree != "" {
+		upstreams := readable(t, slices.Concat(configurations(t, tree+"/conf"), configurations(t, tree+"/test")))
+		if len(upstreams) < 50 {
+			t.Errorf("%d configurations in SPIRE's source, which has had more than a hundred", len(upstreams))
+		}
+		files = append(files, upstreams...)
+	}
+	return files
+}
+
+func configurations(t *testing.T, folder string) []string {
+	t.Helper()
 	var files []string
-	for _, folder := range append(filepath.SplitList(os.Getenv("SPIRE_TEST_CONFIGS")), "testdata") {
-		err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
-			if err == nil && filepath.Ext(path) == ".conf" {
-				files = append(files, path)
-			}
-			return err
-		})
+	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && filepath.Ext(path) == ".conf" {
+			files = append(files, path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+// readable are those that are HCL: others' programs have a .conf, too.
+func readable(t *testing.T, files []string) []string {
+	t.Helper()
+	return slices.DeleteFunc(files, func(file string) bool {
+		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	return files
+		_, err = Parse(text)
+		return err != nil
+	})
 }
 
 func walk(list *ast.ObjectList, above []string, visit func([]string, *ast.ObjectItem)) {
