@@ -5,12 +5,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/spiffe-experimental/spire-config/internal/agentstate"
 	"github.com/spiffe-experimental/spire-config/internal/change"
 	"github.com/spiffe-experimental/spire-config/internal/enroll"
 	"github.com/spiffe-experimental/spire-config/internal/entry"
@@ -77,66 +81,104 @@ func TestHealthy(t *testing.T) {
 	}
 }
 
-// TestFaults plants one fault after the other in machines that work.
+// faults are those that are planted, one after the other, in a machine that works. The
+// words are parts of what the doctor has to say: where, what is wrong, why, and the
+// command that mends it.
+var faults = []struct {
+	name                   string
+	plant                  func(*testing.T, *testbed.Bed)
+	where, what, why, mend string
+}{
+	{"the agent does not run", func(t *testing.T, b *testbed.Bed) { must(t, b.Systemd.Do(t.Context(), "stop", layout.AgentUnit)) },
+		layout.AgentUnit, "it does not run", "it was not started, or stopped", "systemctl enable --now spire-agent.service"},
+	{"the server does not run", func(t *testing.T, b *testbed.Bed) { must(t, b.Systemd.Do(t.Context(), "stop", layout.ServerUnit)) },
+		layout.ServerUnit, "it does not run", "it was not started, or stopped", "systemctl enable --now spire-server.service"},
+	{"the server elsewhere does not run", func(t *testing.T, b *testbed.Bed) { must(t, b.Systemd.Do(t.Context(), "stop", layout.ServerUnit)) },
+		"127.0.0.1:", "the server does not answer", "connection refused", "systemctl status spire-server"},
+	{"not enabled", func(_ *testing.T, b *testbed.Bed) { b.Systemd.Enabled[layout.AgentUnit] = false },
+		layout.AgentUnit, "will not come back after a reboot", "it is not enabled", "systemctl enable spire-agent.service"},
+	{"a name that nobody knows", func(_ *testing.T, b *testbed.Bed) {
+		b.Replace(b.AgentConfig(), `server_address = "127.0.0.1"`, `server_address = "nowhere.invalid"`)
+	}, "nowhere.invalid", "the name of the server is not known", "SPIRE asks /etc/hosts and DNS", "/etc/hosts"},
+	{"a wrong port", func(_ *testing.T, b *testbed.Bed) {
+		b.Replace(b.AgentConfig(), "server_port = \"", "server_port = \"1\" # ")
+	}, "127.0.0.1:1", "the server does not answer", "connection refused", "bind_address"},
+	{"another trust domain", func(_ *testing.T, b *testbed.Bed) {
+		b.Replace(b.AgentConfig(), `trust_domain = "prod.test"`, `trust_domain = "other.test"`)
+	}, "127.0.0.1:", "of another trust domain", "it shows spiffe://prod.test/spire/server, expected is spiffe://other.test/spire/server", "trust_domain in"},
+	{"another server there", func(t *testing.T, b *testbed.Bed) {
+		ca := testbed.NewCA(t, "prod.test")
+		point(b, testbed.Serve(t, ca.SVID("spiffe://prod.test/spire/server", time.Now().Add(-time.Hour), time.Now().Add(time.Hour)), false))
+	}, "127.0.0.1:", "does not chain to the agent's trust bundle", "unknown authority", "spire-config invite"},
+	{"no SPIRE there", func(t *testing.T, b *testbed.Bed) { point(b, testbed.ServePlain(t)) },
+		"127.0.0.1:", "is no SPIRE server", "", "server_port"},
+	{"a clock that is ahead", func(_ *testing.T, b *testbed.Bed) {
+		b.Now = func() time.Time { return time.Now().Add(90 * time.Minute) }
+	}, "127.0.0.1:", "the clock of this machine", "this machine's clock is ahead by at least", "timedatectl set-ntp true"},
+	{"an SVID that has expired", func(_ *testing.T, b *testbed.Bed) {
+		b.Now = func() time.Time { return time.Now().Add(90 * time.Minute) }
+	}, "/var/lib/spire/agent", "the agent's SVID has expired", "the agent was off for longer than agent_ttl", "spire-config invite"},
+	{"an SVID that is not renewed", func(_ *testing.T, b *testbed.Bed) {
+		b.Now = func() time.Time { return time.Now().Add(55 * time.Minute) }
+	}, "/var/lib/spire/agent", "the agent's SVID is not renewed", "is renewed at half of its life", "journalctl -u spire-agent.service"},
+	{"state that is no more", func(t *testing.T, b *testbed.Bed) { must(t, change.MoveAway(b.AgentState("")+"/agent-data.json")) },
+		"/var/lib/spire/agent", "the agent has no identity", "it has not attested, or the server has forgotten it", "spire-config invite"},
+	{"state that is damaged", func(_ *testing.T, b *testbed.Bed) { b.Write(b.AgentState("")+"/agent-data.json", 0o600, "{") },
+		"/var/lib/spire/agent", "state cannot be read", "unexpected end of JSON input", "systemctl stop spire-agent"},
+	{"a plugin without its drop-in", func(_ *testing.T, b *testbed.Bed) {
+		b.Replace(b.AgentConfig(), `WorkloadAttestor "unix"`, `WorkloadAttestor "docker"`)
+	}, "agent.conf:", "the drop-in docker.conf is not installed", "validate does not see it", "install -D"},
+	{"a socket that is gone", func(t *testing.T, b *testbed.Bed) { must(t, os.Remove(b.AgentSocketPath())) },
+		"/run/spire/agent/public/api.sock", "the agent is active and does not answer", "nothing answers there", "systemctl restart spire-agent.service"},
+	{"a token that is used", func(t *testing.T, b *testbed.Bed) {
+		must(t, change.MoveAway(b.AgentState("")+"/agent-data.json"))
+		b.Write(b.AgentEnv(), 0o600, "SPIRE_JOIN_TOKEN=e9a4ab26-1d8c-4a4d-8f6b-0123456789ab\n")
+		fails(t, b, layout.AgentUnit)
+	}, "journal of spire-agent.service", "the join token was used already", "has already been used", "spire-config invite NAME (on the server)"},
+	{"a configuration that is not valid", func(t *testing.T, b *testbed.Bed) {
+		b.Replace(b.AgentConfig(), "log_level = ", "log_levle = ")
+		fails(t, b, layout.AgentUnit)
+	}, "journal of spire-agent.service", "the configuration is not valid", "", "spire-config check"},
+	{"a variable that is not set", func(_ *testing.T, b *testbed.Bed) {
+		b.Replace(b.AgentConfig(), `log_level = "INFO"`, `log_level = "${LEVEL}"`)
+	}, "agent.conf:", "${LEVEL} is not set", "validate does not see it", "set LEVEL=... in"},
+	{"secrets for everybody", func(_ *testing.T, b *testbed.Bed) { b.Write(b.AgentEnv(), 0o644, "A=b\n") },
+		"agent.env:1", "the file for secrets has mode 0644", "validate does not see it", "chmod 0600 "},
+	{"a port that another has", func(t *testing.T, b *testbed.Bed) {
+		must(t, b.Systemd.Do(t.Context(), "stop", layout.ServerUnit))
+		file, err := b.ServerConfiguration()
+		must(t, err)
+		listener, err := net.Listen("tcp", "127.0.0.1:"+file.Value("server", "bind_port").Text)
+		must(t, err)
+		t.Cleanup(func() { _ = listener.Close() })
+	}, "server.conf:", "another program listens on 127.0.0.1:", "validate does not see it", "ss -ltnp"},
+}
+
+// fails starts a service anew, which does not get ready.
+func fails(t *testing.T, b *testbed.Bed, unit string) {
+	t.Helper()
+	// An agent that is refused tries again.
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	defer cancel()
+	if err := b.Systemd.Do(ctx, "restart", unit); err == nil {
+		t.Fatalf("%s starts", unit)
+	}
+}
+
 func TestFaults(t *testing.T) {
 	bed := whole(t)
-	for _, fault := range []struct {
-		name  string
-		plant func(*testing.T, *testbed.Bed)
-		where string
-		what  string
-		mend  string
-	}{
-		{"the agent does not run", func(t *testing.T, b *testbed.Bed) { must(t, b.Systemd.Do(t.Context(), "stop", layout.AgentUnit)) },
-			layout.AgentUnit, "it does not run", "systemctl enable --now spire-agent.service"},
-		{"the server does not run", func(t *testing.T, b *testbed.Bed) { must(t, b.Systemd.Do(t.Context(), "stop", layout.ServerUnit)) },
-			"127.0.0.1:", "the server does not answer", "systemctl status spire-server"},
-		{"not enabled", func(_ *testing.T, b *testbed.Bed) { b.Systemd.Enabled[layout.AgentUnit] = false },
-			layout.AgentUnit, "will not come back after a reboot", "systemctl enable spire-agent.service"},
-		{"a name that nobody knows", func(_ *testing.T, b *testbed.Bed) {
-			b.Replace(b.AgentConfig(), `server_address = "127.0.0.1"`, `server_address = "nowhere.invalid"`)
-		}, "nowhere.invalid", "the name of the server is not known", "/etc/hosts"},
-		{"a wrong port", func(_ *testing.T, b *testbed.Bed) {
-			b.Replace(b.AgentConfig(), "server_port = \"", "server_port = \"1\" # ")
-		}, "127.0.0.1:1", "the server does not answer", "bind_address"},
-		{"another trust domain", func(_ *testing.T, b *testbed.Bed) {
-			b.Replace(b.AgentConfig(), `trust_domain = "prod.test"`, `trust_domain = "other.test"`)
-		}, "127.0.0.1:", "of another trust domain", "trust_domain in"},
-		{"another server there", func(t *testing.T, b *testbed.Bed) {
-			ca := testbed.NewCA(t, "prod.test")
-			point(b, testbed.Serve(t, ca.SVID("spiffe://prod.test/spire/server", time.Now().Add(-time.Hour), time.Now().Add(time.Hour)), false))
-		}, "127.0.0.1:", "does not chain to the agent's trust bundle", "spire-config invite"},
-		{"no SPIRE there", func(t *testing.T, b *testbed.Bed) { point(b, testbed.ServePlain(t)) },
-			"127.0.0.1:", "is no SPIRE server", "server_port"},
-		{"a clock that is ahead", func(_ *testing.T, b *testbed.Bed) {
-			b.Now = func() time.Time { return time.Now().Add(90 * time.Minute) }
-		}, "127.0.0.1:", "the clock of this machine", "timedatectl"},
-		{"an SVID that has expired", func(_ *testing.T, b *testbed.Bed) {
-			b.Now = func() time.Time { return time.Now().Add(90 * time.Minute) }
-		}, "/var/lib/spire/agent", "the agent's SVID has expired", "spire-config invite"},
-		{"an SVID that is not renewed", func(_ *testing.T, b *testbed.Bed) {
-			b.Now = func() time.Time { return time.Now().Add(55 * time.Minute) }
-		}, "/var/lib/spire/agent", "the agent's SVID is not renewed", "journalctl"},
-		{"state that is no more", func(t *testing.T, b *testbed.Bed) { must(t, change.MoveAway(b.AgentState("")+"/agent-data.json")) },
-			"/var/lib/spire/agent", "the agent has no identity", "spire-config invite"},
-		{"state that is damaged", func(_ *testing.T, b *testbed.Bed) { b.Write(b.AgentState("")+"/agent-data.json", 0o600, "{") },
-			"/var/lib/spire/agent", "state cannot be read", "systemctl stop spire-agent"},
-		{"a plugin without its drop-in", func(_ *testing.T, b *testbed.Bed) {
-			b.Replace(b.AgentConfig(), `WorkloadAttestor "unix"`, `WorkloadAttestor "docker"`)
-		}, "agent.conf:", "the drop-in docker.conf is not installed", "install -D"},
-		{"a socket that is gone", func(t *testing.T, b *testbed.Bed) { must(t, os.Remove(b.AgentSocketPath())) },
-			"/run/spire/agent/public/api.sock", "the agent is active and does not answer", "systemctl restart spire-agent.service"},
-	} {
+	for _, fault := range faults {
 		t.Run(fault.name, func(t *testing.T) {
 			restored(t, bed)
 			fault.plant(t, bed)
 			report := examined(t, bed.Machine, "")
 			for _, finding := range report.Findings {
-				if strings.Contains(finding.Where, fault.where) && strings.Contains(finding.What, fault.what) && strings.Contains(finding.Mend, fault.mend) {
+				if strings.Contains(finding.Where, fault.where) && strings.Contains(finding.What, fault.what) &&
+					strings.Contains(finding.Why, fault.why) && strings.Contains(finding.Mend, fault.mend) {
 					return
 				}
 			}
-			t.Errorf("nothing says %s: %s: mend: %s:\n%+v", fault.where, fault.what, fault.mend, report.Findings)
+			t.Errorf("nothing says %s: %s: why: %s: mend: %s:\n%+v", fault.where, fault.what, fault.why, fault.mend, report.Findings)
 		})
 	}
 }
@@ -149,22 +191,36 @@ func point(b *testbed.Bed, address string) {
 // restored takes a fault away when its test has ended.
 func restored(t *testing.T, b *testbed.Bed) {
 	t.Helper()
-	state := b.AgentState("") + "/agent-data.json"
-	config, data := b.Read(b.AgentConfig()), b.Read(state)
-	now := b.Now
+	config, now, state := b.Read(b.AgentConfig()), b.Now, stateOf(b)
 	t.Cleanup(func() {
+		ctx := context.Background()
 		b.Write(b.AgentConfig(), 0o644, config)
-		b.Write(state, 0o600, data)
-		b.Now = now
-		for _, unit := range []string{layout.ServerUnit, layout.AgentUnit} {
-			b.Systemd.Enabled[unit] = true
+		if err := os.Remove(b.AgentEnv()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Error(err)
 		}
+		if !maps.Equal(state, stateOf(b)) {
+			must(t, b.Systemd.Do(ctx, "stop", layout.AgentUnit))
+			for path, text := range state {
+				b.Write(path, 0o600, text)
+			}
+		}
+		b.Now = now
 		for _, s := range []struct{ unit, socket string }{{layout.ServerUnit, b.ServerSocketPath()}, {layout.AgentUnit, b.AgentSocketPath()}} {
-			if _, err := os.Stat(s.socket); err != nil || !b.Active(context.Background(), s.unit) {
-				must(t, b.Systemd.Do(context.Background(), "restart", s.unit))
+			b.Systemd.Enabled[s.unit] = true
+			if _, err := os.Stat(s.socket); err != nil || !b.Active(ctx, s.unit) {
+				must(t, b.Systemd.Do(ctx, "restart", s.unit))
 			}
 		}
 	})
+}
+
+// stateOf has the agent's files.
+func stateOf(b *testbed.Bed) map[string]string {
+	state := map[string]string{}
+	for _, path := range agentstate.Files(b.AgentState("")) {
+		state[path] = b.Read(path)
+	}
+	return state
 }
 
 func TestAs(t *testing.T) {
