@@ -30,9 +30,19 @@ type File struct {
 // A Plan is what is to be written, in this order.
 type Plan struct {
 	Files []File
-	// Check is asked before the first file is renamed. It gets the path of the
-	// temporary file that stands for a path, or the path itself.
-	Check func(temporary func(path string) string) error
+	// Check is asked before the first file is renamed.
+	Check func(Staged) error
+}
+
+// Staged are the temporary files of a plan, by the paths that they will have.
+type Staged map[string]string
+
+// At is where the file of a path is for now: its temporary one, or the path itself.
+func (s Staged) At(path string) string {
+	if temporary, ok := s[path]; ok {
+		return temporary
+	}
+	return path
 }
 
 // Pending returns the plan without the files that are as they shall be.
@@ -145,14 +155,11 @@ func (p Plan) check(all []staged) error {
 	if p.Check == nil {
 		return nil
 	}
-	return p.Check(func(path string) string {
-		for _, ready := range all {
-			if ready.Path == path {
-				return ready.temporary
-			}
-		}
-		return path
-	})
+	temporaries := Staged{}
+	for _, ready := range all {
+		temporaries[ready.Path] = ready.temporary
+	}
+	return p.Check(temporaries)
 }
 
 // resolved follows the links of an admin, who may have the file elsewhere.

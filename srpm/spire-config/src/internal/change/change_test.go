@@ -85,8 +85,8 @@ func TestRefusedPlanChangesNothing(t *testing.T) {
 	refusal := errors.New("no")
 	plan := Plan{
 		Files: []File{{Path: one, Content: []byte("2\n"), Mode: 0o644}, {Path: two, Content: []byte("3\n"), Mode: 0o600}},
-		Check: func(temporary func(string) string) error {
-			if get(t, temporary(one)) != "2\n" || get(t, temporary(two)) != "3\n" || temporary("other") != "other" {
+		Check: func(staged Staged) error {
+			if get(t, staged.At(one)) != "2\n" || get(t, staged.At(two)) != "3\n" || staged.At("other") != "other" {
 				t.Error("the check does not see what is to be")
 			}
 			return refusal

@@ -74,14 +74,8 @@ func leftToken(s subject) []Finding {
 	return nil
 }
 
-var (
-	// secretName are the names of values that name a file with a private key.
-	secretName = regexp.MustCompile(`(^|_)(private_key|key|keys|host_key|client_key|key_file)(_path|_file_path)$|^key_file$`)
-	// fileName are the names of values that name a file which must be there.
-	fileName = regexp.MustCompile(`(_path|_paths|_file)$`)
-	// written are files that the service makes itself, and sockets of others.
-	written = regexp.MustCompile(`(^|_)(socket_path|log_file|keys_path|agent_path_template|key_identifier_file|log_path)$|^path$|^(svid|bundle).*_file|_device_path$`)
-)
+// secretName are the names of values that name a file with a private key.
+var secretName = regexp.MustCompile(`(^|_)(private_key|key|keys|host_key|client_key|key_file)(_path|_file_path)$|^key_file$`)
 
 func openSecrets(s subject) []Finding {
 	var all []Finding
@@ -115,8 +109,8 @@ func closedFiles(s subject) []Finding {
 		return nil
 	}
 	var all []Finding
-	for _, value := range s.Values() {
-		if !fileName.MatchString(value.Name) || written.MatchString(value.Name) || !strings.HasPrefix(value.Text, "/") || credential.MatchString(value.Text) {
+	for _, value := range s.Files() {
+		if credential.MatchString(value.Text) {
 			continue
 		}
 		if value.Name == "trust_bundle_path" && s.attested {

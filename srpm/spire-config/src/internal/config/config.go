@@ -248,6 +248,20 @@ type NamedValue struct {
 	Value
 }
 
+var (
+	// fileName are the names of values that name a file which must be there.
+	fileName = regexp.MustCompile(`(_path|_paths|_file)$`)
+	// written are files that the service makes itself, and sockets of others.
+	written = regexp.MustCompile(`(^|_)(socket_path|log_file|keys_path|agent_path_template|key_identifier_file|log_path)$|^path$|^(svid|bundle).*_file|_device_path$`)
+)
+
+// Files are the values that name a file which the service reads.
+func (f *File) Files() []NamedValue {
+	return slices.DeleteFunc(f.Values(), func(value NamedValue) bool {
+		return !fileName.MatchString(value.Name) || written.MatchString(value.Name) || !strings.HasPrefix(value.Text, "/")
+	})
+}
+
 func values(list *ast.ObjectList) []NamedValue {
 	var all []NamedValue
 	for _, item := range list.Items {

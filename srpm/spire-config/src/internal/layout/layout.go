@@ -22,6 +22,7 @@ const (
 	helperConfigs   = "/etc/spiffe/helper"
 	helperState     = "/var/lib/spiffe-helper"
 	units           = "/etc/systemd/system"
+	runtimeUnits    = "/run/systemd/system"
 	packagedUnits   = "/usr/lib/systemd/system"
 	serverDropIns   = "/usr/share/spire-server/examples/drop-ins"
 	agentDropIns    = "/usr/share/spire-agent/examples/drop-ins"
@@ -98,12 +99,27 @@ func (r Root) HelperState(name string) string { return r.path(helperState, name)
 // HelperUnit is the service of one instance of spiffe-helper.
 func HelperUnit(name string) string { return helperUnitStart + name + ".service" }
 
+// Units is where systemd looks for units that go with the next boot. It is there where
+// systemd runs.
+func (r Root) Units() string { return r.path(runtimeUnits) }
+
+// StateUnit is what makes the folder of a unit's state, or "".
+func StateUnit(unit string) string {
+	switch unit {
+	case ServerUnit:
+		return "spire-server-state.service"
+	case AgentUnit:
+		return "spire-agent-state.service"
+	}
+	return ""
+}
+
 // DropIn is a drop-in of the admin's for a unit.
 func (r Root) DropIn(unit, name string) string { return r.path(units, unit+".d", name) }
 
 // DropIns are the folders where drop-ins for a unit may be.
 func (r Root) DropIns(unit string) []string {
-	return []string{r.path(units, unit+".d"), r.path("/run/systemd/system", unit+".d"), r.path(packagedUnits, unit+".d")}
+	return []string{r.path(units, unit+".d"), r.path(runtimeUnits, unit+".d"), r.path(packagedUnits, unit+".d")}
 }
 
 // Example is a drop-in that the package of that unit has to offer, by its real name,

@@ -25,11 +25,24 @@ var (
 	Agent  = Program{"spire-agent", "spire-agent"}
 )
 
-// Validate asks the program whether a configuration is valid, as its service would
-// read it: as the same user, with the same variables.
+// Validation is the command that asks the program whether a configuration is valid, for
+// where others run it.
+func (p Program) Validation(config string, more ...string) ([]string, error) {
+	path, err := exec.LookPath(p.Name)
+	if err != nil {
+		return nil, p.Refused("", err)
+	}
+	return append([]string{path}, validation(config, more)...), nil
+}
+
+func validation(config string, more []string) []string {
+	return append([]string{"validate", "-config", config, "-expandEnv"}, more...)
+}
+
+// Validate asks the program whether a configuration is valid, as the user that its
+// service runs as, and with the same variables.
 func (p Program) Validate(ctx context.Context, config string, env map[string]string, more ...string) error {
-	arguments := append([]string{"validate", "-config", config, "-expandEnv"}, more...)
-	command := p.command(ctx, arguments...)
+	command := p.command(ctx, validation(config, more)...)
 	for name, value := range env {
 		command.Env = append(command.Env, name+"="+value)
 	}
@@ -39,9 +52,14 @@ func (p Program) Validate(ctx context.Context, config string, env map[string]str
 	var words bytes.Buffer
 	command.Stdout, command.Stderr = &words, &words
 	if err := command.Run(); err != nil {
-		return fmt.Errorf("%s validate refuses the configuration, so nothing was changed: %s", p.Name, said(words.String(), err))
+		return p.Refused(words.String(), err)
 	}
 	return nil
+}
+
+// Refused is the error of a configuration about which the program has said these words.
+func (p Program) Refused(words string, err error) error {
+	return fmt.Errorf("%s validate refuses the configuration, so nothing was changed: %s", p.Name, said(words, err))
 }
 
 func (p Program) command(ctx context.Context, arguments ...string) *exec.Cmd {

@@ -56,7 +56,16 @@ func New(t *testing.T) *Bed {
 	}
 	bed.Write(bed.ServerConfig(), 0o644, bed.packaged("packaged-server.conf"))
 	bed.Write(bed.AgentConfig(), 0o644, bed.packaged("packaged-agent.conf"))
+	bed.units()
 	return bed
+}
+
+// units writes what the packages' units have that is not about their sandbox.
+func (b *Bed) units() {
+	b.must(os.MkdirAll(b.Root.Units(), 0o755))
+	for unit, env := range map[string]string{layout.ServerUnit: b.ServerEnv(), layout.AgentUnit: b.AgentEnv()} {
+		b.Write(b.Systemd.fragment(unit), 0o644, "[Unit]\nDescription=SPIRE\n\n[Service]\nType=notify\nEnvironmentFile=-"+env+"\nExecStart=/bin/false\n")
+	}
 }
 
 // Programs puts the real programs into PATH, or skips the test.
@@ -182,6 +191,9 @@ func (l *log) lines() []string {
 
 // Do does what systemctl would, to the programs themselves.
 func (s *Systemd) Do(ctx context.Context, verb string, units ...string) error {
+	if verb == "start" && strings.HasPrefix(strings.Join(units, " "), "spire-config-") {
+		return s.once(ctx, units[0])
+	}
 	s.mutex.Lock()
 	s.Calls = append(s.Calls, strings.TrimSpace(verb+" "+strings.Join(units, " ")))
 	s.mutex.Unlock()
@@ -203,7 +215,8 @@ func (s *Systemd) Do(ctx context.Context, verb string, units ...string) error {
 
 // Show gives a unit's properties.
 func (s *Systemd) Show(_ context.Context, unit string, _ ...string) (map[string]string, error) {
-	values := map[string]string{"LoadState": "loaded", "ActiveState": "inactive", "UnitFileState": "disabled", "Result": "success"}
+	values := map[string]string{"LoadState": "loaded", "ActiveState": "inactive", "UnitFileState": "disabled", "Result": "success",
+		"FragmentPath": s.fragment(unit), "DropInPaths": strings.Join(s.dropIns(unit), " ")}
 	if s.Version != "" {
 		values["Version"] = s.Version
 	}
@@ -217,6 +230,56 @@ func (s *Systemd) Show(_ context.Context, unit string, _ ...string) (map[string]
 	}
 	return values, nil
 }
+
+func (s *Systemd) fragment(unit string) string { return s.root.Path("/usr/lib/systemd/system/" + unit) }
+
+func (s *Systemd) dropIns(unit string) []string {
+	// A pattern that is right does not fail.
+	files, _ := filepath.Glob(s.root.DropIn(unit, "*.conf"))
+	return files
+}
+
+// once runs a unit that somebody has written for this, without its sandbox.
+func (s *Systemd) once(ctx context.Context, unit string) error {
+	text, err := os.ReadFile(filepath.Join(s.root.Units(), unit))
+	if err != nil {
+		return fmt.Errorf("Unit %s not found.", unit) //nolint:staticcheck,revive // systemd's words
+	}
+	p := &process{log: new(log), done: make(chan struct{})}
+	s.mutex.Lock()
+	s.processes[unit] = p
+	s.mutex.Unlock()
+	close(p.done)
+	folder, err := s.credentials(unit, string(text))
+	if err != nil {
+		return err
+	}
+	environment := []string{"PATH=" + os.Getenv("PATH"), "CREDENTIALS_DIRECTORY=" + folder}
+	for _, found := range environmentFile.FindAllStringSubmatch(string(text), -1) {
+		env, err := config.Env(found[1])
+		if err != nil {
+			return err
+		}
+		for name, value := range env {
+			environment = append(environment, name+"="+value)
+		}
+	}
+	// The first two are the unit's own, and the empty line that takes it away.
+	for _, found := range execStart.FindAllStringSubmatch(string(text), -1)[2:] {
+		// The shell's quotes are those of systemd, but for this.
+		command := exec.CommandContext(ctx, "sh", "-c", strings.ReplaceAll(found[1], "$$", `\$`))
+		command.Env, command.Dir, command.Stdout, command.Stderr = environment, "/", p.log, p.log
+		if err := command.Run(); err != nil {
+			return fmt.Errorf("Job for %s failed.", unit) //nolint:staticcheck,revive // systemd's words
+		}
+	}
+	return nil
+}
+
+var (
+	environmentFile = regexp.MustCompile(`(?m)^EnvironmentFile=-(.+)$`)
+	execStart       = regexp.MustCompile(`(?m)^ExecStart=(.*)$`)
+)
 
 // Journal gives what a unit has said.
 func (s *Systemd) Journal(_ context.Context, unit string, _ int) ([]string, error) {
@@ -269,9 +332,11 @@ func (s *Systemd) start(ctx context.Context, unit string) error {
 	for name, value := range env {
 		p.command.Env = append(p.command.Env, name+"="+value)
 	}
-	if err := s.credentials(unit, p.command); err != nil {
+	credentials, err := s.credentials(unit, machine.Machine{Root: s.root}.DropInText(unit))
+	if err != nil {
 		return err
 	}
+	p.command.Env = append(p.command.Env, "CREDENTIALS_DIRECTORY="+credentials)
 	p.command.Stdout, p.command.Stderr = p.log, p.log
 	if err := p.command.Start(); err != nil {
 		return err
@@ -288,23 +353,22 @@ func (s *Systemd) start(ctx context.Context, unit string) error {
 
 var loadCredential = regexp.MustCompile(`(?m)^LoadCredential=([^:]+):(.+)$`)
 
-// credentials hands over what a drop-in's LoadCredential= says.
-func (s *Systemd) credentials(unit string, command *exec.Cmd) error {
+// credentials hands over what LoadCredential= of these lines says, in a folder.
+func (s *Systemd) credentials(unit, lines string) (string, error) {
 	folder := s.root.Path("/run/credentials/" + unit)
 	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return err
+		return "", err
 	}
-	for _, found := range loadCredential.FindAllStringSubmatch(machine.Machine{Root: s.root}.DropInText(unit), -1) {
+	for _, found := range loadCredential.FindAllStringSubmatch(lines, -1) {
 		text, err := os.ReadFile(found[2])
 		if err != nil {
-			return err
+			return "", err
 		}
 		if err := os.WriteFile(filepath.Join(folder, found[1]), text, 0o600); err != nil {
-			return err
+			return "", err
 		}
 	}
-	command.Env = append(command.Env, "CREDENTIALS_DIRECTORY="+folder)
-	return nil
+	return folder, nil
 }
 
 func (s *Systemd) unit(unit string) (program, file string, env map[string]string, socket string, err error) {
