@@ -24,6 +24,12 @@ doctor_says() {
     esac
 }
 
+# drop_in LINE...: the admin's own for the server.
+drop_in() {
+    install -d /etc/systemd/system/spire-server.service.d
+    { echo '[Service]' && printf '%s\n' "$@"; } >/etc/systemd/system/spire-server.service.d/mine.conf
+}
+
 once_an_rpm
 newest_of_the_family
 HELPER=$(other spiffe-helper)
@@ -75,6 +81,34 @@ unwarned 'installing spiffe-helper'
 answers 'an entry for the helper' 0 'spiffe://fleet.test/files' spire-config entry add files --user spiffe-helper
 answers 'a helper' 0 'spiffe-helper@files.service' spire-config helper add files --start
 soon 30 'its certificate' 0 'BEGIN CERTIFICATE' cat /var/lib/spiffe-helper/files/svid.pem
+
+# What the unit hides from its service is refused, though its user could read it, and what
+# it lets the service have is not, though the user could not. systemd is not told of the
+# drop-ins: it reads them when it is asked.
+mkdir /home/pki /srv/pki
+cp $BUNDLE /home/pki/ca.crt
+(umask 077 && cp $BUNDLE /srv/pki/ca.crt)
+chmod 0750 /srv/pki/ca.crt
+chgrp daemon /srv/pki/ca.crt
+x509pop() { spire-config server attestor x509pop --ca "$1"; }
+refuses 'a file below /home' 'spire-server.service cannot read /home/pki/ca.crt, so nothing was changed: its sandbox hides it' x509pop /home/pki/ca.crt
+refuses 'a file that the user may not read' 'spire-server.service cannot read /srv/pki/ca.crt' x509pop /srv/pki/ca.crt
+drop_in 'SupplementaryGroups=daemon' 'InaccessiblePaths=/srv/pki'
+refuses 'a file that a drop-in hides' 'spire-server.service cannot read /srv/pki/ca.crt' x509pop /srv/pki/ca.crt
+drop_in 'SupplementaryGroups=daemon' 'BindPaths=/nowhere'
+refuses 'a mount of what is not there' 'spire-server.service could not start with this, so nothing was changed: Failed to set up mount namespacing' x509pop /srv/pki/ca.crt
+drop_in 'SupplementaryGroups=daemon' 'EnvironmentFile=/nowhere'
+refuses 'variables that are not there' 'spire-server.service could not start with this, so nothing was changed: Failed to load environment files' x509pop /srv/pki/ca.crt
+printf 'DOMAIN=fleet.test\n' >/srv/pki/env
+drop_in 'SupplementaryGroups=daemon' 'EnvironmentFile=/srv/pki/env'
+# shellcheck disable=SC2016 # for SPIRE
+sed -i 's/trust_domain = "fleet.test"/trust_domain = "${DOMAIN}"/' "$SERVER_CONF"
+answers 'a file for a group, and a variable, that a drop-in gives' 0 'wrote' x509pop /srv/pki/ca.crt
+# shellcheck disable=SC2016 # for SPIRE
+sed -i 's/trust_domain = "${DOMAIN}"/trust_domain = "fleet.test"/' "$SERVER_CONF"
+same 'what was started for that' '' "$(systemctl list-units --all --plain --no-legend 'spire-config-*')"
+same 'the server meanwhile' 0 "$(systemctl show --property=NRestarts --value spire-server.service)"
+server_is_healthy
 
 # What is broken.
 doctor_says 'a user has no identity' 'no identity issued' 'spire-config entry add' --as daemon
@@ -138,4 +172,26 @@ rm -rf /var/lib/spire/agent/+default /etc/spire/agent/bootstrap.crt
 answers 'one that it admits' 0 'runs as spiffe://fleet.test/spire/agent/http_challenge/host-1.fleet.test' \
     spire-config agent attestor http-challenge --hostname host-1.fleet.test \
     --trust-domain fleet.test --server localhost --bundle /root/bundle.crt --start
+answers 'check, with its drop-in' 0 '' spire-config check
+
+# By its SSH host certificate, where there is an SSH client, which makes one.
+command -v ssh-keygen >/dev/null || exit 0
+mkdir -p /etc/ssh
+[ -e /etc/ssh/ssh_host_ed25519_key ] || ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key
+ssh-keygen -q -t ed25519 -N '' -f /root/ssh-ca
+ssh-keygen -q -s /root/ssh-ca -h -I host -n host-1.fleet.test /etc/ssh/ssh_host_ed25519_key.pub
+refuses 'a CA below /root' 'spire-server.service cannot read /root/ssh-ca.pub' spire-config server attestor sshpop --ca /root/ssh-ca.pub
+install -m 0644 /root/ssh-ca.pub /etc/spire/server/
+answers 'the server, by SSH certificates' 0 'attests agents by sshpop, too' \
+    spire-config server attestor sshpop --ca /etc/spire/server/ssh-ca.pub --start
+# sshpop FOLDER OPTION...: of the certificate.
+sshpop() {
+    certificate=$1/ssh_host_ed25519_key-cert.pub
+    shift
+    spire-config agent attestor sshpop --certificate "$certificate" --key /etc/ssh/ssh_host_ed25519_key "$@"
+}
+cp /etc/ssh/ssh_host_ed25519_key-cert.pub /root
+refuses 'a certificate below /root' 'spire-agent.service cannot read /root/ssh_host_ed25519_key-cert.pub' sshpop /root
+answers 'one that it admits, by its SSH key' 0 'runs as spiffe://fleet.test/spire/agent/sshpop/host-1' sshpop /etc/ssh --force --start
+same 'the host key' '-rw------- root' "$(stat --format '%A %U' /etc/ssh/ssh_host_ed25519_key)"
 answers 'check, with its drop-in' 0 '' spire-config check

@@ -61,6 +61,9 @@ func Check(ctx context.Context, t *tally.Tally, shared *fixture.Shared) error {
 	if err != nil {
 		return host.Skipped(err)
 	}
+	if shared.Fewer {
+		machine.Vars = append(machine.Vars, "FEWER=1")
+	}
 	results, err := machine.Run(ctx, scenarios)
 	if err != nil {
 		return err

@@ -62,23 +62,21 @@ func Of(ctx context.Context, root layout.Root, manager systemd.Manager, unit str
 
 // loaded are the files that systemd has of the unit, read anew where they have changed.
 func (s Sandbox) loaded(ctx context.Context) (fragment string, dropIns []string, err error) {
-	state, err := s.manager.Show(ctx, s.unit, "NeedDaemonReload")
-	if err != nil {
-		return "", nil, err
-	}
-	if state["NeedDaemonReload"] == "yes" {
+	const changed, load, fragmentPath, dropInPaths = "NeedDaemonReload", "LoadState", "FragmentPath", "DropInPaths"
+	state, err := s.manager.Show(ctx, s.unit, changed, load, fragmentPath, dropInPaths)
+	if err == nil && state[changed] == "yes" {
 		if err := s.manager.Do(ctx, "daemon-reload"); err != nil {
 			return "", nil, err
 		}
+		state, err = s.manager.Show(ctx, s.unit, load, fragmentPath, dropInPaths)
 	}
-	state, err = s.manager.Show(ctx, s.unit, "LoadState", "FragmentPath", "DropInPaths")
 	if err != nil {
 		return "", nil, err
 	}
-	if state["LoadState"] != "loaded" || state["FragmentPath"] == "" {
+	if state[load] != "loaded" || state[fragmentPath] == "" {
 		return "", nil, systemd.ErrAbsent
 	}
-	return state["FragmentPath"], strings.Fields(state["DropInPaths"]), nil
+	return state[fragmentPath], strings.Fields(state[dropInPaths]), nil
 }
 
 // overlaid are the drop-ins with those of a plan, which lie in one folder, among them or
