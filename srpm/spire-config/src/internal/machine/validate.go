@@ -114,6 +114,8 @@ func (c candidate) explained(err error) error {
 		return fmt.Errorf("%s cannot read %s, so nothing was changed: its sandbox hides it, or its mode or that of a folder above closes it: put it into /etc/spire", c.unit, path)
 	case refusal.Started && words != "":
 		return c.program.Refused(words, refusal.Err)
+	case words == "":
+		words = refusal.Err.Error()
 	}
-	return fmt.Errorf("%s could not start with this, so nothing was changed: %s", c.unit, strings.TrimSpace(words+" ("+refusal.Err.Error()+")"))
+	return fmt.Errorf("%s could not start with this, so nothing was changed: %s", c.unit, words)
 }

@@ -26,8 +26,8 @@ func TestExplained(t *testing.T) {
 		"the program's words": {sandbox.Refusal{Started: true, Words: []string{"SPIRE agent configuration file is invalid: no trust_domain"}, Err: job},
 			"spire-agent validate refuses the configuration, so nothing was changed: SPIRE agent configuration file is invalid: no trust_domain"},
 		"a sandbox that cannot be": {sandbox.Refusal{Words: []string{"Failed to set up credentials: No such file or directory"}, Err: job},
-			"spire-agent.service could not start with this, so nothing was changed: Failed to set up credentials: No such file or directory (systemctl start: Job failed.)"},
-		"nothing": {sandbox.Refusal{Started: true, Err: job}, "spire-agent.service could not start with this, so nothing was changed: (systemctl start: Job failed.)"},
+			"spire-agent.service could not start with this, so nothing was changed: Failed to set up credentials: No such file or directory"},
+		"nothing": {sandbox.Refusal{Started: true, Err: job}, "spire-agent.service could not start with this, so nothing was changed: systemctl start: Job failed."},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := candidate{program: spire.Agent, unit: layout.AgentUnit}.explained(test.refusal)
