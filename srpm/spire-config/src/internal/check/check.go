@@ -171,12 +171,29 @@ func (s *subject) surroundings() {
 	s.dropIns = s.DropInText(s.unit)
 	name := map[string]string{"server": layout.ServerUser, "agent": layout.AgentUser}[s.block]
 	if user, err := account.Lookup(name); err == nil && name != "" {
+		user.Supplementary = append(user.Supplementary, granted(s.dropIns)...)
 		s.user = &user
 	}
 	if s.block == "agent" {
 		state, err := s.AgentIdentity()
 		s.attested = err == nil && s.Now().Before(state.Expires())
 	}
+}
+
+var supplementary = regexp.MustCompile(`(?m)^\s*SupplementaryGroups=(.*)$`)
+
+// granted are the groups that drop-ins give a service beside its user's.
+func granted(dropIns string) []account.Group {
+	var groups []account.Group
+	for _, line := range supplementary.FindAllStringSubmatch(dropIns, -1) {
+		for _, name := range strings.Fields(line[1]) {
+			// Without it the unit does not start, which systemd says.
+			if group, err := account.LookupGroup(name); err == nil {
+				groups = append(groups, group)
+			}
+		}
+	}
+	return groups
 }
 
 func (s subject) found(line int, severity, mend, words string, arguments ...any) Finding {

@@ -209,3 +209,14 @@ func TestTogether(t *testing.T) {
 	}
 	expect(t, findings, bed.AgentConfig()+":18: ", []string{"error: the agent is of other.test, and the server of this machine", "of prod.test"})
 }
+
+// A drop-in's groups are the service's, too.
+func TestGranted(t *testing.T) {
+	var got []string
+	for _, group := range granted("[Service]\nSupplementaryGroups=daemon nosuchgroup\n# SupplementaryGroups=bin\n  SupplementaryGroups=sys\n") {
+		got = append(got, group.Name)
+	}
+	if diff := cmp.Diff([]string{"daemon", "sys"}, got); diff != "" {
+		t.Error(diff)
+	}
+}
