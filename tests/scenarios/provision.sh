@@ -49,7 +49,7 @@ EOF
 
 # seed: what a cloud gives a new machine, from a medium that it has.
 seed() {
-    answers 'an invitation for the cloud' 0 'it works once' spire-config invite web2 --address spire.example.org --ttl 30m --output /root/web2
+    answers 'an invitation for the cloud' 0 'it works once' spire-config invite web2 --address localhost --ttl 30m --output /root/web2
     mkdir -p /var/lib/cloud/seed/nocloud
     printf 'instance-id: web2\nlocal-hostname: web2\n' >/var/lib/cloud/seed/nocloud/meta-data
     (umask 077 && sed -e '/The output of spire-config invite/{r /dev/stdin' -e 'd}' $EXAMPLES/cloud-init/user-data.yaml \
@@ -65,7 +65,7 @@ EOF
 
 # The part of the kickstart file that runs on the installed machine.
 by_kickstart() {
-    answers 'an invitation for the installer' 0 'it works once' spire-config invite web3 --address spire.example.org --ttl 2h --output /root/web3
+    answers 'an invitation for the installer' 0 'it works once' spire-config invite web3 --address localhost --ttl 2h --output /root/web3
     sed -n '/^%post/,/^%end/{/^%/!p}' $EXAMPLES/kickstart/spire.ks | sed -e '/The output of spire-config invite/{r /root/web3' -e 'd}' >/root/post.sh
     same 'packages of the example' 'spire-agent spire-config' "$(sed -n '/^%packages/,/^%end/{/^%/!p}' $EXAMPLES/kickstart/spire.ks | paste -sd ' ')"
     answers 'after the installation' 0 '' sh -e /root/post.sh
@@ -90,8 +90,12 @@ first_phase() {
 }
 
 second_phase() {
-    grep -q spire.example.org /etc/hosts || printf '127.0.0.1 spire.example.org\n' >>/etc/hosts
-    answers 'cloud-init' 0 'status: done' cloud-init status --wait --long
+    # Of a minimal root it may have complaints that are not about this.
+    quietly cloud-init status --wait --long
+    case $OUTPUT in
+    *'status: done'*) ok 'cloud-init' ;;
+    *) fail "cloud-init, expected 'status: done', got '$OUTPUT'" ;;
+    esac
     joined_as 'the machine that the cloud has made' web2
     gone /run/spire-invitation
     same 'the token, in its log' '' "$(grep -i 'token:' /var/log/cloud-init-output.log || :)"

@@ -22,8 +22,8 @@ identities() {
     spire-server bundle show | sha256sum
 }
 
-# attestations: how often an agent has attested since the boot.
-attestations() { journalctl --unit=spire-server --boot --no-pager | grep -c 'Agent attestation request completed' || :; }
+# attestations SINCE: how often an agent has attested.
+attestations() { journalctl --unit=spire-server --since="@$1" --no-pager | grep -c 'Agent attestation request completed' || :; }
 
 # new_machine: nothing of the server is left, and its user's number is another's.
 new_machine() {
@@ -72,7 +72,9 @@ server_is_healthy
 before=$(identities)
 agent=$(spire-server agent list | sed -n 's/^SPIFFE ID *: //p')
 process=$(systemctl show --property=MainPID --value spire-agent.service)
+same 'attestations before' 1 "$(attestations 0)"
 new_machine
+moved=$(date +%s)
 
 # What is no backup, or half of one, or another's.
 size=$(stat --format %s $BACKUP)
@@ -105,5 +107,5 @@ unwarned 'upgrading the agent'
 agent_is_healthy
 soon 60 'its SVIDs' 0 'spiffe://fleet.test/more' as_workload spire-agent api fetch x509
 same 'the agent' "$agent" "$(spire-server agent list | sed -n 's/^SPIFFE ID *: //p')"
-same 'attestations on the new machine' 0 "$(attestations)"
+same 'attestations on the new machine' 0 "$(attestations "$moved")"
 answers 'doctor' 0 'healthy' spire-config doctor
