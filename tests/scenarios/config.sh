@@ -192,6 +192,6 @@ sshpop() {
 }
 cp /etc/ssh/ssh_host_ed25519_key-cert.pub /root
 refuses 'a certificate below /root' 'spire-agent.service cannot read /root/ssh_host_ed25519_key-cert.pub' sshpop /root
-answers 'one that it admits, by its SSH key' 0 'runs as spiffe://fleet.test/spire/agent/sshpop/host-1' sshpop /etc/ssh --force --start
+answers 'one that it admits, by its SSH key' 0 'runs as spiffe://fleet.test/spire/agent/sshpop/' sshpop /etc/ssh --force --start
 same 'the host key' '-rw------- root' "$(stat --format '%A %U' /etc/ssh/ssh_host_ed25519_key)"
 answers 'check, with its drop-in' 0 '' spire-config check
