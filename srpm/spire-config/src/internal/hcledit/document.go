@@ -64,10 +64,10 @@ func (d *Document) variables() {
 	if !variable.Match(d.text) {
 		return
 	}
-	restore := func(token *token.Token) {
-		start := d.offset(token.Pos.Offset)
-		if end := d.offset(token.Pos.Offset + len(token.Text)); end <= len(d.text) {
-			token.Text = strings.ReplaceAll(string(d.text[start:end]), "\r\n", "\n")
+	restore := func(tok *token.Token) {
+		start := d.offset(tok.Pos.Offset)
+		if end := d.offset(tok.Pos.Offset + len(tok.Text)); end <= len(d.text) {
+			tok.Text = strings.ReplaceAll(string(d.text[start:end]), "\r\n", "\n")
 		}
 	}
 	ast.Walk(d.root, func(node ast.Node) (ast.Node, bool) {

@@ -16,7 +16,7 @@ import (
 
 // What the sandbox refuses is one line, which says what to do.
 func TestExplained(t *testing.T) {
-	job := errors.New("systemctl start: Job failed.")
+	job := errors.New("systemctl start: job failed")
 	for name, test := range map[string]struct {
 		refusal sandbox.Refusal
 		want    string
@@ -27,7 +27,7 @@ func TestExplained(t *testing.T) {
 			"spire-agent validate refuses the configuration, so nothing was changed: SPIRE agent configuration file is invalid: no trust_domain"},
 		"a sandbox that cannot be": {sandbox.Refusal{Words: []string{"Failed to set up credentials: No such file or directory"}, Err: job},
 			"spire-agent.service could not start with this, so nothing was changed: Failed to set up credentials: No such file or directory"},
-		"nothing": {sandbox.Refusal{Started: true, Err: job}, "spire-agent.service could not start with this, so nothing was changed: systemctl start: Job failed."},
+		"nothing": {sandbox.Refusal{Started: true, Err: job}, "spire-agent.service could not start with this, so nothing was changed: systemctl start: job failed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := candidate{program: spire.Agent, unit: layout.AgentUnit}.explained(test.refusal)

@@ -158,7 +158,7 @@ func TestRefusals(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			root, m := served(t)
-			m.fails, m.journal = errors.New("Job failed"), test.journal
+			m.fails, m.journal = errors.New("job failed"), test.journal
 			s, err := Of(t.Context(), root, m, layout.ServerUnit, nil)
 			if err != nil {
 				t.Fatal(err)
