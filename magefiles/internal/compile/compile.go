@@ -96,7 +96,9 @@ type Compiler struct {
 	Dist   artifact.Dist
 	// Tools finds the C compiler that the source names.
 	Tools toolroot.Finder
-	Log   io.Writer
+	// Plugins are those commands that are plugins, which do not say their version.
+	Plugins []string
+	Log     io.Writer
 	// Terminal says that Log is a screen, on which a line can be overwritten.
 	Terminal bool
 }

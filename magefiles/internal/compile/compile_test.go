@@ -475,3 +475,18 @@ func TestProgress(t *testing.T) {
 		t.Errorf("the last line: %q", got)
 	}
 }
+
+// A plugin says that it is one, whatever its words after that; no other program does.
+func TestSaysPlugin(t *testing.T) {
+	for script, want := range map[string]string{
+		"echo 'This binary is a plugin. These are not meant to be executed directly.' >&2; exit 1": "",
+		"echo 'This binary is a plugin.'":    "it is no plugin",
+		"echo 1.2.3":                         "it is no plugin",
+		"echo 'unknown command' >&2; exit 1": "it is no plugin",
+	} {
+		err := saysPlugin(t.Context(), "sh", "-c", script)
+		if (err == nil) != (want == "") || want != "" && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", script, err)
+		}
+	}
+}

@@ -23,7 +23,13 @@ func (c Compiler) inspect(ctx context.Context, info Info, commands []string, dir
 	for _, command := range commands {
 		binary := artifact.Binary{Name: pkgdef.Built(c.Source.Name, command), Arch: info.Arch}
 		binary.Path = filepath.Join(dir, binary.Name)
-		if err := c.check(ctx, binary, Reported(info.Tree)); err != nil {
+		ask := func(ctx context.Context, program ...string) error {
+			return saysVersion(ctx, Reported(info.Tree), program...)
+		}
+		if slices.Contains(c.Plugins, command) {
+			ask = saysPlugin
+		}
+		if err := c.check(ctx, binary, ask); err != nil {
 			return nil, fmt.Errorf("%s: %w", binary.Name, err)
 		}
 		var err error
@@ -38,7 +44,9 @@ func (c Compiler) inspect(ctx context.Context, info Info, commands []string, dir
 	return binaries, nil
 }
 
-func (c Compiler) check(ctx context.Context, binary artifact.Binary, version string) error {
+// check makes sure that a binary is static and, where something here runs it, that ask,
+// which gets the words that call it, finds nothing wrong.
+func (c Compiler) check(ctx context.Context, binary artifact.Binary, ask func(context.Context, ...string) error) error {
 	if err := CheckStatic(binary.Path, architecture.Of(binary.Arch).ELF); err != nil {
 		return err
 	}
@@ -47,13 +55,30 @@ func (c Compiler) check(ctx context.Context, binary artifact.Binary, version str
 		fmt.Fprintf(c.Log, "compile %s: %s was not run: nothing here runs %s\n", binary.Arch, binary.Name, binary.Arch)
 		return nil
 	}
-	words := slices.Concat(emulator, []string{binary.Path, "--version"})
-	said, err := run.Command{Name: words[0], Args: words[1:], Env: []string{}}.Combined(ctx)
+	return ask(ctx, append(slices.Clone(emulator), binary.Path)...)
+}
+
+// saysVersion makes sure of the version that a program was stamped with.
+func saysVersion(ctx context.Context, version string, program ...string) error {
+	said, err := run.Command{Name: program[0], Args: append(program[1:], "--version"), Env: []string{}}.Combined(ctx)
 	if err != nil {
 		return fmt.Errorf("asking it for its version: %w", err)
 	}
 	if said := strings.TrimSpace(said); said != version {
 		return fmt.Errorf("its version is %q, not %q", said, version)
+	}
+	return nil
+}
+
+// notByHand is what a plugin answers whoever is not SPIRE. The words are those of go-plugin,
+// by which the SDK serves all of them.
+const notByHand = "This binary is a plugin."
+
+// saysPlugin makes sure that a program is a plugin, which has no version to say.
+func saysPlugin(ctx context.Context, program ...string) error {
+	said, err := run.Command{Name: program[0], Args: program[1:], Env: []string{}}.Combined(ctx)
+	if err == nil || !strings.HasPrefix(said, notByHand) {
+		return fmt.Errorf("it is no plugin, which would have said %q: %q (%w)", notByHand, said, err)
 	}
 	return nil
 }

@@ -84,6 +84,23 @@ var scriptletNames = map[string][]string{
 	pkgdef.RPM: {"pre", "post", "preun", "postun"},
 }
 
+// A plugin wants the package whose service runs it, in a version that speaks to it.
+func TestPluginDepends(t *testing.T) {
+	for name, want := range map[string]string{
+		pkgdef.Deb: "depends spire-agent (>= 1.13)", pkgdef.RPM: "requires spire-agent >= 1.13", "archlinux": "depend spire-agent>=1.13",
+	} {
+		item := demo(t, t.TempDir(), name)
+		item.Package.Plugin = &pkgdef.Plugin{Side: "agent", Type: "NodeAttestor", Name: "word", SPIRE: "1.13"}
+		m, err := find(t, name).Read(t.Context(), packaged(t, name, item))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := m[want]; !ok {
+			t.Errorf("%s: no item %q in %v", name, want, m)
+		}
+	}
+}
+
 // find is the format of a name.
 func find(t *testing.T, name string) Format {
 	t.Helper()

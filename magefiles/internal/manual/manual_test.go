@@ -252,6 +252,7 @@ func TestManErrors(t *testing.T) {
 		change func(*Page)
 		says   string
 	}{
+		"topic's":    {func(p *Page) { p.Topic = p.Command.Name }, "has 1 lines {{COMMANDS}}; 0 is needed"},
 		"no marker":  {func(p *Page) { p.Text = strings.Replace(p.Text, Marker, "", 1) }, "has 0 lines {{COMMANDS}}"},
 		"two":        {func(p *Page) { p.Text += "\n" + Marker + "\n" }, "has 2 lines {{COMMANDS}}"},
 		"in a line":  {func(p *Page) { p.Text = strings.Replace(p.Text, Marker, "see "+Marker, 1) }, "has 0 lines"},
@@ -365,5 +366,17 @@ func TestCompletionWorks(t *testing.T) {
 				t.Errorf("completes to %q, want %q", got, test.want)
 			}
 		})
+	}
+}
+
+// What is no command has its text alone.
+func TestTopic(t *testing.T) {
+	page, err := Page{Topic: "word", Text: "# NAME\n\nword - a plugin\n\n# FILES\n\nNone.\n", Section: 7, Title: "Fake", Version: "1.2.3", Date: time.Unix(0, 0)}.Man()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(page)
+	if !strings.Contains(text, ".TH WORD 7 ") || !strings.Contains(text, ".SH FILES") || strings.Contains(text, "SYNOPSIS") || strings.Contains(text, "OPTIONS") {
+		t.Errorf("the page:\n%s", text)
 	}
 }

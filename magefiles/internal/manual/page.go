@@ -1,6 +1,7 @@
 package manual
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,7 +16,9 @@ const Marker = "{{COMMANDS}}"
 // Page is a man page: our text, with the reference from the program's help.
 type Page struct {
 	Command Command
-	Text    string    // Markdown: "# NAME" first, a line with Marker
+	// Topic is what a page is about that is no command: it has its text alone.
+	Topic   string
+	Text    string    // Markdown: "# NAME" first, for a command a line with Marker
 	Section int       // of the manual; 0 means 8, for system commands
 	Title   string    // of the software, such as SPIRE
 	Version string    // of the software, such as 1.13.3
@@ -27,10 +30,13 @@ type Page struct {
 func (p Page) Man() ([]byte, error) {
 	text, err := p.markdown()
 	if err != nil {
-		return nil, fmt.Errorf("writing the man page of %s: %w", p.Command.Name, err)
+		return nil, fmt.Errorf("writing the man page of %s: %w", p.name(), err)
 	}
 	return finish(md2man.Render([]byte(text))), nil
 }
+
+// name is what the page is about.
+func (p Page) name() string { return cmp.Or(p.Topic, p.Command.Name) }
 
 func (p Page) markdown() (string, error) {
 	if err := p.check(); err != nil {
@@ -40,8 +46,11 @@ func (p Page) markdown() (string, error) {
 	if section == 0 {
 		section = 8
 	}
-	title := fmt.Sprintf("# %s %d %q %q %q\n\n", strings.ToUpper(p.Command.Name), section,
+	title := fmt.Sprintf("# %s %d %q %q %q\n\n", strings.ToUpper(p.name()), section,
 		p.Date.UTC().Format("2006-01-02"), p.Title+" "+p.Version, p.Title+" manual")
+	if p.Topic != "" {
+		return title + p.Text, nil
+	}
 	text := strings.Replace(p.Text+"\n", "\n"+Marker+"\n", "\n"+reference(p.Command)+"\n", 1)
 	if !strings.Contains(text, "\n# SYNOPSIS\n") {
 		text = afterName(text, synopsis(p.Command))
@@ -58,13 +67,17 @@ func (p Page) check() error {
 			marked++
 		}
 	}
+	wanted := 1
+	if p.Topic != "" {
+		wanted = 0
+	}
 	switch {
 	case lines[0] != "# NAME":
 		return fmt.Errorf("its text begins with %q, not with \"# NAME\"", lines[0])
-	case !slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, p.Command.Name+" - ") }):
-		return fmt.Errorf("its text has no line \"%s - DESCRIPTION\" below \"# NAME\"", p.Command.Name)
-	case marked != 1:
-		return fmt.Errorf("its text has %d lines %s; one is needed", marked, Marker)
+	case !slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, p.name()+" - ") }):
+		return fmt.Errorf("its text has no line \"%s - DESCRIPTION\" below \"# NAME\"", p.name())
+	case marked != wanted:
+		return fmt.Errorf("its text has %d lines %s; %d is needed", marked, Marker, wanted)
 	case p.Date.IsZero() || p.Version == "":
 		return fmt.Errorf("it has no version or no date")
 	}

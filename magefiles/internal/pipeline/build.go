@@ -253,7 +253,7 @@ func (b *build) warm(ctx context.Context) {
 }
 
 func (b *build) compiler() compile.Compiler {
-	return compile.Compiler{Source: b.source, Dist: b.Dist, Tools: b.tools, Log: b.Log, Terminal: b.Terminal}
+	return compile.Compiler{Source: b.source, Dist: b.Dist, Tools: b.tools, Log: b.Log, Terminal: b.Terminal, Plugins: pkgdef.PluginCommands(b.packages)}
 }
 
 func (b *build) compile(ctx context.Context, arch string) (compile.Info, error) {

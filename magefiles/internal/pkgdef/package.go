@@ -44,6 +44,8 @@ type Package struct {
 	// State names the folder below /var/lib/spire in which each of the package's
 	// units has a folder of its own. What makes and moves these is installed.
 	State string
+	// Plugin is set where the program is a plugin of SPIRE's.
+	Plugin *Plugin
 	// Shares are units in the folder units/ itself, which other packages bring
 	// too, each for itself.
 	Shares []string
@@ -108,8 +110,35 @@ func Programs(packages []Package) []Package {
 	return slices.DeleteFunc(slices.Clone(packages), func(p Package) bool { return !p.HasProgram() })
 }
 
-// Binary is the name of the package's command when installed, below /usr/bin.
-func (p Package) Binary() string { return p.Name }
+// Binary is the name of the package's program when installed. A plugin is beside others of
+// SPIRE's.
+func (p Package) Binary() string {
+	if p.Plugin != nil {
+		return strings.TrimPrefix(p.Name, "spire-")
+	}
+	return p.Name
+}
+
+// Program is where that is installed.
+func (p Package) Program() string {
+	if p.Plugin != nil {
+		return pluginDir + p.Binary()
+	}
+	return "/usr/bin/" + p.Binary()
+}
+
+// ManSection is the section of the package's man page: a plugin is nothing to call.
+func (p Package) ManSection() int {
+	if p.Plugin != nil {
+		return 7
+	}
+	return 1
+}
+
+// ManPage is where it is installed.
+func (p Package) ManPage() string {
+	return fmt.Sprintf("/usr/share/man/man%d/%s.%d%s", p.ManSection(), p.Name, p.ManSection(), Zipped)
+}
 
 // Built is the name that `go build` gives the package's command.
 func (p Package) Built() string { return Built(p.Source, p.Command) }
@@ -209,10 +238,16 @@ func loadPackage(root, name string) (Package, error) {
 	if err := p.check(dir); err != nil {
 		return p, fmt.Errorf("%s: %w", filepath.Join(dir, "package.yaml"), err)
 	}
+	if err := p.checkNoUnits(root); err != nil {
+		return p, err
+	}
 	if p.Units, err = loadUnits(filepath.Join(root, "units"), name, p.Shares); err != nil {
 		return p, err
 	}
 	examples, err := tree(filepath.Join(dir, "examples"), p.examplesDir())
+	if err == nil {
+		err = p.checkSnippet(examples)
+	}
 	if err != nil {
 		return p, err
 	}
@@ -252,7 +287,7 @@ func (p Package) check(dir string) error {
 	} else if p.State != "" || p.Exposure > 0 {
 		errs = append(errs, errors.New("it has no command, and so neither state nor services with an exposure"))
 	}
-	errs = append(errs, checkSummary(p.Summary))
+	errs = append(errs, checkSummary(p.Summary), p.checkPlugin())
 	for _, config := range p.Config {
 		errs = append(errs, checkInstalled(config.Path, "/etc/"), checkFile(dir, config.File))
 	}
@@ -390,12 +425,16 @@ func tree(dir, dest string) ([]Entry, error) {
 
 // Scriptlets is what the scriptlets' templates need to know of the package.
 func (p Package) Scriptlets(source Source, version string) scriptlets.Data {
-	return scriptlets.Data{
+	data := scriptlets.Data{
 		Name: p.Name, Version: version, Steps: p.steps(source),
 		Sysusers: p.Units.Sysusers != "", SysusersLines: p.Units.Users, Tmpfiles: p.Units.Tmpfiles != "",
 		Units: p.Units.Switched(), Services: p.Units.Services(), Shared: p.Shares, TPM: p.TPM,
 		State: p.State, Config: p.configPaths(), Purge: p.Purge, Keep: p.Keep,
 	}
+	if p.Plugin != nil {
+		data.Plugin, data.Host = p.Program(), p.Plugin.Host()
+	}
+	return data
 }
 
 // steps are what a program's package says of upgrades; what brings it along says nothing.

@@ -13,6 +13,9 @@ import (
 type Docs struct {
 	Dir       string
 	Changelog bool // upstream's is among them
+	// PluginEnv is what a plugin tells the units of SPIRE, which depends on its program:
+	// a file elsewhere.
+	PluginEnv string
 }
 
 // Names of the files in Docs.Dir. Those that are installed gzipped are there
@@ -77,7 +80,7 @@ var shared = map[string]bool{
 	"/usr/lib/systemd": true, "/usr/lib/systemd/system": true, "/usr/lib/systemd/system-preset": true,
 	"/usr/lib/sysusers.d": true, "/usr/lib/tmpfiles.d": true, "/usr/libexec": true, "/usr/share": true,
 	"/usr/share/bash-completion": true, "/usr/share/bash-completion/completions": true,
-	"/usr/share/doc": true, "/usr/share/licenses": true, "/usr/share/lintian": true, "/usr/share/lintian/overrides": true, "/usr/share/man": true, "/usr/share/man/man1": true,
+	"/usr/share/doc": true, "/usr/share/licenses": true, "/usr/share/lintian": true, "/usr/share/lintian/overrides": true, "/usr/share/man": true, "/usr/share/man/man1": true, "/usr/share/man/man7": true,
 }
 
 // Payload lists everything that the package installs in a format, by path: what is
@@ -85,7 +88,10 @@ var shared = map[string]bool{
 func (p Package) Payload(format Layout, binary string, docs Docs) []Entry {
 	entries := slices.Clone(p.Fixed)
 	if p.HasProgram() {
-		entries = append(entries, Entry{Path: "/usr/bin/" + p.Binary(), Kind: File, Mode: 0o755, From: binary})
+		entries = append(entries, Entry{Path: p.Program(), Kind: File, Mode: 0o755, From: binary})
+	}
+	if p.Plugin != nil {
+		entries = append(entries, Entry{Path: p.PluginEnv(), Kind: File, Mode: 0o644, From: docs.PluginEnv})
 	}
 	entries = append(entries, p.Units.sharedEntries(format.Exclusive)...)
 	for name, entry := range p.docEntries(format) {
@@ -129,7 +135,10 @@ func (p Package) docEntries(format Layout) map[string]Entry {
 	if !p.HasProgram() {
 		return entries
 	}
-	entries[DocManual] = Entry{Path: "/usr/share/man/man1/" + p.Name + ".1.gz", Kind: Doc}
+	entries[DocManual] = Entry{Path: p.ManPage(), Kind: Doc}
+	if p.Plugin != nil {
+		return entries
+	}
 	entries[DocCompletion] = Entry{Path: "/usr/share/bash-completion/completions/" + p.Name, Kind: File}
 	return entries
 }

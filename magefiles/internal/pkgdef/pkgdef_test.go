@@ -309,6 +309,13 @@ func (r repo) write(t *testing.T) string {
 	return root
 }
 
+func removeFile(t *testing.T, name string) {
+	t.Helper()
+	if err := os.Remove(name); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // A command without a service has no folder in units/, and no preset.
 func TestPackageWithoutUnits(t *testing.T) {
 	repo := smallRepo()
@@ -319,9 +326,7 @@ func TestPackageWithoutUnits(t *testing.T) {
 	}
 	repo["units/README.md"] = ""
 	root := repo.write(t)
-	if err := os.Remove(filepath.Join(root, "units", "README.md")); err != nil {
-		t.Fatal(err)
-	}
+	removeFile(t, filepath.Join(root, "units", "README.md"))
 	packages, err := Load(root)
 	if err != nil || len(packages) != 1 || len(packages[0].Units.Names()) != 0 {
 		t.Fatalf("%v, error %v", packages, err)

@@ -89,16 +89,22 @@ func (s Source) debianFolder() (folder, error) {
 // for it in debian/. The rest is in debian/payload, at its place below the root.
 func elsewhere(p Package, installed string) (name string, known bool) {
 	doc := "/usr/share/doc/" + p.Name + "/"
+	if p.Plugin != nil && installed == p.PluginEnv() {
+		return "", true // debian/rules makes it, of the program that it builds
+	}
 	name, known = map[string]string{
-		doc + "copyright":                         p.Name + ".copyright",
-		doc + "changelog.Debian.gz":               "", // dh_installchangelogs takes debian/changelog
-		doc + "changelog.gz":                      "", // and upstream's
-		"/usr/share/lintian/overrides/" + p.Name:  p.Name + ".lintian-overrides",
-		"/usr/share/man/man1/" + p.Name + ".1.gz": "man/" + p.Name + ".1",
-		"/usr/bin/" + p.Binary():                  "", // debian/rules builds it
+		p.ManPage():                              manPage(p),
+		p.Program():                              "", // debian/rules builds it
+		doc + "copyright":                        p.Name + ".copyright",
+		doc + "changelog.Debian.gz":              "", // dh_installchangelogs takes debian/changelog
+		doc + "changelog.gz":                     "", // and upstream's
+		"/usr/share/lintian/overrides/" + p.Name: p.Name + ".lintian-overrides",
 	}[installed]
 	return name, known
 }
+
+// manPage is what a package's man page is called in debian/.
+func manPage(p Package) string { return fmt.Sprintf("man/%s.%d", p.Name, p.ManSection()) }
 
 func (s Source) addPackage(files folder, p Package) {
 	form := p.Forms[pkgdef.Deb]
@@ -120,7 +126,7 @@ func (s Source) addPackage(files folder, p Package) {
 	}
 	files[p.Name+".install"] = leaf{content: []byte(install.String())}
 	if p.HasProgram() {
-		files[p.Name+".manpages"] = leaf{content: []byte("debian/man/" + p.Name + ".1\n")}
+		files[p.Name+".manpages"] = leaf{content: []byte("debian/" + manPage(p) + "\n")}
 		files["man/"+p.Name+".md"] = leaf{from: p.Manual}
 	}
 	for name, text := range form.Scriptlets {

@@ -107,7 +107,8 @@ func (s Source) packagingFolder() folder {
 	files := folder{}
 	for _, p := range s.Packages {
 		for _, entry := range p.Forms[pkgdef.RPM].Payload {
-			if entry.Kind != pkgdef.Dir && entry.Kind != pkgdef.Ghost && entry.Path != "/usr/bin/"+p.Binary() {
+			made := entry.Path == p.Program() || p.Plugin != nil && entry.Path == p.PluginEnv()
+			if entry.Kind != pkgdef.Dir && entry.Kind != pkgdef.Ghost && !made {
 				name := "payload/" + p.Name + strings.TrimSuffix(entry.Path, pkgdef.Zipped)
 				files[name] = leaf{from: strings.TrimSuffix(entry.From, pkgdef.Zipped), mode: entry.Mode}
 			}

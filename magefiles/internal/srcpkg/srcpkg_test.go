@@ -453,3 +453,86 @@ func TestLinkRefused(t *testing.T) {
 		t.Error("no error")
 	}
 }
+
+// demoPlugin is a package of a plugin, with the scriptlets of each format.
+func demoPlugin(t *testing.T, dir string) Package {
+	t.Helper()
+	p := Package{
+		Package: pkgdef.Package{
+			Name: "spire-agent-word", Command: "cmd/word", Summary: "Word", Section: "net", Manual: write(t, "# text\n", dir, "word.md"),
+			Plugin: &pkgdef.Plugin{Side: "agent", Type: "NodeAttestor", Name: "word", SPIRE: "1.13"},
+		},
+		Forms: map[string]Form{},
+	}
+	payload := []pkgdef.Entry{
+		{Path: p.Program(), Kind: pkgdef.File, Mode: 0o755, From: "/not/there"},
+		{Path: p.PluginEnv(), Kind: pkgdef.File, Mode: 0o644, From: "/not/there/either"},
+		{Path: p.ManPage(), Kind: pkgdef.Doc, Mode: 0o644, From: write(t, "zipped", dir, "word.7.gz")},
+	}
+	write(t, ".TH WORD 7\n", dir, "word.7")
+	p.Forms[pkgdef.Deb] = Form{Payload: payload, Scriptlets: map[string]string{"postinst": "#!/bin/sh\n"}, Helped: map[string]string{"postinst": "#!/bin/sh\n#DEBHELPER#\n"}}
+	p.Forms[pkgdef.RPM] = Form{Payload: payload, Scriptlets: map[string]string{"post": "#!/bin/sh\necho post\n"}}
+	return p
+}
+
+// A source package has the checksum of no program: it makes that of the one that it builds.
+func TestPlugin(t *testing.T) {
+	dir := t.TempDir()
+	s := demo(t, dir)
+	s.Packages = append(s.Packages, demoPlugin(t, dir))
+	debian, err := s.debianFolder()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"spire-agent-word.manpages", "man/spire-agent-word.7", "dynamic/spire-agent-word.postinst"} {
+		if _, ok := debian[name]; !ok {
+			t.Errorf("debian/ has no %s", name)
+		}
+	}
+	for _, files := range []folder{debian, s.packagingFolder()} {
+		for name := range files {
+			if strings.HasSuffix(name, ".env") || strings.HasSuffix(name, "plugins/agent-word") {
+				t.Errorf("there is %s", name)
+			}
+		}
+	}
+	d, err := s.data()
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec, err := d.fill(s.Source.Spec())
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden.Check(t, "plugin.golden", parts(string(debian["rules"].content), "override_dh_auto_test:", "override_dh_auto_install:", "execute_before_dh_md5sums:")+
+		parts(string(spec), "%global checksums", "%if %{without static}\n%global", "%install", "%check", "%files -n spire-agent-word"))
+}
+
+// parts are those of a text that begin so, each to the next empty line.
+func parts(text string, beginnings ...string) string {
+	var b strings.Builder
+	for _, beginning := range beginnings {
+		_, after, _ := strings.Cut(text, "\n"+beginning)
+		part, _, _ := strings.Cut(after, "\n\n")
+		b.WriteString(beginning + part + "\n\n")
+	}
+	return b.String()
+}
+
+// The lines make what the build itself writes.
+func TestSumLines(t *testing.T) {
+	dir := t.TempDir()
+	p := demoPlugin(t, t.TempDir())
+	program := write(t, "a program\n", dir, p.Program())
+	sum, _, err := artifact.Digest(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // a build that goes on where it ended
+		output(t, dir, "sh", "-ec", strings.Join(sumLines(p, dir), "\n"))
+		got, err := os.ReadFile(filepath.Join(dir, p.PluginEnv()))
+		if want := strings.Join(p.PluginLines(sum), "\n") + "\n"; err != nil || string(got) != want {
+			t.Errorf("%q, want %q (%v)", got, want, err)
+		}
+	}
+}

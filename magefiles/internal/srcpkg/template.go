@@ -108,9 +108,40 @@ var functions = template.FuncMap{
 	"macros":    withMacros,
 	"script":    script,
 	"hasMusl":   hasMusl,
+	"plugins":   plugins,
+	"sections":  sections,
+	"sumLines":  sumLines,
+	"makefile":  func(command string) string { return strings.ReplaceAll(command, "$", "$$") },
 	"plain": func(units []string) []string {
 		return slices.DeleteFunc(slices.Clone(units), func(u string) bool { return strings.Contains(u, "@.") })
 	},
+}
+
+// plugins are those whose programs are plugins.
+func plugins(packages []Package) []Package {
+	return slices.DeleteFunc(slices.Clone(packages), func(p Package) bool { return p.Plugin == nil })
+}
+
+// sections are those of the manual that the packages have pages in.
+func sections(packages []Package) []int {
+	var all []int
+	for _, p := range packages {
+		if p.HasProgram() {
+			all = append(all, p.ManSection())
+		}
+	}
+	return slices.Compact(slices.Sorted(slices.Values(all)))
+}
+
+// sumLines are the commands of a POSIX shell that write a plugin's file for the units of
+// SPIRE, where the package is below root: of the program as it is there.
+func sumLines(p Package, root string) []string {
+	file, sum := root+p.PluginEnv(), "$(sha256sum <"+root+p.Program()+" | cut -c 1-64)"
+	lines := []string{"install -D -m 0644 /dev/null " + file}
+	for _, line := range p.PluginLines(sum) {
+		lines = append(lines, "echo \""+line+"\" >>"+file)
+	}
+	return lines
 }
 
 func hasMusl(p Package) bool {

@@ -64,6 +64,9 @@ func dress(info *nfpm.Info, item kit.Item) {
 	if more == "" {
 		info.Description = item.Package.Summary
 	}
+	if plugin := item.Package.Plugin; plugin != nil {
+		info.Depends = append(info.Depends, plugin.Host()+">="+plugin.SPIRE)
+	}
 	// A tilde cannot be in a version; letters after a number are older than none.
 	info.Version, info.Prerelease = info.Version+info.Prerelease, ""
 	// Whose place the package takes elsewhere, nobody has here: no other packager has

@@ -48,6 +48,9 @@ func dress(info *nfpm.Info, item kit.Item) {
 		// The scriptlets make the users.
 		info.Depends = append(info.Depends, "systemd | systemd-standalone-sysusers | systemd-sysusers")
 	}
+	if plugin := item.Package.Plugin; plugin != nil {
+		info.Depends = append(info.Depends, plugin.Host()+" (>= "+plugin.SPIRE+")")
+	}
 	for _, other := range item.Package.Succeeds {
 		info.Replaces = append(info.Replaces, other)
 		info.Provides = append(info.Provides, other)

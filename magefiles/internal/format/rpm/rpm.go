@@ -66,6 +66,9 @@ func dress(info *nfpm.Info, item kit.Item) {
 		// One of systemd-sysusers and useradd, under the names they have.
 		info.Depends = append(info.Depends, "(systemd or systemd-standalone-sysusers or shadow-utils or shadow)")
 	}
+	if plugin := item.Package.Plugin; plugin != nil {
+		info.Depends = append(info.Depends, plugin.Host()+" >= "+plugin.SPIRE)
+	}
 	for _, other := range item.Package.Succeeds {
 		info.Replaces = append(info.Replaces, other)
 		info.Provides = append(info.Provides, other+" = "+item.Version())

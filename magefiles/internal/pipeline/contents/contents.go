@@ -70,6 +70,9 @@ func (m Maker) of(ctx context.Context, p pkgdef.Package, info compile.Info) ([]F
 	}
 	item.License, item.Modules = texts.License, texts.Modules
 	docs := pkgdef.Docs{Dir: m.docs(item), Changelog: m.Source.Changelog != ""}
+	if docs.PluginEnv, err = m.pluginEnv(item); err != nil {
+		return nil, err
+	}
 	var files []File
 	for _, f := range format.All() {
 		if f.Extra && !slices.Contains(m.Formats, f.Name) {

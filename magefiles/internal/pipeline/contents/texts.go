@@ -38,6 +38,16 @@ func (m Maker) place(item format.Item, name string) string {
 	return m.Dist.Work(m.Tree.FullVersion(), item.Binary.Arch, item.Package.Name, name)
 }
 
+// pluginEnv writes what a plugin tells the units of SPIRE; "" where the program is none.
+func (m Maker) pluginEnv(item format.Item) (path string, err error) {
+	if item.Package.Plugin == nil {
+		return "", nil
+	}
+	path = m.place(item, "plugin.env")
+	lines := strings.Join(item.Package.PluginLines(item.Binary.SHA256), "\n") + "\n"
+	return path, artifact.WriteBytes(path, 0o644, []byte(lines))
+}
+
 // texts makes the texts of one package, or finds those of an earlier run.
 func (m Maker) texts(ctx context.Context, item format.Item) (texts, error) {
 	self, err := artifact.Self()
@@ -102,6 +112,9 @@ func (m Maker) write(ctx context.Context, item format.Item, set license.Set, dir
 		if zipped[pkgdef.DocManual], plain[pkgdef.DocCompletion], err = m.manual(ctx, item); err != nil {
 			return err
 		}
+		if item.Package.Plugin != nil {
+			delete(plain, pkgdef.DocCompletion)
+		}
 	}
 	if plain[pkgdef.DocLicense], err = m.upstream("LICENSE"); err != nil {
 		return err
@@ -159,6 +172,15 @@ func (m Maker) manual(ctx context.Context, item format.Item) (page, completion [
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading the manual: %w", err)
 	}
+	made := manual.Page{
+		Text: string(text), Section: item.Package.ManSection(),
+		Title: m.Source.Title, Version: m.Tree.FullVersion(), Date: m.Tree.Time,
+	}
+	if item.Package.Plugin != nil { // it has no help, and nobody types it
+		made.Topic = item.Package.Name
+		page, err = made.Man()
+		return page, nil, err
+	}
 	program, err := m.program(item)
 	if err != nil {
 		return nil, nil, err
@@ -167,10 +189,8 @@ func (m Maker) manual(ctx context.Context, item format.Item) (page, completion [
 	if err != nil {
 		return nil, nil, err
 	}
-	page, err = manual.Page{
-		Command: command, Text: string(text), Section: 1,
-		Title: m.Source.Title, Version: m.Tree.FullVersion(), Date: m.Tree.Time,
-	}.Man()
+	made.Command = command
+	page, err = made.Man()
 	return page, manual.Completion(command), err
 }
 

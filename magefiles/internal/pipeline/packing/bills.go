@@ -64,7 +64,7 @@ func (p Packer) bill(want contents.File, file artifact.File, l linked) provenanc
 	}
 	if item.Package.HasProgram() {
 		said.Program = &provenance.Program{
-			Installed: "/usr/bin/" + item.Package.Binary(), Binary: item.Binary, Tree: p.Tree,
+			Installed: item.Package.Program(), Binary: item.Binary, Tree: p.Tree,
 			Repository: item.Source.Repository, Sums: l.sums, Licenses: want.Licenses, Carried: l.carried,
 		}
 	}

@@ -224,5 +224,8 @@ func (s *Sources) form(want contents.File) (srcpkg.Form, error) {
 	}
 	// debhelper writes the others by itself.
 	form.Helped = map[string]string{"postrm": helped["postrm"]}
+	if want.Item.Package.Plugin != nil { // whose service is another package's
+		form.Helped = helped
+	}
 	return form, nil
 }

@@ -15,7 +15,7 @@ import (
 	"text/template"
 )
 
-//go:embed versions.sh.tmpl units.sh.tmpl modes.sh.tmpl tpm.sh.tmpl deb/*.sh.tmpl rpm/*.sh.tmpl keyring/*/*.sh.tmpl
+//go:embed versions.sh.tmpl units.sh.tmpl modes.sh.tmpl tpm.sh.tmpl plugin.sh.tmpl deb/*.sh.tmpl rpm/*.sh.tmpl keyring/*/*.sh.tmpl
 var templates embed.FS
 
 // Data is what the templates know of a package.
@@ -37,6 +37,10 @@ type Data struct {
 	Shared []string
 	// TPM lets instances that ask for the TPM have it.
 	TPM bool
+
+	// Plugin is the program of a plugin of SPIRE's, and Host the package whose services run
+	// it; empty where it is none.
+	Plugin, Host string
 
 	// Helped leaves users and units to what debhelper puts in place of its token.
 	Helped bool
@@ -249,6 +253,8 @@ var (
 	version     = regexp.MustCompile(`^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)([-~+][A-Za-z0-9.~+-]+)?$`)
 	unitFile    = regexp.MustCompile(`^[A-Za-z0-9:_.-]+@?\.(service|socket|target|timer|path|mount)$`)
 	unitGlob    = regexp.MustCompile(`^[A-Za-z0-9:_.-]+(@\*)?\.(service|socket|target|timer|path|mount)$`)
+	pluginFile  = regexp.MustCompile(`^(/usr/libexec/spire/plugins/[a-z0-9-]+)?$`)
+	pluginHost  = regexp.MustCompile(`^(spire-agent|spire-server)?$`)
 	stateName   = regexp.MustCompile(`^[a-z]*$`)
 	userName    = regexp.MustCompile(`^[a-z_][a-z0-9_-]*$`)
 	userID      = regexp.MustCompile(`^(-|[0-9]+)?$`)
@@ -275,6 +281,8 @@ func (d Data) validate() error {
 	checkAll("shared unit", d.Shared, unitFile)
 	checkAll("service to restart", d.Services, unitGlob)
 	checkAll("configuration file", d.Config, configFile)
+	check("plugin", d.Plugin, pluginFile)
+	check("host of the plugin", d.Host, pluginHost)
 	check("folder of the state", d.State, stateName)
 	checkAll("directory to purge", d.Purge, directory)
 	checkAll("directory to keep", d.Keep, directory)
@@ -282,6 +290,9 @@ func (d Data) validate() error {
 		if err := l.validate(check); err != nil {
 			problems = append(problems, err)
 		}
+	}
+	if (d.Plugin == "") != (d.Host == "") {
+		problems = append(problems, errors.New("a plugin and the package that runs it come together or not at all"))
 	}
 	if d.Sysusers != (len(d.SysusersLines) > 0) {
 		problems = append(problems, errors.New("a sysusers.d file and its lines come together or not at all"))

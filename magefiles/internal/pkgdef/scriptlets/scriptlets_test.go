@@ -90,6 +90,9 @@ func TestBadData(t *testing.T) {
 		"type":               func(d *Data) { d.SysusersLines[0].Type = "u!" },
 		"quote":              func(d *Data) { d.SysusersLines[0].Gecos = `a"b` },
 		"come together":      func(d *Data) { d.Sysusers = false },
+		"plugin":             func(d *Data) { d.Plugin, d.Host = "/usr/libexec/spire/plugins/../x", "spire-agent" },
+		"host of the plugin": func(d *Data) { d.Plugin, d.Host = pluginProgram, "cron" },
+		"a plugin and":       func(d *Data) { d.Plugin = pluginProgram },
 	} {
 		data := everything()
 		change(&data)
@@ -106,9 +109,11 @@ func TestBadData(t *testing.T) {
 
 // A spec file copies the rpm scripts, and rpm expands percent signs in it.
 func TestNoPercentSignInRPM(t *testing.T) {
-	for name, text := range rendered(t, "rpm", everything()) {
-		if strings.Contains(text, "%") {
-			t.Errorf("%%%s has a percent sign:\n%s", name, text)
+	for _, data := range []Data{everything(), plugin()} {
+		for name, text := range rendered(t, "rpm", data) {
+			if strings.Contains(text, "%") {
+				t.Errorf("%%%s has a percent sign:\n%s", name, text)
+			}
 		}
 	}
 }
@@ -150,8 +155,15 @@ func variants() []Data {
 		Services:      []string{"spiffe-oidc-discovery-provider.service"},
 		Purge:         []string{"/var/lib/spire/oidc-discovery-provider"},
 	}
-	return []Data{everything(), group, oidc, moving(), {Name: "spire-archive-keyring", Version: "1.13.3"}}
+	return []Data{everything(), group, oidc, moving(), {Name: "spire-archive-keyring", Version: "1.13.3"}, plugin()}
 }
+
+// plugin is a package whose program the agent runs.
+func plugin() Data {
+	return Data{Name: "spire-agent-nodeattestor-tpm", Version: "1.13.3", Plugin: pluginProgram, Host: "spire-agent"}
+}
+
+const pluginProgram = "/usr/libexec/spire/plugins/agent-nodeattestor-tpm"
 
 // moving is a package that takes over from another packager's.
 func moving() Data {
@@ -203,7 +215,7 @@ func (h *host) install() {
 	for name, body := range stubs {
 		h.file("bin/"+name, "#!/bin/sh\necho \""+name+" $*\" >>\"$LOG\"\n"+body+"\n")
 	}
-	for _, tool := range []string{"cat", "chmod", "cp", "install", "ls", "mkdir", "mv", "readlink", "rm", "rmdir", "sed"} {
+	for _, tool := range []string{"cat", "chmod", "cp", "install", "ls", "mkdir", "mv", "readlink", "rm", "rmdir", "sed", "sort"} {
 		program, err := exec.LookPath(tool)
 		if err == nil {
 			err = os.Symlink(program, h.path("bin/"+tool))
@@ -248,7 +260,7 @@ func (h *host) has(name string) bool {
 
 func (h *host) setenv(vars ...string) { h.env = append(h.env, vars...) }
 
-var absolute = regexp.MustCompile(`(^|[^A-Za-z0-9_./-])/(run|etc|var|usr|lib)/`)
+var absolute = regexp.MustCompile(`(^|[^A-Za-z0-9_./-])/(run|etc|var|usr|lib|proc)/`)
 
 // confined moves the script's absolute paths below the root. What a link says is
 // compared, not opened, so the two places of unit files stay.

@@ -55,7 +55,7 @@ func samePrograms(ctx context.Context, b subject.Build, finder toolroot.Finder, 
 	if err != nil {
 		return err
 	}
-	compiler := compile.Compiler{Source: b.Source, Dist: artifact.Dist(dir), Tools: finder, Log: b.Log}
+	compiler := compile.Compiler{Source: b.Source, Dist: artifact.Dist(dir), Tools: finder, Log: b.Log, Plugins: pkgdef.PluginCommands(packages)}
 	info, _, err := compiler.Compile(ctx, b.Result.Tree, pkgdef.Commands(packages), runtime.GOARCH)
 	if err != nil {
 		return err

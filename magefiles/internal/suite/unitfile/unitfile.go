@@ -64,7 +64,7 @@ func unitRoot(packages []pkgdef.Package) (string, error) {
 	programs := []string{"/usr/bin/sh"}
 	for _, p := range packages {
 		if p.HasProgram() {
-			programs = append(programs, "/usr/bin/"+p.Binary())
+			programs = append(programs, p.Program())
 		}
 		for _, entry := range p.Fixed {
 			switch {
