@@ -136,7 +136,7 @@ func read(ctx context.Context, m machine.Machine, path string) (subject, error) 
 		return s, err
 	}
 	s.place(raw, path)
-	if s.envVars, err = config.Env(s.env); err != nil && !errors.Is(err, fs.ErrPermission) {
+	if s.envVars, err = config.Env(s.Envs(s.env)...); err != nil && !errors.Is(err, fs.ErrPermission) {
 		return s, err
 	}
 	if s.File, err = config.Read(path, s.envVars); err != nil {
@@ -147,7 +147,7 @@ func read(ctx context.Context, m machine.Machine, path string) (subject, error) 
 }
 
 func (s *subject) withVariables(path string) (*config.File, error) {
-	env, err := config.Env(strings.TrimSuffix(path, filepath.Ext(path)) + ".env")
+	env, err := config.Env(s.Envs(strings.TrimSuffix(path, filepath.Ext(path)) + ".env")...)
 	if err != nil {
 		return nil, err
 	}

@@ -159,6 +159,21 @@ func TestDropInsMend(t *testing.T) {
 	}
 }
 
+// A plugin that is a package tells its units where it is, and its checksum.
+func TestPluginPackage(t *testing.T) {
+	bed := sound(t)
+	bed.Replace(bed.AgentConfig(), "NodeAttestor \"join_token\" {\n        plugin_data {}", "NodeAttestor \"mine\" {\nplugin_cmd = \"${MINE_CMD}\"\nplugin_checksum = \"${MINE_SHA256}\"")
+	findings, err := Files(t.Context(), bed.Machine, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect(t, findings, bed.AgentConfig()+":58: ", []string{"error: ${MINE_CMD} is not set"})
+	bed.Write(bed.Path("/usr/lib/spire/plugins/agent-mine.env"), 0o644, "MINE_CMD=/usr/libexec/spire/plugins/agent-mine\nMINE_SHA256=ab\n")
+	if findings, err := Files(t.Context(), bed.Machine, nil); err != nil || len(findings) > 0 {
+		t.Errorf("%v, %v", findings, err)
+	}
+}
+
 func TestOpenSecrets(t *testing.T) {
 	bed := sound(t)
 	bed.Write(filepath.Join(bed.ServerState(""), "keys.json"), 0o644, "{}")

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"regexp"
 	"slices"
@@ -71,16 +72,21 @@ func nest(list *ast.ObjectList) *ast.ObjectList {
 	return nested
 }
 
-// Env reads a unit's EnvironmentFile=, which need not be there.
-func Env(path string) (map[string]string, error) {
-	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return map[string]string{}, nil
+// Env reads each EnvironmentFile= of a unit, which need not be there; later ones win. With
+// an error comes what was read before it.
+func Env(paths ...string) (map[string]string, error) {
+	env := map[string]string{}
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return env, err
+		}
+		maps.Copy(env, envfile.Parse(text))
 	}
-	if err != nil {
-		return nil, err
-	}
-	return envfile.Parse(text), nil
+	return env, nil
 }
 
 // credentials is set by systemd itself, where the unit has LoadCredential=.

@@ -19,6 +19,7 @@ const (
 	agentBootstrap  = "/etc/spire/agent/bootstrap.crt"
 	agentState      = "/var/lib/spire/agent"
 	agentSocket     = "/run/spire/agent/public/api.sock"
+	pluginEnvs      = "/usr/lib/spire/plugins/*.env"
 	helperConfigs   = "/etc/spiffe/helper"
 	helperState     = "/var/lib/spiffe-helper"
 	units           = "/etc/systemd/system"
@@ -85,6 +86,13 @@ func (r Root) state(dataDir, packaged string) string {
 		return inside
 	}
 	return dataDir
+}
+
+// Envs are what a unit reads before its own environment file env, and that: the files of
+// plugins that are packages come first.
+func (r Root) Envs(env string) []string {
+	plugins, _ := filepath.Glob(r.path(pluginEnvs)) // the pattern is a good one
+	return append(plugins, env)
 }
 
 // HelperConfig is the configuration of one instance of spiffe-helper.

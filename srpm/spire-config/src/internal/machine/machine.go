@@ -99,19 +99,19 @@ func (m Machine) Active(ctx context.Context, unit string) bool {
 
 // ServerConfiguration is the server's, which is nil where there is none.
 func (m Machine) ServerConfiguration() (*config.File, error) {
-	return configuration(m.ServerConfig(), m.ServerEnv())
+	return m.configuration(m.ServerConfig(), m.ServerEnv())
 }
 
 // AgentConfiguration is the agent's, which is nil where there is none.
 func (m Machine) AgentConfiguration() (*config.File, error) {
-	return configuration(m.AgentConfig(), m.AgentEnv())
+	return m.configuration(m.AgentConfig(), m.AgentEnv())
 }
 
-func configuration(path, envPath string) (*config.File, error) {
-	env, err := config.Env(envPath)
+func (m Machine) configuration(path, envPath string) (*config.File, error) {
+	env, err := config.Env(m.Envs(envPath)...)
 	if errors.Is(err, fs.ErrPermission) {
 		// Not root: the secrets are closed, the rest may be read.
-		env, err = map[string]string{}, nil
+		err = nil
 	}
 	if err != nil {
 		return nil, err

@@ -54,7 +54,7 @@ type candidate struct {
 // sandbox, and looks there for the files that it names. Where systemd does not run, such
 // as where an image is built, the service's user has to do.
 func (m Machine) validate(ctx context.Context, c candidate) error {
-	env, err := config.Env(c.env)
+	env, err := config.Env(m.Envs(c.env)...)
 	if err != nil {
 		return err
 	}
