@@ -29,6 +29,9 @@ pkg_install() {
     fi
 }
 
+# pkg_install_files FILE...: packages as they were built, signed by nobody.
+pkg_install_files() { quietly apt-get install --yes "$@"; }
+
 # pkg_move: from the packages of spiffe/spire-examples to ours, as the front page
 # says: for apt, installing is enough.
 pkg_move() { quietly sh -e "$TOP/pastes/install-$CLIENT"; }

@@ -77,6 +77,12 @@ pkg_install() {
         client install $(versioned "$@")
     fi
 }
+pkg_install_files() {
+    case $CLIENT in
+    dnf) quietly dnf --assumeyes install "$@" ;;
+    zypper) quietly zypper --non-interactive install --allow-unsigned-rpm "$@" ;;
+    esac
+}
 pkg_move() { quietly sh -e "$TOP/pastes/move-$CLIENT"; }
 pkg_upgrade() {
     # shellcheck disable=SC2046

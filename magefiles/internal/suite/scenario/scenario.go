@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -57,6 +58,9 @@ func Play(ctx context.Context, t *tally.Tally, shared *fixture.Shared, only Sele
 	if err != nil {
 		return err
 	}
+	if scenarios, err = withPlugin(ctx, t, shared, made, scenarios, played{only, places, machine.Special}); err != nil {
+		return err
+	}
 	start := time.Now()
 	results, err := machine.Run(ctx, places, scenarios)
 	host.Count(t, results)
@@ -101,6 +105,39 @@ func scenarios(b subject.Build, machine *scenario.Host, only Selection) ([]strin
 		return []string{packagesScenario}, nil
 	}
 	return scenario.List(machine.Scenarios)
+}
+
+// pluginScenario is about a plugin that is compiled for it.
+const pluginScenario = "plugins"
+
+// played is what is asked for, and where it is played.
+type played struct {
+	only    Selection
+	places  []matrix.Target
+	special []string // what some row alone plays
+}
+
+// somewhere says whether a scenario, one of those given, is played at one of the places.
+func (p played) somewhere(scenarios []string, name string) bool {
+	return slices.ContainsFunc(p.places, func(place matrix.Target) bool {
+		return slices.Contains(place.Plays(scenarios, p.special), name)
+	})
+}
+
+// withPlugin builds the plugin of that scenario where it is played: not for who waits, unless
+// asked for it by name.
+func withPlugin(ctx context.Context, t *tally.Tally, shared *fixture.Shared, made *fixture.Fixture, scenarios []string, at played) ([]string, error) {
+	switch {
+	case !at.somewhere(scenarios, pluginScenario):
+		return scenarios, nil
+	case shared.Fewer && len(at.only.Scenarios) == 0:
+		t.Count("scenario "+pluginScenario, tally.Skip("its plugin is compiled for it: whoever wants to know asks test:distros, as each night does"), 0)
+		return slices.DeleteFunc(scenarios, func(name string) bool { return name == pluginScenario }), nil
+	}
+	if err := made.Plugins(ctx); err != nil {
+		return nil, fmt.Errorf("building the plugin of the scenario %s: %w", pluginScenario, err)
+	}
+	return scenarios, nil
 }
 
 // older are the names of the places that have a newer one with the same package manager,

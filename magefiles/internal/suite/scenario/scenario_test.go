@@ -10,6 +10,8 @@ import (
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/matrix"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/report"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/fixture"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/tally"
 )
 
 func TestOnJobPage(t *testing.T) {
@@ -86,5 +88,23 @@ func TestOlder(t *testing.T) {
 	})
 	if want := "debian-12 rpm-4.18"; strings.Join(got, " ") != want {
 		t.Errorf("%q, not %s", got, want)
+	}
+}
+
+// Who waits gets no plugin compiled, and is told so; where nobody plays it, nothing is said.
+func TestWithoutPlugin(t *testing.T) {
+	special := []string{pluginScenario}
+	for name, c := range map[string]struct {
+		row        []string // of scenarios
+		want, said string
+	}{
+		"played here": {special, "works", "SKIP scenario plugins"}, "played elsewhere": {nil, "plugins works", ""},
+	} {
+		var log strings.Builder
+		at := played{Selection{}, []matrix.Target{{Distribution: matrix.Distribution{Name: "one", Scenarios: c.row}, Arch: "amd64"}}, special}
+		got, err := withPlugin(t.Context(), &tally.Tally{Log: &log}, &fixture.Shared{Fewer: true}, nil, []string{"plugins", "works"}, at)
+		if err != nil || strings.Join(got, " ") != c.want || !strings.Contains(log.String(), c.said) || c.said == "" && log.Len() > 0 {
+			t.Errorf("%s: %q, %v; it said %q", name, got, err, log.String())
+		}
 	}
 }

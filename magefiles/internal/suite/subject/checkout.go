@@ -42,10 +42,14 @@ func (c Checkout) Modules() ([]string, error) {
 	return modules, err
 }
 
-// EachModule runs the go command in each of them.
+// pluginModule is the module of the plugin that the scenario plugins has built. It has no
+// tests of its own.
+const pluginModule = "tests/plugin/srpm/sesame/src"
+
+// EachModule runs the go command in each of them, and in that of the scenarios' plugin.
 func (c Checkout) EachModule(ctx context.Context, command string, args ...string) error {
 	modules, err := c.Modules()
-	for _, module := range modules {
+	for _, module := range append(modules, pluginModule) {
 		err = errors.Join(err, c.Go(ctx, append([]string{command, "-C=" + module}, args...)...))
 	}
 	return err
