@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -287,7 +288,7 @@ func (f Fetcher) local(ctx context.Context, want Request) (tree artifact.Tree, f
 	if err != nil {
 		return artifact.Tree{}, from, err
 	}
-	version, err := f.localVersion(dir)
+	version, err := f.localVersion(dir, want.Version)
 	if err != nil {
 		return artifact.Tree{}, from, err
 	}
@@ -322,11 +323,16 @@ func (f Fetcher) own(ctx context.Context, version string) (tree artifact.Tree, f
 	return tree, from, err
 }
 
-func (f Fetcher) localVersion(dir string) (string, error) {
+// localVersion is what the directory says that it is, in the file where SPIRE and what is
+// made as SPIRE says it. Where that is not there, it is what was asked for.
+func (f Fetcher) localVersion(dir, asked string) (string, error) {
 	file := filepath.Join(dir, filepath.FromSlash(strings.TrimPrefix(variablePackage(f.Source), f.Source.Module+"/")), "version.go")
 	content, err := os.ReadFile(file)
+	if asked != "" && errors.Is(err, fs.ErrNotExist) {
+		return asked, pkgdef.CheckVersion(asked)
+	}
 	if err != nil {
-		return "", fmt.Errorf("%s is not a source tree of %s: %w", dir, f.Source.Module, err)
+		return "", fmt.Errorf("%s is not a source tree of %s that says its version, which -version can say: %w", dir, f.Source.Module, err)
 	}
 	match := baseVersion.FindSubmatch(content)
 	if match == nil {

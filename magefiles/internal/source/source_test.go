@@ -545,6 +545,20 @@ func TestLocalRefused(t *testing.T) {
 	}
 }
 
+// A directory that does not say its version is of the one that is asked for.
+func TestLocalAsked(t *testing.T) {
+	w := newWorld(t)
+	dir, f := w.local(), w.fetcher()
+	if err := os.Remove(filepath.Join(dir, "pkg", "version", "version.go")); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, f, Request{Dir: dir}, "that says its version, which -version can say")
+	refused(t, f, Request{Dir: dir, Version: "../x"}, "is not of the form")
+	if tree := fetch(t, f, Request{Dir: dir, Version: "1.2.3"}); tree.Version != "1.2.3" || tree.Verified {
+		t.Errorf("%+v", tree)
+	}
+}
+
 // Where nothing was built there is no tree, and the text is the vouched one.
 func TestText(t *testing.T) {
 	w := newWorld(t)
