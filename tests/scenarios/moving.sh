@@ -3,7 +3,7 @@
 # server and agent at work: configuration, state and sockets stay where they are,
 # nothing is done by hand, and nothing runs as root any more. What they had besides
 # stays, too: spire.target, SYSTEMD_INSTANCE, their plugins, the TPM for these, and
-# commands that find the instance main by themselves.
+# commands that find the instance main by themselves; their manager of entries, and helper.
 set -eu
 # shellcheck source=lib/common.sh
 . "$(dirname "$0")/lib/common.sh"
@@ -20,12 +20,17 @@ SERVER_STATE=/var/lib/spire/server/main
 AGENT_STATE=/var/lib/spire/agent/main
 # What their plugin has said, in the state of the instance that has it.
 PLUGIN_SAID=/var/lib/spire/agent/tpm/plugin.said
+# Of other sources, where they were built.
+MANAGER=$(ours_of spire-controller-manager)
+HELPER=$(ours_of spiffe-helper)
+MANIFESTS=/etc/spire/server/main/manifests
 TPM_DROP_IN=/etc/systemd/system/spire-agent@tpm.service.d/spire-examples-tpm.conf
 
 # Of what they brought, some is as it came, and some is edited.
 CONFIGURATION="$DOMAIN_ENV /etc/spire/agent/main.env
     /etc/spire/server/default.conf /etc/spire/server/default.env
     /etc/spire/agent/default.conf /etc/spire/agent/default.env"
+[ -z "$MANAGER" ] || CONFIGURATION="$CONFIGURATION /etc/spire/controller-manager/default.conf /etc/spire/controller-manager/default.env"
 
 # gets_its_svid: the agent of their default configuration tells workloads apart
 # by their units. No command names a socket: they find that of main.
@@ -69,6 +74,44 @@ theirs_at_work() {
     for part in server agent; do
         same "user of their $part" root "$(user_of "spire-$part@main.service")"
     done
+}
+
+# managed NAME: an entry comes from a file of main's, and another one goes.
+managed() {
+    printf 'apiVersion: spire.spiffe.io/v1alpha1\nkind: ClusterStaticEntry\nmetadata: {name: app}\nspec:\n  spiffeID: spiffe://%s/%s\n  parentID: spiffe://%s/host\n  selectors: ["unix:uid:4242"]\n' \
+        "$DOMAIN" "$1" "$DOMAIN" >$MANIFESTS/app.yaml
+    soon 40 "an entry from a file, $1" 0 "spiffe://$DOMAIN/$1" server_at main entry show -selector unix:uid:4242
+    same "entries from files" 1 "$(printf '%s\n' "$OUTPUT" | grep -c '^SPIFFE ID')"
+}
+
+# theirs_of_others: a manager for main, as root. Their helper has no unit.
+theirs_of_others() {
+    [ -n "$MANAGER" ] || return 0
+    mkdir -p $MANIFESTS
+    systemctl enable --now spire-controller-manager@main.service
+    managed theirs
+    same 'user of their manager' root "$(user_of spire-controller-manager@main.service)"
+    same 'their helper' 0.11.0 "$(spiffe-helper --version)"
+}
+
+# ours_of_others: by an upgrade alone.
+ours_of_others() {
+    [ -n "$MANAGER" ] || return 0
+    pkg_upgrade "$MANAGER" spire-controller-manager
+    unwarned 'upgrading to our manager'
+    pkg_upgrade "$HELPER" spiffe-helper
+    unwarned 'upgrading to our helper'
+    same 'our manager' "$MANAGER" "$(pkg_installed spire-controller-manager)"
+    same 'our helper' "$HELPER" "$(pkg_installed spiffe-helper)"
+    gone /usr/libexec/spire/controller-manager/start.sh
+}
+
+# managed_by_ours NAME: what was enabled is, and not as root.
+managed_by_ours() {
+    [ -n "$MANAGER" ] || return 0
+    unit_is spire-controller-manager@main.service enabled active
+    managed "$1"
+    same 'user of our manager' spire-controller-manager "$(user_of spire-controller-manager@main.service)"
 }
 
 # theirs_with_a_tpm: an instance whose plugin for node attestation asks for the TPM,
@@ -170,6 +213,7 @@ before_the_reboot() {
     pkg_repository
     examples_install
     theirs_at_work
+    theirs_of_others
     kept=$(digests)
     known=$(identities)
 
@@ -180,11 +224,13 @@ before_the_reboot() {
     *) fail 'moving over, expected a word about the TPM, got none' ;;
     esac
     installed "$VERSION" "$VERSION"
+    ours_of_others
     as_they_were "$kept"
     ours_with_a_tpm
     spire_target
     ours_at_work
     same 'agents, entries and bundle' "$known" "$(identities)"
+    managed_by_ours ours
     reboot
 }
 
@@ -192,6 +238,7 @@ before_the_reboot() {
 # ours: left to itself, dnf takes every package that obsoletes spire-common.
 after_the_reboot() {
     ours_at_work
+    managed_by_ours rebooted
     the_default_beside_it
     found_without_a_flag
     pkg_remove spire-server

@@ -94,6 +94,14 @@ pkg_downgrade() {
 }
 pkg_remove() { client remove ${*:-$NAMES}; }
 pkg_reinstall() { client reinstall $NAMES; }
+# zypper has no such command: what it finds is for people.
+pkg_autoremove() {
+    case $CLIENT in
+    dnf) client autoremove ;;
+    zypper) quietly zypper --non-interactive packages --unneeded ;;
+    esac
+}
+pkg_list() { rpm --query --all --queryformat '%{NAME}\n'; }
 pkg_installed() { rpm --query --queryformat '%{VERSION}-%{RELEASE}\n' "$1" 2>/dev/null | grep -v 'not installed' || :; }
 
 pkg_verify() { rpm --verify "$1"; }
