@@ -16,7 +16,8 @@ import (
 
 // Build makes all packages into dist/.
 //
-// Flags: -source=spire, one of the sources below srpm/ (or SPIRE_SOURCE), all by default;
+// Flags: -source=spire, one of the sources below srpm/ (or SPIRE_SOURCE), by default all
+// that do not wait (see plan);
 // -version=1.13.0 (SPIRE_VERSION), which is SPIRE's unless -source says otherwise;
 // -arch=amd64,arm64 (SPIRE_ARCH); -source=./DIR for a local source directory, and
 // -unchecked to go on without the checksum database (SPIRE_UNCHECKED=1); packages of the

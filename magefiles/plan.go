@@ -14,7 +14,8 @@ import (
 // Plan says which of upstream's versions are to be built and released, and why.
 //
 // It also says which minor versions upstream supports, by its tags, where a source.yaml
-// says otherwise, and which versions wait for a person.
+// says otherwise, which versions wait for a person, and which sources nothing is built of,
+// and why.
 //
 // Flags: -source=spire, one source only (SPIRE_SOURCE); -json, as one line with a
 // workflow's matrix; -minors=2, how many of the newest minor versions are kept up;

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Each package of another source, and each without a program, by itself: it is as it was
 # built, its services are off, it says its version; then its own test, which is
-# packages/NAME/test.sh; and it goes as it came.
+# packages/NAME/test.sh; and it goes as it came. Last those of sources that wait, with what
+# stands in for their programs.
 set -eu
 # shellcheck source=lib/common.sh
 . "$(dirname "$0")/lib/common.sh"
@@ -56,6 +57,24 @@ alone() {
     for unit in $units; do unit_unknown "$unit"; done
 }
 
+# standing_in: of a package that waits, its units, users and configuration as they would be
+# installed, around what stands in for its program.
+standing_in() {
+    cp -r "$TOP/waiting/$name/." /
+    install -m 0755 "$TOP/tools/$program-$ARCH" "/usr/bin/$name"
+    quietly systemd-sysusers "/usr/lib/sysusers.d/$name.conf"
+    unwarned "the users of $name"
+    systemctl daemon-reload
+    # shellcheck disable=SC2086 # a list
+    USERS=$users users_are_there
+    is_off
+    # In a shell of its own, which has the vocabulary.
+    # shellcheck source=/dev/null
+    (. "$TOP/packages/$name.sh")
+    (cd "$TOP/waiting/$name" && find . -type f | sed 's/^\.//') | xargs rm -f "/usr/bin/$name"
+    systemctl daemon-reload
+}
+
 once_an_rpm
 newest_of_the_family
 [ -n "$OTHERS" ] || skip 'nothing was built but the main source'
@@ -63,4 +82,8 @@ pkg_repository
 for one in $OTHERS; do
     named "$one"
     alone
+done
+for one in $WAITING; do
+    named "$one"
+    standing_in
 done

@@ -35,13 +35,13 @@ type Planner struct {
 }
 
 // Plans has a plan for each source, or for the one that is named. One that cannot be
-// planned is an error, and keeps none of the others back.
+// planned is an error, and keeps none of the others back. Those that wait come last.
 func (p Planner) Plans(ctx context.Context, source string) (plans upstream.Plans, err error) {
-	sources, err := p.Pipeline.Each(pipeline.Options{Source: source, Version: p.Only})
-	for _, o := range sources {
-		plan, failed := p.plan(ctx, o.Source)
+	names, err := p.names(source)
+	for _, name := range names {
+		plan, failed := p.plan(ctx, name)
 		if failed != nil {
-			err = errors.Join(err, fmt.Errorf("planning %s: %w", o.Source, failed))
+			err = errors.Join(err, fmt.Errorf("planning %s: %w", name, failed))
 			continue
 		}
 		plans = append(plans, plan)
@@ -49,10 +49,32 @@ func (p Planner) Plans(ctx context.Context, source string) (plans upstream.Plans
 	return plans, err
 }
 
+// names are those of the sources to be planned: of all, where nothing is asked for.
+func (p Planner) names(source string) (names []string, err error) {
+	each, err := p.Pipeline.Each(pipeline.Options{Source: source, Version: p.Only})
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range each {
+		names = append(names, o.Source)
+	}
+	if source != "" || p.Only != "" {
+		return names, nil
+	}
+	waiting, err := p.Pipeline.Waiting()
+	for _, one := range waiting {
+		names = append(names, one.Name)
+	}
+	return names, err
+}
+
 func (p Planner) plan(ctx context.Context, name string) (plan upstream.Plan, err error) {
 	source, err := p.Pipeline.Source(name)
 	if err != nil {
 		return plan, err
+	}
+	if source.Waits != "" { // nobody is asked for what is not built
+		return upstream.Plan{Source: source}, nil
 	}
 	rules, err := p.rules(source)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 
 // Each gives the options for each source that is asked for: the named one; the one of a
 // local directory, by its go.mod; those of named packages; the main one, where a version
-// is asked for; else all.
+// is asked for; else all that do not wait.
 func (p Pipeline) Each(o Options) ([]Options, error) {
 	sources, err := pkgdef.Sources(p.Root)
 	if err != nil {
@@ -35,11 +35,17 @@ func (p Pipeline) Each(o Options) ([]Options, error) {
 		return []Options{o}, nil
 	}
 	var each []Options
-	for _, source := range sources {
+	for _, source := range pkgdef.Ready(sources) {
 		o.Source = source.Name
 		each = append(each, o)
 	}
 	return each, nil
+}
+
+// Waiting are the sources that Each leaves out where nobody asks for one.
+func (p Pipeline) Waiting() ([]pkgdef.Source, error) {
+	sources, err := pkgdef.Sources(p.Root)
+	return pkgdef.Waiting(sources), err
 }
 
 // ForEach does something for each source that is asked for. One that fails keeps none of

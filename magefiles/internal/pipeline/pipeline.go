@@ -118,6 +118,9 @@ func (p Pipeline) load(o Options) (b *build, err error) {
 	if b.packages, err = p.Packages(b.source); err != nil {
 		return nil, err
 	}
+	if b.source.Waits != "" {
+		fmt.Fprintf(p.Log, "%s waits: %s\n", b.source.Name, b.source.Waits)
+	}
 	b.Dist = p.Dist.Of(b.source.Name)
 	if b.tools, err = toolroot.Cached(p.Log); err != nil {
 		return nil, err
@@ -125,7 +128,11 @@ func (p Pipeline) load(o Options) (b *build, err error) {
 	if len(o.Packages) > 0 {
 		b.packages = slices.DeleteFunc(b.packages, func(p pkgdef.Package) bool { return !slices.Contains(o.Packages, p.Name) })
 	}
-	if len(pkgdef.Programs(b.packages)) == 0 {
+	switch {
+	case len(pkgdef.Programs(b.packages)) > 0:
+	case b.source.Waits != "":
+		return nil, fmt.Errorf("%s has no packages yet: %s", b.source.Name, b.source.Waits)
+	default:
 		return nil, fmt.Errorf("%s: a build needs a program: name a package with one, too", strings.Join(o.Packages, ", "))
 	}
 	return b, b.defaults()

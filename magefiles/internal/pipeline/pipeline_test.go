@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -114,7 +115,7 @@ func TestEach(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if each, err := p.Each(Options{}); err != nil || len(each) != len(sources) || each[0].Source != "spire" {
+	if each, err := p.Each(Options{}); err != nil || len(each) != len(pkgdef.Ready(sources)) || each[0].Source != "spire" {
 		t.Errorf("all: %+v, error %v", each, err)
 	}
 	for want, o := range map[string]Options{
@@ -124,6 +125,55 @@ func TestEach(t *testing.T) {
 	} {
 		if _, err := p.Each(o); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("error %v, want %s", err, want)
+		}
+	}
+}
+
+// What waits is built for whoever asks for it by name, with a word why it waits, and for
+// nobody else; and is not signed, wherever it was built, before the key is opened.
+func TestWaiting(t *testing.T) {
+	var log bytes.Buffer
+	p := real(t)
+	p.Log = &log
+	waiting, err := p.Waiting()
+	if err != nil || len(waiting) == 0 {
+		t.Fatalf("%v, error %v", waiting, err)
+	}
+	for _, source := range waiting {
+		if all, err := p.Each(Options{}); err != nil || slices.ContainsFunc(all, func(o Options) bool { return o.Source == source.Name }) {
+			t.Errorf("%s is among all: %v, error %v", source.Name, all, err)
+		}
+		log.Reset()
+		if _, err := p.load(Options{Source: source.Name}); err != nil && !strings.Contains(err.Error(), source.Name+" has no packages yet: "+source.Waits) {
+			t.Error(err)
+		}
+		if want := source.Name + " waits: " + source.Waits + "\n"; log.String() != want {
+			t.Errorf("it says %q, not %q", log.String(), want)
+		}
+		_, err := p.Sign(t.Context(), Options{Source: source.Name, Prebuilt: t.TempDir()}, untouched, Builder{}, "")
+		if want := "nothing of " + source.Name + " is signed, it waits: "; err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("error %v, not %s", err, want)
+		}
+	}
+}
+
+// The archive takes nothing of what waits, whoever has signed it.
+func TestArchiveWithoutWaiting(t *testing.T) {
+	w := newWorld(t)
+	p := real(t)
+	p.Rehearsal = true
+	archive, err := p.archive(Archive{Signer: w.signer})
+	if err != nil || len(archive.Sources) == 0 || len(archive.Packages) == 0 {
+		t.Fatalf("%d sources, %d packages, error %v", len(archive.Sources), len(archive.Packages), err)
+	}
+	waiting, err := p.Waiting()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, source := range waiting {
+		if slices.ContainsFunc(archive.Sources, func(s pkgdef.Source) bool { return s.Name == source.Name }) ||
+			slices.ContainsFunc(archive.Packages, func(p pkgdef.Package) bool { return p.Source == source.Name }) {
+			t.Errorf("it takes %s", source.Name)
 		}
 	}
 }

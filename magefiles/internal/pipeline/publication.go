@@ -91,11 +91,16 @@ func (p Pipeline) archive(a Archive) (archive publication.Archive, err error) {
 	if archive.Certificates, err = p.trusted(a); err != nil {
 		return archive, err
 	}
-	if archive.Sources, err = pkgdef.Sources(p.Root); err != nil {
+	sources, err := pkgdef.Sources(p.Root)
+	if err != nil {
 		return archive, err
 	}
-	if archive.Packages, err = pkgdef.Load(p.Root); err != nil {
-		return archive, err
+	for _, source := range pkgdef.Ready(sources) {
+		packages, err := p.Packages(source)
+		if err != nil {
+			return archive, err
+		}
+		archive.Sources, archive.Packages = append(archive.Sources, source), append(archive.Packages, packages...)
 	}
 	archive.Keyrings, err = pkgdef.LoadKeyrings(p.Root)
 	return archive, err

@@ -61,6 +61,10 @@ func Known(tree artifact.Tree) upstream.Known {
 // key makes the same files, whenever that is. The folder is named after the source
 // and the version, in signed; empty means dist/signed.
 func (p Pipeline) Sign(ctx context.Context, o Options, key Opener, by Builder, signed string) (Result, error) {
+	// What waits was seen by nobody.
+	if err := p.signable(o.Source); err != nil {
+		return Result{}, err
+	}
 	// All files, built here or gathered from where others have built them.
 	result, err := p.Build(ctx, o)
 	if err != nil {
@@ -95,6 +99,15 @@ func (p Pipeline) Sign(ctx context.Context, o Options, key Opener, by Builder, s
 	result.Files, err = folder.Make(ctx)
 	result.Took = time.Since(start)
 	return result, err
+}
+
+// signable refuses a source that waits, whatever was built of it.
+func (p Pipeline) signable(name string) error {
+	source, err := p.Source(name)
+	if err == nil && source.Waits != "" {
+		err = fmt.Errorf("nothing of %s is signed, it waits: %s", source.Name, source.Waits)
+	}
+	return err
 }
 
 // admitted is what may be signed of a build.

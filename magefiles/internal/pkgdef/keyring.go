@@ -72,6 +72,7 @@ func LoadKeyrings(root string) ([]Keyring, error) {
 	for i, folder := range folders {
 		keyrings[i], errs[i] = loadKeyring(root, folder.Name())
 	}
+	programs = slices.DeleteFunc(programs, func(program fs.DirEntry) bool { return waits(root, peek(root, program.Name()).Source) })
 	for i := range keyrings {
 		keyrings[i].nameAll(root, programs, keyrings)
 	}
@@ -93,6 +94,13 @@ func (k *Keyring) nameAll(root string, programs []fs.DirEntry, keyrings []Keyrin
 		}
 	}
 	slices.Sort(k.packages)
+}
+
+// waits glances at a source's definition: the archive has nothing of one that waits.
+func waits(root, source string) bool {
+	var seen struct{ Waits string }
+	content, err := os.ReadFile(filepath.Join(root, "srpm", source, "source.yaml"))
+	return err == nil && yaml.Unmarshal(content, &seen) == nil && seen.Waits != ""
 }
 
 // kind is what a glance at a package.yaml shows.

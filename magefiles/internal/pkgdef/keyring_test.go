@@ -80,7 +80,8 @@ func TestChecksAreOn(t *testing.T) {
 	}
 }
 
-// names are those of all packages of the checkout that have a program, and one more.
+// names are those of all packages of the checkout, but for keyrings and what waits, and one
+// more.
 func names(t *testing.T, more string) string {
 	t.Helper()
 	packages, err := Load(checkout)
@@ -89,13 +90,15 @@ func names(t *testing.T, more string) string {
 	}
 	all := []string{more}
 	for _, p := range packages {
-		all = append(all, p.Name)
+		if strings.Contains(" "+sourceNames(t)+" ", " "+p.Source+" ") {
+			all = append(all, p.Name)
+		}
 	}
 	slices.Sort(all)
 	return strings.Join(all, " ")
 }
 
-// sourceNames are those of all sources of the checkout.
+// sourceNames are those of all sources of the checkout that do not wait.
 func sourceNames(t *testing.T) string {
 	t.Helper()
 	sources, err := Sources(checkout)
@@ -103,7 +106,7 @@ func sourceNames(t *testing.T) string {
 		t.Fatal(err)
 	}
 	var all []string
-	for _, source := range sources {
+	for _, source := range Ready(sources) {
 		all = append(all, source.Name)
 	}
 	slices.Sort(all)

@@ -1,7 +1,9 @@
 package pkgdef
 
 import (
+	"fmt"
 	"io/fs"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -113,6 +115,24 @@ func (p Package) Payload(format Layout, binary string, docs Docs) []Entry {
 	}
 	slices.SortFunc(entries, func(a, b Entry) int { return strings.Compare(a.Path, b.Path) })
 	return entries
+}
+
+// Lay puts what is fixed of the package into a folder, each where it would be below the root.
+func (p Package) Lay(dir string) error {
+	for _, entry := range p.Fixed {
+		content, err := os.ReadFile(entry.From)
+		if err != nil {
+			return fmt.Errorf("laying out %s: %w", p.Name, err)
+		}
+		place := filepath.Join(dir, filepath.FromSlash(entry.Path))
+		if err := os.MkdirAll(filepath.Dir(place), 0o755); err != nil {
+			return fmt.Errorf("laying out %s: %w", p.Name, err)
+		}
+		if err := os.WriteFile(place, content, entry.Mode); err != nil {
+			return fmt.Errorf("laying out %s: %w", p.Name, err)
+		}
+	}
+	return nil
 }
 
 // ofConfiguration finds the folders that configuration is in. rpm makes them with

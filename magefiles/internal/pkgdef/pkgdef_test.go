@@ -3,6 +3,7 @@ package pkgdef
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -463,6 +464,53 @@ func TestUnsupported(t *testing.T) {
 	}
 	if got := (Source{}).Unsupported("1.0.0"); got != "" {
 		t.Errorf("where nothing is known: %q", got)
+	}
+}
+
+// A source that waits is read and checked as all others, and set apart.
+func TestWaits(t *testing.T) {
+	const main, other = "srpm/up/source.yaml", "srpm/other/source.yaml"
+	r := smallRepo()
+	r[other] = strings.Replace(r[main], "main: true", "waits: nobody serves it", 1)
+	sources, err := Sources(r.write(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ready, waiting := Ready(sources), Waiting(sources); len(ready) != 1 || ready[0].Name != "up" || len(waiting) != 1 || waiting[0].Waits != "nobody serves it" {
+		t.Errorf("ready are %v, waiting %v", ready, waiting)
+	}
+	for want, change := range map[string]func(*testing.T, repo){
+		"waits: the main source cannot": swap(main, "main: true", "main: true\nwaits: for nothing"),
+		"is not one line":               swap(other, "waits: nobody serves it", "waits: |\n  nobody\n  serves it"),
+		"title is missing":              swap(other, "title: Up\n", ""),
+	} {
+		bad := maps.Clone(r)
+		change(t, bad)
+		if _, err := Sources(bad.write(t)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+}
+
+// What is laid out is what is fixed, with its modes, and nothing of a program.
+func TestLay(t *testing.T) {
+	packages, err := Load(smallRepo().write(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := packages[0].Lay(dir); err != nil {
+		t.Fatal(err)
+	}
+	for place, want := range map[string]bool{"etc/demo/demo.conf": true, "usr/lib/systemd/system/demo@.service": true, "usr/lib/sysusers.d/demo.conf": true, "usr/bin/demo": false} {
+		info, err := os.Stat(filepath.Join(dir, place))
+		if (err == nil) != want || want && info.Mode().Perm() != 0o644 {
+			t.Errorf("%s: %v, error %v", place, info, err)
+		}
+	}
+	packages[0].Fixed[0].From = filepath.Join(dir, "none")
+	if err := packages[0].Lay(t.TempDir()); err == nil || !strings.HasPrefix(err.Error(), "laying out demo: ") {
+		t.Errorf("of a file that is gone: %v", err)
 	}
 }
 

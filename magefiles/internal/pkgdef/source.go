@@ -59,6 +59,10 @@ type Source struct {
 	CommitVariable  string `yaml:"commitVariable"`
 	// Supported is no part of what decides what is built, and so of no key either.
 	Supported Supported `json:"-"`
+	// Waits says, in a line, why nothing is built of the source, unless somebody asks for it by
+	// name, and why nothing of it is signed: its definition and packages are checked as data.
+	// Empty is a source like all others.
+	Waits string `json:"-"`
 	// Releases are what is already known of single versions.
 	Releases map[string]Pin
 	// Patches are the files in srpm/<name>/patches, in the order they apply.
@@ -282,6 +286,29 @@ func (s Source) Tag(version string, release int) string {
 	return fmt.Sprintf("%sv%s-%d", s.prefix(), version, release)
 }
 
+// Ready are those of sources that do not wait.
+func Ready(sources []Source) []Source {
+	return slices.DeleteFunc(slices.Clone(sources), func(s Source) bool { return s.Waits != "" })
+}
+
+// Waiting are the others.
+func Waiting(sources []Source) []Source {
+	return slices.DeleteFunc(slices.Clone(sources), func(s Source) bool { return s.Waits == "" })
+}
+
+// checkWaits keeps what people build by default from waiting, and its reason a line.
+func (s Source) checkWaits() error {
+	switch {
+	case s.Waits == "":
+		return nil
+	case s.Main:
+		return errors.New("waits: the main source cannot")
+	case strings.TrimSpace(s.Waits) != s.Waits || strings.Contains(s.Waits, "\n"):
+		return fmt.Errorf("waits: %q is not one line", s.Waits)
+	}
+	return nil
+}
+
 // prefix is what the labels and tags of the source begin with.
 func (s Source) prefix() string {
 	if s.Main {
@@ -402,7 +429,7 @@ func (s Source) check() error {
 	if s.Release < 1 {
 		errs = append(errs, fmt.Errorf("release is %d, not 1 or more", s.Release))
 	}
-	errs = append(errs, CheckVersion(s.Version), s.checkOwn(), s.Steps.check(), s.Supported.check())
+	errs = append(errs, CheckVersion(s.Version), s.checkOwn(), s.checkWaits(), s.Steps.check(), s.Supported.check())
 	for _, allowance := range s.Allow {
 		if allowance.Module == "" {
 			errs = append(errs, errors.New("allow: an entry names no module"))

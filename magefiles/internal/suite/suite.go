@@ -206,6 +206,9 @@ func definitions(_ context.Context, _ *tally.Tally, c subject.Checkout) error {
 			return fmt.Errorf("packages/%s: %w", p.Name, err)
 		}
 	}
+	if _, err := pkgdef.Sources(c.Root); err != nil { // those without packages, too
+		return err
+	}
 	if _, err := pkgdef.LoadKeyrings(c.Root); err != nil {
 		return err
 	}

@@ -411,6 +411,30 @@ func TestSeveralSources(t *testing.T) {
 	}
 }
 
+// Of a source that waits nothing is due, and why is said in words.
+func TestWaiting(t *testing.T) {
+	plans := Plans{scene{day: "2026-05-28"}.plan(t), Plan{Source: pkgdef.Source{Name: "tornjak", Waits: "nobody serves it"}}}
+	content, err := plans.JSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got struct {
+		Versions []Due
+		Verdicts map[string][]Verdict
+		Waiting  map[string]string
+	}
+	if err := json.Unmarshal(content, &got); err != nil {
+		t.Fatal(err)
+	}
+	if _, planned := got.Verdicts["tornjak"]; planned || len(got.Versions) != 2 || got.Waiting["tornjak"] != "nobody serves it" || len(got.Waiting) != 1 {
+		t.Errorf("%s", content)
+	}
+	var said bytes.Buffer
+	if err := plans.Print(&said); err != nil || !strings.HasSuffix(said.String(), "\nnothing is due, it waits: nobody serves it\n") {
+		t.Errorf("%s, error %v", said.String(), err)
+	}
+}
+
 // What the checkout says of upstream's support is compared with its tags.
 func TestSupported(t *testing.T) {
 	for day, want := range map[string]string{

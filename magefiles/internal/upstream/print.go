@@ -61,8 +61,8 @@ func (p Plans) Matrix() (Matrix, error) {
 }
 
 // JSON is the plans in one line: build is a matrix, versions the list of those
-// that are due, supported the minor versions that upstream supports, and the rest says
-// why, by source.
+// that are due, supported the minor versions that upstream supports, waiting the sources
+// of which nothing is built, and the rest says why, by source.
 func (p Plans) JSON() ([]byte, error) {
 	matrix, err := p.Matrix()
 	if err != nil {
@@ -71,6 +71,9 @@ func (p Plans) JSON() ([]byte, error) {
 	verdicts, notes, supported := map[string][]Verdict{}, map[string][]string{}, map[string][]Line{}
 	for _, plan := range p {
 		name := plan.Source.Name
+		if plan.Source.Waits != "" {
+			continue
+		}
 		verdicts[name], notes[name], supported[name] = plan.Verdicts, some(plan.Notes), plan.Supported
 	}
 	return json.Marshal(struct {
@@ -80,7 +83,19 @@ func (p Plans) JSON() ([]byte, error) {
 		Alarms    []string             `json:"alarms"`
 		Notes     map[string][]string  `json:"notes"`
 		Verdicts  map[string][]Verdict `json:"verdicts"`
-	}{matrix, p.due(), supported, p.alarms(), notes, verdicts})
+		Waiting   map[string]string    `json:"waiting"`
+	}{matrix, p.due(), supported, p.alarms(), notes, verdicts, p.waiting()})
+}
+
+// waiting says why, of each source that waits.
+func (p Plans) waiting() map[string]string {
+	why := map[string]string{}
+	for _, plan := range p {
+		if plan.Source.Waits != "" {
+			why[plan.Source.Name] = plan.Source.Waits
+		}
+	}
+	return why
 }
 
 // some makes an empty list of none, which in JSON is not null.
@@ -136,6 +151,10 @@ func (p Plans) Print(w io.Writer) error {
 // Print writes the plan for people. Versions in a row that are not due for the
 // same reason are one line.
 func (p Plan) Print(w io.Writer) error {
+	if p.Source.Waits != "" {
+		_, err := fmt.Fprintf(w, "nothing is due, it waits: %s\n", p.Source.Waits)
+		return err
+	}
 	table := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(table, "VERSION\tDUE\tWHY")
 	for i := 0; i < len(p.Verdicts); {

@@ -25,12 +25,14 @@
 #   OLDER_PLACES  where the longest scenarios are left to a newer place of the family
 #   OTHERS    the packages of other sources, and those without a program, one a word:
 #       NAME:VERSION:UNITS:USERS:PROGRAM, with commas between units and users
+#   WAITING   likewise, the packages of sources that wait; PROGRAM is what stands in for it
 # and with these folders in $TOP:
 #   pastes/setup-$CLIENT, pastes/install-$CLIENT   the front page's lines
 #   pastes/README.md                               the checkout's own
 #   expected/$FORMAT-$ARCH/NAME                    what the build put into the
 #       package under test: MODE OWNER/GROUP SHA256 PATH, a line a file or folder
 #   packages/NAME.sh                               a package's own test
+#   waiting/NAME/                                  what a package that waits would install
 #   tools/NAME-$ARCH                               a program of this checkout that
 #       stands for another one, such as sds for Envoy
 #
@@ -49,7 +51,7 @@ VERSIONS=${VERSIONS:-} # tests/trust has none
 VERSION=${VERSIONS##* } # upstream's and the packaging's, as in 1.13.3-1
 
 # The packages under test, from the driver.
-NAMES=${NAMES:-} SERVICES=${SERVICES:-} UNITS=${UNITS:-} USERS=${USERS:-} OTHERS=${OTHERS:-}
+NAMES=${NAMES:-} SERVICES=${SERVICES:-} UNITS=${UNITS:-} USERS=${USERS:-} OTHERS=${OTHERS:-} WAITING=${WAITING:-}
 SERVER_CONF=/etc/spire/server/server.conf
 AGENT_CONF=/etc/spire/agent/agent.conf
 OIDC_CONF=/etc/spire/oidc-discovery-provider/oidc-discovery-provider.conf
