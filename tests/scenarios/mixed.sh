@@ -47,6 +47,8 @@ all_work() {
 ours() { pkg_list | grep -E '^(spi|ghostunnel|opa|aws-spiffe)' | grep -v -e archive-keyring -e spire-release | sort | paste -sd ' '; }
 
 pkg_repository
+# Where apt takes all packages of a source along, it is told not to.
+[ "$FORMAT" = rpm ] || echo 'APT::Get::Upgrade-By-Source-Package "false";' >/etc/apt/apt.conf.d/alone
 asked spire-server "$OLDER" spire-agent "$OLDER" \
     spiffe-helper "$(version_of spiffe-helper)" spire-controller-manager "$(version_of spire-controller-manager)"
 bring_up
