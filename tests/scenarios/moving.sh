@@ -109,7 +109,8 @@ ours_of_others() {
 # managed_by_ours NAME: what was enabled is, and not as root.
 managed_by_ours() {
     [ -n "$MANAGER" ] || return 0
-    unit_is spire-controller-manager@main.service enabled active
+    same 'our manager enabled' enabled "$(systemctl is-enabled spire-controller-manager@main.service)"
+    soon 20 'our manager' 0 active systemctl is-active spire-controller-manager@main.service
     managed "$1"
     same 'user of our manager' spire-controller-manager "$(user_of spire-controller-manager@main.service)"
 }
