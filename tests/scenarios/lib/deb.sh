@@ -66,9 +66,6 @@ pkg_reinstall() { quietly apt-get install --yes --reinstall $NAMES; }
 # pkg_autoremove: what nobody has asked for and nothing needs.
 pkg_autoremove() { quietly apt-get autoremove --yes; }
 
-# pkg_list: the names of all that is installed.
-pkg_list() { dpkg-query --show --showformat '${db:Status-Abbrev}${Package}\n' | sed -n 's/^ii *//p'; }
-
 # pkg_installed NAME: its version with the packaging's release; nothing if it is
 # not installed.
 pkg_installed() { dpkg-query --show --showformat '${db:Status-Status} ${Version}\n' "$1" 2>/dev/null | sed -n 's/^installed //p'; }

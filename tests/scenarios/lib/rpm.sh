@@ -101,7 +101,6 @@ pkg_autoremove() {
     zypper) quietly zypper --non-interactive packages --unneeded ;;
     esac
 }
-pkg_list() { rpm --query --all --queryformat '%{NAME}\n'; }
 pkg_installed() { rpm --query --queryformat '%{VERSION}-%{RELEASE}\n' "$1" 2>/dev/null | grep -v 'not installed' || :; }
 
 pkg_verify() { rpm --verify "$1"; }
