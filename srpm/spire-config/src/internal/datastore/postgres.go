@@ -12,11 +12,15 @@ import (
 )
 
 // known are the settings that a connection string may have: those that SPIRE's driver
-// has, without what leads to several hosts, or past the check of a certificate.
+// has, without what leads past the check of a certificate.
 var known = []string{
 	"host", "port", "dbname", "user", "password", "sslmode", "sslrootcert", "sslcert", "sslkey",
-	"application_name", "connect_timeout", "search_path", "options",
+	"application_name", "connect_timeout", "search_path", "options", "target_session_attrs",
 }
+
+// writable are the values of target_session_attrs that lead to a database that a server can
+// write to.
+var writable = []string{"read-write", "primary"}
 
 func newPostgres(text, ca string) (Connection, error) {
 	settings, err := postgresSettings(text)
@@ -33,8 +37,8 @@ func newPostgres(text, ca string) (Connection, error) {
 			return Connection{}, fmt.Errorf("the connection string says no %s: want host=HOST dbname=DATABASE user=USER password=PASSWORD", name)
 		}
 	}
-	if strings.Contains(settings.value("host"), ",") {
-		return Connection{}, errors.New("the connection string has several hosts: give the one name that leads to the database")
+	if settings, err = settings.several(); err != nil {
+		return Connection{}, err
 	}
 	connection := Connection{Kind: Postgres, Password: settings.value("password")}
 	if connection.Password != "" {
@@ -52,6 +56,25 @@ func newPostgres(text, ca string) (Connection, error) {
 	}
 	connection.String = settings.configured()
 	return connection, nil
+}
+
+// several looks at the hosts, where there are several, one of which is the primary. None is
+// waited for without end: one that has lost its network does not answer at all.
+func (s settings) several() (settings, error) {
+	hosts, attributes := strings.Split(s.value("host"), ","), s.value("target_session_attrs")
+	switch {
+	case attributes != "" && !slices.Contains(writable, attributes):
+		return nil, fmt.Errorf("the connection string has target_session_attrs=%s, which may lead to a database that only reads: want read-write", attributes)
+	case len(hosts) == 1:
+		return s, nil
+	case attributes == "":
+		return nil, errors.New("the connection string has several hosts: add target_session_attrs=read-write, which finds the primary among them")
+	case slices.ContainsFunc(hosts, func(host string) bool { return host == "" || socket(host) }):
+		return nil, errors.New("the connection string has several hosts, and not each of them is a name or an address")
+	case s.value("connect_timeout") == "":
+		s = s.with("connect_timeout", "3")
+	}
+	return s, nil
 }
 
 // postgresSettings reads a connection string in either of its forms.
