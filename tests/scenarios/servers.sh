@@ -9,6 +9,8 @@ set -eu
 . "$LIB/spire.sh"
 # shellcheck source=lib/config.sh
 . "$LIB/config.sh"
+# shellcheck source=lib/database.sh
+. "$LIB/database.sh"
 
 ETC=/etc/spire/server
 STATE=/var/lib/spire/server/+default
@@ -16,32 +18,6 @@ CA=/root/database-ca.crt
 
 # secret NAME TEXT: a file for root alone.
 secret() { (umask 077 && printf '%s\n' "$2" >"/root/$1"); }
-
-# certified OWNER FOLDER: a certificate of the database's, of a CA of its own.
-certified() {
-    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=db.fleet.test \
-        -addext subjectAltName=DNS:db.fleet.test -keyout "$2/db.key" -out "$2/db.crt" 2>/dev/null
-    chown "$1" "$2/db.key"
-    cp "$2/db.crt" $CA
-}
-
-postgresql() {
-    certified postgres /etc/postgresql
-    printf "ssl = on\nssl_cert_file = '/etc/postgresql/db.crt'\nssl_key_file = '/etc/postgresql/db.key'\n" \
-        >"$(echo /etc/postgresql/*/main/conf.d)/db.conf"
-    systemctl restart postgresql.service
-    soon 30 'PostgreSQL' 0 'accepting connections' pg_isready
-    setpriv --reuid postgres --regid postgres --clear-groups psql --quiet \
-        --command "create user spire password 'tangram'" --command 'create database spire owner spire'
-}
-
-mariadb_server() {
-    certified mysql /etc/mysql
-    printf '[mariadbd]\nssl_cert = /etc/mysql/db.crt\nssl_key = /etc/mysql/db.key\nrequire_secure_transport = ON\n' >/etc/mysql/mariadb.conf.d/99-db.cnf
-    systemctl restart mariadb.service
-    soon 30 'MariaDB' 0 '' mariadb --execute 'select 1'
-    mariadb --execute "create database spire; create user spire@'%' identified by 'tangram'; grant all on spire.* to spire@'%'"
-}
 
 # machine NAME: its configuration and state take the places, and the other's go away.
 machine() {
@@ -87,10 +63,11 @@ printf '127.0.0.1 db.fleet.test other.fleet.test\n' >>/etc/hosts
 mkdir /root/machines
 cp -a $ETC /root/machines/fresh
 AT=one
-postgresql
+postgresql db.fleet.test
+cp /etc/postgresql/db.crt $CA
 
 # What is refused.
-secret database 'host=db.fleet.test dbname=spire user=spire password=tangram'
+secret database 'host=other.fleet.test,db.fleet.test target_session_attrs=read-write dbname=spire user=spire password=tangram'
 secret plain 'host=db.fleet.test dbname=spire user=spire password=tangram sslmode=require'
 secret wrong 'host=db.fleet.test dbname=spire user=spire password=other'
 secret impostor 'host=other.fleet.test dbname=spire user=spire password=tangram'
@@ -141,7 +118,8 @@ answers 'doctor, where all is well' 0 'well: the database answers' spire-config 
 systemctl disable --now spire-agent.service spire-server.service postgresql.service
 rm -rf /root/machines/one /root/machines/two /root/two $STATE $ETC /var/lib/spire/agent/+default
 cp -a /root/machines/fresh $ETC
-mariadb_server
+mariadb_server db.fleet.test
+cp /etc/mysql/db.crt $CA
 secret mariadb 'spire:tangram@tcp(db.fleet.test:3306)/spire'
 refuses 'MariaDB without its CA' 'give its CA by --database-ca FILE' init --mysql /root/mariadb
 answers 'a server with MariaDB' 0 'spire-server.service runs, for the trust domain fleet.test' init --mysql /root/mariadb --database-ca $CA --start
