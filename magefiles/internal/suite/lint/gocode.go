@@ -56,11 +56,11 @@ func Warm(ctx context.Context, c subject.Checkout) {
 	_ = c.Go(ctx, slices.Concat([]string{"run", "-p=1"}, linterProgram, []string{"version"})...)
 }
 
-// Scripts has shellcheck read what runs inside the containers.
+// Scripts has shellcheck read what runs inside the containers, examples among it.
 func Scripts(ctx context.Context, _ *tally.Tally, c subject.Checkout) error {
 	var files []string
-	for _, pattern := range []string{"*/*.sh", "*/*/*.sh"} {
-		found, err := filepath.Glob(filepath.Join(c.Root, "tests", pattern))
+	for _, pattern := range []string{"tests/*/*.sh", "tests/*/*/*.sh", "packages/*/examples/*/*.sh"} {
+		found, err := filepath.Glob(filepath.Join(c.Root, pattern))
 		if err != nil {
 			return err
 		}
