@@ -1,0 +1,52 @@
+#!/bin/sh
+# The servers of the scenario ha with MariaDB: what other than a standby makes a difference.
+set -eu
+# shellcheck source=lib/common.sh
+. "$(dirname "$0")/lib/common.sh"
+# shellcheck source=lib/spire.sh
+. "$LIB/spire.sh"
+# shellcheck source=lib/config.sh
+. "$LIB/config.sh"
+# shellcheck source=lib/fleet.sh
+. "$LIB/fleet.sh"
+
+command -v keepalived >/dev/null || skip 'this place has no MariaDB, HAProxy and keepalived'
+[ -z "${FEWER:-}" ] || skip 'it takes minutes: whoever wants to know asks test:distros, as each night does'
+pkg_repository
+pkg_install
+pkg_install "$(other spire-server-extras)" spire-server-extras
+unwarned 'installing'
+fleet
+runs_on first mariadb.service
+mariadb_server db-1.example.org
+# shellcheck disable=SC2016 # for the server
+servers /etc/mysql 's|"postgres"|"mysql"|; s|connection_string = .*|connection_string = "spire:${SPIRE_DB_PASSWORD}@tcp(db-1.example.org:3306)/spire?parseTime=true"\n            root_ca_path = "/etc/spire/server/db-ca.crt"|'
+balancers
+soon 60 'the same bundle everywhere' 0 1 bundles
+agent
+
+dead=$(serving)
+watch
+kill_server "$dead"
+sleep 40
+held 'one server killed, for 40 s' 30
+starts "spire-server@$dead.service"
+
+# systemd starts it again.
+entry one last
+watch
+systemctl kill --signal=KILL mariadb.service
+sleep 40
+held 'the database killed' 45
+answers 'the entry' 0 spiffe://example.org/last server_at three entry show -spiffeID spiffe://example.org/last
+
+watch
+cut_off first
+sleep 15
+mend first
+sleep 40
+held 'the database cut off, for 15 s' 45
+
+# The twenty, the last one, and the name of the node.
+all_is_there 22
+faults
