@@ -1,5 +1,5 @@
 #!/bin/sh
-# The servers of the scenario ha with MariaDB: what other than a standby makes a difference.
+# The servers of the scenario ha with MariaDB, whose agent in the end knows them by DNS alone.
 set -eu
 # shellcheck source=lib/common.sh
 . "$(dirname "$0")/lib/common.sh"
@@ -9,6 +9,9 @@ set -eu
 . "$LIB/config.sh"
 # shellcheck source=lib/fleet.sh
 . "$LIB/fleet.sh"
+
+# direct: the connections to servers that the agent has itself.
+direct() { ss --no-header --tcp --numeric state established 'dport = :8081' | grep -c '10.9.0.1[123]:8081'; }
 
 command -v keepalived >/dev/null || skip 'this place has no MariaDB, HAProxy and keepalived'
 [ -z "${FEWER:-}" ] || skip 'it takes minutes: whoever wants to know asks test:distros, as each night does'
@@ -46,6 +49,18 @@ sleep 15
 mend first
 sleep 40
 held 'the database cut off, for 15 s' 45
+
+# Without a balancer an agent is with all servers that DNS names, in turn, and waits half a
+# minute for the answer of one that is cut off.
+{ grep -v 10.9.0.30 /etc/hosts; for number in 11 12 13; do echo "10.9.0.$number spire.example.org"; done; } >/tmp/hosts
+cat /tmp/hosts >/etc/hosts # a mount
+systemctl stop haproxy-left.service haproxy-right.service
+soon 30 'connections of the agent to servers' 0 3 direct
+watch
+cut_off two
+sleep 60
+held 'a server cut off, found by DNS' 60
+mend two
 
 # The twenty, the last one, and the name of the node.
 all_is_there 22
