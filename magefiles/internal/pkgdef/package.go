@@ -58,8 +58,9 @@ type Package struct {
 	Keep  []string
 
 	Units Units `yaml:"-"`
-	// Fixed are the entries whose content does not depend on the version.
-	Fixed []Entry `yaml:"-"`
+	// Fixed are the entries whose content does not depend on the version. Beside them
+	// are those of the service manager that a format's machines have: Systemd or OpenRC.
+	Fixed, Systemd, OpenRC []Entry `yaml:"-"`
 	// Manual is the path of the hand-written part of the man page, which a program has.
 	Manual string `yaml:"-"`
 	// Test is the path of the script, for the scenario of single packages, that tries
@@ -73,6 +74,7 @@ type Package struct {
 const (
 	lintianOverrides = "lintian-overrides"
 	stateProgram     = "state.sh"
+	openRCFunctions  = "openrc.sh"
 )
 
 // Config is a configuration file: where it is in the package's folder, and
@@ -198,7 +200,7 @@ func folders(root string) (programs, keyrings []fs.DirEntry, err error) {
 	}
 	for _, entry := range entries {
 		switch {
-		case entry.Name() == lintianOverrides, entry.Name() == stateProgram:
+		case entry.Name() == lintianOverrides, entry.Name() == stateProgram, entry.Name() == openRCFunctions:
 		case peek(root, entry.Name()).Keyring != nil:
 			keyrings = append(keyrings, entry)
 		default:
@@ -252,7 +254,9 @@ func loadPackage(root, name string) (Package, error) {
 		return p, err
 	}
 	p.Lintian = filepath.Join(root, "packages", lintianOverrides)
-	p.Fixed = slices.Concat(p.configEntries(dir), p.Units.entries(p.examplesDir()), p.stateEntries(root), examples)
+	p.Fixed = append(p.configEntries(dir), examples...)
+	p.Systemd = append(p.Units.entries(p.examplesDir()), p.stateEntries(root)...)
+	p.OpenRC = p.openRCEntries(root)
 	if test := filepath.Join(dir, testScript); regular(test) == nil {
 		p.Test = test
 	}
@@ -399,6 +403,16 @@ func (p Package) stateEntries(root string) []Entry {
 
 func (p Package) stateProgram() string { return "/usr/libexec/" + p.Name + "/state" }
 
+// openRCEntries are the package's services for OpenRC, with the functions that they all
+// have.
+func (p Package) openRCEntries(root string) []Entry {
+	if len(p.Units.inits) == 0 {
+		return nil
+	}
+	return append(slices.Clone(p.Units.inits),
+		Entry{Path: "/usr/libexec/" + p.Name + "/openrc", Kind: File, Mode: 0o644, From: filepath.Join(root, "packages", openRCFunctions)})
+}
+
 // tree lists the files below dir as files below dest. Modes come from
 // here and not from the checkout, whose umask is anybody's.
 func tree(dir, dest string) ([]Entry, error) {
@@ -428,7 +442,7 @@ func (p Package) Scriptlets(source Source, version string) scriptlets.Data {
 	data := scriptlets.Data{
 		Name: p.Name, Version: version, Steps: p.steps(source),
 		Sysusers: p.Units.Sysusers != "", SysusersLines: p.Units.Users, Tmpfiles: p.Units.Tmpfiles != "",
-		Units: p.Units.Switched(), Services: p.Units.Services(), Shared: p.Shares, TPM: p.TPM,
+		Units: p.Units.Switched(), Services: p.Units.Services(), Shared: p.Shares, TPM: p.TPM, Inits: p.Units.Inits(),
 		State: p.State, Config: p.configPaths(), Purge: p.Purge, Keep: p.Keep,
 	}
 	if p.Plugin != nil {

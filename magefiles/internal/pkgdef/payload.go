@@ -52,6 +52,8 @@ type Layout struct {
 	// Exclusive says that a file belongs to one package alone: a unit that several bring
 	// is in a folder of each, and scriptlets put it in its place.
 	Exclusive bool
+	// OpenRC says that its machines have that in the place of systemd.
+	OpenRC bool
 	// Adopts says that the package speaks of configuration that it takes over, which would
 	// go otherwise, and leaves the folders of configuration to their admin.
 	Adopts bool
@@ -79,7 +81,7 @@ var (
 // entry is in belong to the package.
 var shared = map[string]bool{
 	"/": true, "/etc": true, "/usr": true, "/usr/bin": true, "/usr/lib": true,
-	"/usr/lib/systemd": true, "/usr/lib/systemd/system": true, "/usr/lib/systemd/system-preset": true,
+	"/etc/conf.d": true, "/etc/init.d": true, "/usr/lib/systemd": true, "/usr/lib/systemd/system": true, "/usr/lib/systemd/system-preset": true,
 	"/usr/lib/sysusers.d": true, "/usr/lib/tmpfiles.d": true, "/usr/libexec": true, "/usr/share": true,
 	"/usr/share/bash-completion": true, "/usr/share/bash-completion/completions": true,
 	"/usr/share/doc": true, "/usr/share/licenses": true, "/usr/share/lintian": true, "/usr/share/lintian/overrides": true, "/usr/share/man": true, "/usr/share/man/man1": true, "/usr/share/man/man7": true,
@@ -88,14 +90,13 @@ var shared = map[string]bool{
 // Payload lists everything that the package installs in a format, by path: what is
 // fixed, the binary, the texts, and the folders that are the package's own.
 func (p Package) Payload(format Layout, binary string, docs Docs) []Entry {
-	entries := slices.Clone(p.Fixed)
+	entries := slices.Concat(p.Fixed, p.services(format))
 	if p.HasProgram() {
 		entries = append(entries, Entry{Path: p.Program(), Kind: File, Mode: 0o755, From: binary})
 	}
 	if p.Plugin != nil {
 		entries = append(entries, Entry{Path: p.PluginEnv(), Kind: File, Mode: 0o644, From: docs.PluginEnv})
 	}
-	entries = append(entries, p.Units.sharedEntries(format.Exclusive)...)
 	for name, entry := range p.docEntries(format) {
 		if upstreams := name == DocChanges || name == DocChangelog; upstreams && !docs.Changelog {
 			continue
@@ -117,9 +118,9 @@ func (p Package) Payload(format Layout, binary string, docs Docs) []Entry {
 	return entries
 }
 
-// Lay puts what is fixed of the package into a folder, each where it would be below the root.
+// Lay puts what is fixed of the package, and its units, into a folder, each where it would be below the root.
 func (p Package) Lay(dir string) error {
-	for _, entry := range p.Fixed {
+	for _, entry := range slices.Concat(p.Fixed, p.Systemd) {
 		content, err := os.ReadFile(entry.From)
 		if err != nil {
 			return fmt.Errorf("laying out %s: %w", p.Name, err)
@@ -133,6 +134,14 @@ func (p Package) Lay(dir string) error {
 		}
 	}
 	return nil
+}
+
+// services are the entries of the service manager that the format's machines have.
+func (p Package) services(format Layout) []Entry {
+	if format.OpenRC {
+		return p.OpenRC
+	}
+	return slices.Concat(p.Systemd, p.Units.sharedEntries(format.Exclusive))
 }
 
 // ofConfiguration finds the folders that configuration is in. rpm makes them with

@@ -116,7 +116,7 @@ func TestNamedPathsAreInstalled(t *testing.T) {
 		for _, entry := range p.Payload(DebLayout, "", Docs{}) {
 			kinds[entry.Path] = entry.Kind
 		}
-		for _, entry := range p.Fixed {
+		for _, entry := range slices.Concat(p.Fixed, p.Systemd, p.OpenRC) {
 			texts[entry.From] = true
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,8 +15,8 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef/scriptlets"
 )
 
-// Units is a package's systemd side, read from units/<name>/. A command without a service
-// has none, and no folder.
+// Units is a package's services, read from units/<name>/: systemd's, and OpenRC's in
+// openrc/ there. A command without a service has none, and no folder.
 type Units struct {
 	Files    []string // unit files' paths, by name
 	Sysusers string   // path of sysusers.conf; empty if there is none
@@ -28,6 +29,7 @@ type Units struct {
 	own     []Entry         // the units' own drop-ins
 	dropIns []Entry
 	shared  []string // paths of the units that other packages bring too
+	inits   []Entry  // OpenRC's scripts and their settings
 }
 
 // Names are the unit files' names.
@@ -90,6 +92,8 @@ func (u *Units) add(file string, entry fs.DirEntry) (err error) {
 		var own []Entry
 		own, err = tree(file, unitDir+name)
 		u.own = append(u.own, own...)
+	case name == "openrc" && entry.IsDir():
+		err = u.readOpenRC(file)
 	case !entry.Type().IsRegular():
 		err = fmt.Errorf("%s is not a regular file", file)
 	case name == "sysusers.conf":
@@ -102,9 +106,46 @@ func (u *Units) add(file string, entry fs.DirEntry) (err error) {
 		u.Files = append(u.Files, file)
 		err = u.readUnit(file)
 	default:
-		err = fmt.Errorf("%s: not a service, its drop-ins (NAME.service.d), a target, sysusers.conf, tmpfiles.conf, preset or drop-ins", file)
+		err = fmt.Errorf("%s: not a service, its drop-ins (NAME.service.d), a target, sysusers.conf, tmpfiles.conf, preset, drop-ins or openrc", file)
 	}
 	return err
+}
+
+// Folders of OpenRC, and how the files for them end here.
+const (
+	initDir, initSuffix         = "/etc/init.d/", ".initd"
+	settingsDir, settingsSuffix = "/etc/conf.d/", ".confd"
+)
+
+// readOpenRC takes the scripts and their settings: NAME.initd, and NAME.confd if it has
+// any.
+func (u *Units) readOpenRC(dir string) error {
+	files, err := tree(dir, "")
+	for _, entry := range files {
+		name, settings := strings.CutSuffix(entry.Path, settingsSuffix)
+		script, isScript := strings.CutSuffix(entry.Path, initSuffix)
+		switch {
+		case isScript:
+			entry.Path, entry.Mode = path.Join(initDir, script), 0o755
+		case settings && regular(filepath.Join(dir, name+initSuffix)) == nil:
+			entry.Path, entry.Kind = path.Join(settingsDir, name), Conf
+		default:
+			return fmt.Errorf("%s: neither NAME%s, nor NAME%s beside it", entry.From, initSuffix, settingsSuffix)
+		}
+		u.inits = append(u.inits, entry)
+	}
+	return err
+}
+
+// Inits are the names of the services for OpenRC.
+func (u Units) Inits() []string {
+	var names []string
+	for _, entry := range u.inits {
+		if name, ok := strings.CutPrefix(entry.Path, initDir); ok {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // unitDir is where unit files are installed.

@@ -41,6 +41,8 @@ type Data struct {
 	// Plugin is the program of a plugin of SPIRE's, and Host the package whose services run
 	// it; empty where it is none.
 	Plugin, Host string
+	// Inits are the services for OpenRC.
+	Inits []string
 
 	// Helped leaves users and units to what debhelper puts in place of its token.
 	Helped bool
@@ -280,6 +282,7 @@ func (d Data) validate() error {
 	checkAll("unit", d.Units, unitFile)
 	checkAll("shared unit", d.Shared, unitFile)
 	checkAll("service to restart", d.Services, unitGlob)
+	checkAll("service for OpenRC", d.Inits, packageName)
 	checkAll("configuration file", d.Config, configFile)
 	check("plugin", d.Plugin, pluginFile)
 	check("host of the plugin", d.Host, pluginHost)

@@ -17,7 +17,7 @@ import (
 // dropIns are the paths of the package's additions to its units.
 func dropIns(p pkgdef.Package) []string {
 	var files []string
-	for _, entry := range p.Fixed {
+	for _, entry := range p.Systemd {
 		if entry.Kind == pkgdef.File && strings.Contains(entry.Path, "/examples/drop-ins/") {
 			files = append(files, entry.From)
 		}

@@ -66,7 +66,7 @@ func unitRoot(packages []pkgdef.Package) (string, error) {
 		if p.HasProgram() {
 			programs = append(programs, p.Program())
 		}
-		for _, entry := range p.Fixed {
+		for _, entry := range p.Systemd {
 			switch {
 			case strings.HasPrefix(entry.Path, "/usr/lib/systemd/system/"):
 				content, readErr := os.ReadFile(entry.From)
