@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format/apk"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format/archlinux"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format/deb"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format/kit"
@@ -22,7 +23,7 @@ type Format = kit.Format
 type Item = kit.Item
 
 // formats are in order of name.
-var formats = []Format{archlinux.Format, deb.Format, rpm.Format}
+var formats = []Format{apk.Format, archlinux.Format, deb.Format, rpm.Format}
 
 // All are the formats there are.
 func All() []Format { return slices.Clone(formats) }

@@ -319,7 +319,7 @@ func TestFileNames(t *testing.T) {
 			t.Errorf("%s %s: %q, error %v", c.format, c.arch, got, err)
 		}
 	}
-	if _, err := Find("apk"); err == nil || err.Error() != `"apk" is no package format` {
+	if _, err := Find("snap"); err == nil || err.Error() != `"snap" is no package format` {
 		t.Errorf("a format that there is not: %v", err)
 	}
 	if got := Names(); !slices.Equal(got, []string{"deb", "rpm"}) {
@@ -330,7 +330,7 @@ func TestFileNames(t *testing.T) {
 // A name says which format a file is of, and whether it is a package to install.
 func TestOf(t *testing.T) {
 	for file, want := range map[string]string{
-		"demo_1.13.3-2_amd64.deb": "deb", "a/demo_2026.11.24-1_all.deb": "deb", "demo-1.13.3-2.aarch64.rpm": "rpm", "demo-2026.11.24-1.noarch.rpm": "rpm", "demo-1.13.3-2-x86_64.pkg.tar.zst": "archlinux",
+		"demo_1.13.3-2_amd64.deb": "deb", "a/demo_2026.11.24-1_all.deb": "deb", "demo-1.13.3-2.aarch64.rpm": "rpm", "demo-2026.11.24-1.noarch.rpm": "rpm", "demo-1.13.3-2-x86_64.pkg.tar.zst": "archlinux", "demo_1.13.3-r2_x86_64.apk": "apk", "demo_1.13.3-r2_noarch.apk": "apk",
 		"up-1.13.3-2.src.rpm": "", "up_1.13.3-2.dsc": "", "demo_1.13.3-2_amd64.deb.cdx.json": "", "demo.deb": "", "demo_1.13.3-2_x86_64.deb": "", "": "",
 	} {
 		if f, ok := Of(file); f.Name != want || ok != (want != "") {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format"
@@ -19,6 +20,10 @@ func (a *asked) RPM(_ context.Context, from, to string) error {
 }
 func (a *asked) DSC(_ context.Context, from, to string) error {
 	a.how = "dsc " + from + " " + to
+	return nil
+}
+func (a *asked) APK(_ context.Context, from, to string) error {
+	a.how = "apk " + from + " " + to
 	return nil
 }
 func (a *asked) Changes(_ context.Context, from, to, dsc string) error {
@@ -38,6 +43,10 @@ func (trusting) RPM(_ context.Context, file string) error {
 	return errUntrusted
 }
 
+func (t trusting) APK(ctx context.Context, file string) error {
+	return t.RPM(ctx, strings.TrimSuffix(file, ".apk")+".rpm")
+}
+
 func (trusting) Clear(content []byte) ([]byte, error) {
 	if string(content) == "yes" {
 		return content, nil
@@ -50,7 +59,8 @@ func TestSigned(t *testing.T) {
 	for file, want := range map[string]string{
 		"a-1-1.x86_64.rpm": "rpm a-1-1.x86_64.rpm to/a-1-1.x86_64.rpm", "a-1-1.src.rpm": "rpm a-1-1.src.rpm to/a-1-1.src.rpm",
 		"a_1-1.dsc": "dsc a_1-1.dsc to/a_1-1.dsc", "a_1-1_source.changes": "changes a_1-1_source.changes to/a_1-1_source.changes to/a_1-1.dsc",
-		"a_1-1_amd64.deb": "", "a_1.orig.tar.xz": "", "a-1-1.x86_64.rpm.cdx.json": "", "SHA256SUMS": "",
+		"a_1-r1_x86_64.apk": "apk a_1-r1_x86_64.apk to/a_1-r1_x86_64.apk",
+		"a_1-1_amd64.deb":   "", "a_1.orig.tar.xz": "", "a-1-1.x86_64.rpm.cdx.json": "", "SHA256SUMS": "",
 	} {
 		how, ok := format.Signed(file)
 		var by asked
@@ -71,7 +81,7 @@ func TestVerified(t *testing.T) {
 		content string
 		want    error
 	}{
-		"good.rpm": {"", nil}, "bad.rpm": {"", errUntrusted},
+		"good.rpm": {"", nil}, "bad.rpm": {"", errUntrusted}, "good.apk": {"", nil}, "bad.apk": {"", errUntrusted},
 		"good.dsc": {"yes", nil}, "bad.dsc": {"no", errUntrusted}, "bad.changes": {"no", errUntrusted},
 	} {
 		file := filepath.Join(dir, name)

@@ -63,16 +63,25 @@ func explainGPG(err error) error {
 	if !errors.As(err, &failed) {
 		return err
 	}
+	if means := meansOfGPG(failed.Stderr); means != "" {
+		return errors.New(means)
+	}
+	return err
+}
+
+// meansOfGPG is what to do about what gpg or its agent has said; empty for what has no
+// remedy.
+func meansOfGPG(text string) string {
 	for said, means := range map[string]string{
 		"Bad passphrase":      "the passphrase of " + PassphraseVariable + " is not the key's",
 		"can't get input":     "the key has a passphrase: set " + PassphraseVariable,
 		"Inappropriate ioctl": "gpg-agent can ask nobody for the key's passphrase here: set " + PassphraseVariable + ", or unlock the key before",
 	} {
-		if strings.Contains(failed.Stderr, said) {
-			return errors.New(means)
+		if strings.Contains(text, said) {
+			return means
 		}
 	}
-	return err
+	return ""
 }
 
 // run runs gpg as if it had no configuration, so that nobody's comments, digests

@@ -31,6 +31,14 @@ type Keyring struct {
 	now          time.Time // zero for the time of the use
 }
 
+// at is the time of the use.
+func (k Keyring) at() time.Time {
+	if k.now.IsZero() {
+		return time.Now()
+	}
+	return k.now
+}
+
 // NewKeyring trusts the certificates.
 func NewKeyring(certificates ...Certificate) Keyring {
 	return Keyring{certificates: certificates}
@@ -182,11 +190,7 @@ func (k Keyring) verify(content, signature []byte) error {
 	if err != nil {
 		return err
 	}
-	now := k.now
-	if now.IsZero() {
-		now = time.Now()
-	}
-	err = k.verifyAt(now, content, signature)
+	err = k.verifyAt(k.at(), content, signature)
 	if errors.Is(err, pgperrors.ErrKeyExpired) {
 		// What was signed in the key's life stays signed.
 		if err = k.verifyAt(who[0].time, content, signature); errors.Is(err, pgperrors.ErrKeyExpired) {

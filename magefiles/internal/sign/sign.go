@@ -79,6 +79,8 @@ type maker interface {
 	detached(ctx context.Context, message []byte) ([]byte, error)
 	// clear is the text in the cleartext signature framework.
 	clear(ctx context.Context, text []byte) ([]byte, error)
+	// raw is the bare RSA signature of a SHA-512 digest.
+	raw(ctx context.Context, digest []byte) ([]byte, error)
 	// at is the same for signatures of another time.
 	at(t time.Time) maker
 }

@@ -60,6 +60,7 @@ func TestSigners(t *testing.T) {
 			wantSame(t, "detached", signer, reference, func(s *Signer) ([]byte, error) {
 				return s.Detached(t.Context(), strings.NewReader("message\x00\n"))
 			})
+			wantSame(t, "raw", signer, reference, func(s *Signer) ([]byte, error) { return s.Raw(t.Context(), []byte("message")) })
 			for name, text := range texts {
 				wantSame(t, name, signer, reference, func(s *Signer) ([]byte, error) { return s.Clear(t.Context(), []byte(text)) })
 			}

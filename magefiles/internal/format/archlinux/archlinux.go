@@ -4,7 +4,6 @@ package archlinux
 import (
 	"embed"
 	"io/fs"
-	"strings"
 
 	"github.com/goreleaser/nfpm/v2"
 	_ "github.com/goreleaser/nfpm/v2/arch" // registers itself
@@ -58,12 +57,7 @@ func texts(docs, licenses string) map[string]pkgdef.Entry {
 
 func dress(info *nfpm.Info, item kit.Item) {
 	info.ArchLinux.Pkgbase, info.ArchLinux.Packager = item.Source.Name, item.Source.Maintainer
-	// Its description is one line. What makes a package another one is said, too.
-	more := strings.TrimPrefix(info.Description, strings.TrimSpace(item.Package.Description))
-	info.Description = strings.Join(strings.Fields(item.Package.Summary+". "+more), " ")
-	if more == "" {
-		info.Description = item.Package.Summary
-	}
+	info.Description = item.InOneLine(info.Description)
 	if plugin := item.Package.Plugin; plugin != nil {
 		info.Depends = append(info.Depends, plugin.Host()+">="+plugin.SPIRE)
 	}

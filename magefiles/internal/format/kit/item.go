@@ -150,6 +150,16 @@ func description(item Item) string {
 	return text
 }
 
+// InOneLine is a description for formats in which it is one line: the summary, and what
+// makes the package another one than the definition's.
+func (item Item) InOneLine(description string) string {
+	more := strings.TrimPrefix(description, strings.TrimSpace(item.Package.Description))
+	if more == "" {
+		return item.Package.Summary
+	}
+	return strings.Join(strings.Fields(item.Package.Summary+". "+more), " ")
+}
+
 // Version is the full version as dependencies name it. All formats write a
 // prerelease with a tilde.
 func (item Item) Version() string {
@@ -181,6 +191,10 @@ func (f Format) writeTexts(info *nfpm.Info, item Item, scratch string) error {
 		}
 		if err := os.WriteFile(*slot, []byte(text), 0o644); err != nil {
 			return fmt.Errorf("writing scriptlet %s: %w", name, artifact.Explain(err, *slot))
+		}
+		// An apk says when its scriptlets were written.
+		if err := os.Chtimes(*slot, item.Tree.Time, item.Tree.Time); err != nil {
+			return fmt.Errorf("dating scriptlet %s: %w", name, err)
 		}
 	}
 	if f.Packing.Changelog == nil {

@@ -17,11 +17,13 @@ type Signer interface {
 	DSC(ctx context.Context, from, to string) error
 	// Changes takes the place of the signed .dsc, which it names.
 	Changes(ctx context.Context, from, to, dsc string) error
+	APK(ctx context.Context, from, to string) error
 }
 
 // Verifier knows whose signatures are trusted.
 type Verifier interface {
 	RPM(ctx context.Context, file string) error
+	APK(ctx context.Context, file string) error
 	// Clear gives the text of one in the cleartext signature framework.
 	Clear(content []byte) ([]byte, error)
 }
