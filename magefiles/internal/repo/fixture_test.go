@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"crypto"
+	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -82,6 +84,15 @@ func (k pair) Clear(_ context.Context, text []byte) ([]byte, error) {
 	return signed.Bytes(), err
 }
 
+// Raw is a bare signature.
+func (k pair) Raw(_ context.Context, content []byte) ([]byte, error) {
+	digest := sha512.Sum512(content)
+	return rsa.SignPKCS1v15(nil, k.entity.PrivateKey.PrivateKey.(*rsa.PrivateKey), crypto.SHA512, digest[:])
+}
+
+// RawKey is its file.
+func (k pair) RawKey() string { return "ours.rsa.pub" }
+
 // trust verifies by one key.
 type trust struct{ key pair }
 
@@ -104,6 +115,18 @@ func (k trust) Clear(text []byte) ([]byte, error) {
 	_, err := block.VerifySignature(openpgp.EntityList{k.key.entity}, k.key.config())
 	return block.Plaintext, err
 }
+
+// Raw verifies a bare signature.
+func (k trust) Raw(key string, content, signature []byte) error {
+	digest := sha512.Sum512(content)
+	if key != k.key.RawKey() {
+		return fmt.Errorf("it is signed by %s", key)
+	}
+	return rsa.VerifyPKCS1v15(&k.key.entity.PrivateKey.PrivateKey.(*rsa.PrivateKey).PublicKey, crypto.SHA512, digest[:], signature)
+}
+
+// APK takes all: there are none.
+func (k trust) APK(context.Context, string) error { return nil }
 
 // RPM looks for a signature only: verifying rpms is another package's.
 func (k trust) RPM(_ context.Context, file string) error {

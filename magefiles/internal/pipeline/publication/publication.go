@@ -49,7 +49,7 @@ const (
 // certificates are those that clients shall trust, as the indexes have them.
 func (a Archive) certificates() (all []index.Certificate) {
 	for _, certificate := range a.Certificates {
-		all = append(all, index.Certificate{Fingerprint: certificate.Fingerprint(), Armoured: sign.Armoured(certificate)})
+		all = append(all, index.Certificate{Fingerprint: certificate.Fingerprint(), Armoured: sign.Armoured(certificate), Raw: certificate.RawKeys()})
 	}
 	return all
 }

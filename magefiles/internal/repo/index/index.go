@@ -115,6 +115,10 @@ type Signer interface {
 	Detached(ctx context.Context, message io.Reader) ([]byte, error)
 	// Clear is text in the cleartext signature framework (RFC 9580, section 7).
 	Clear(ctx context.Context, text []byte) ([]byte, error)
+	// Raw is the bare RSA signature of the SHA-512 digest of all of content, by the key
+	// whose file RawKey names.
+	Raw(ctx context.Context, content []byte) ([]byte, error)
+	RawKey() string
 }
 
 // Trusted verifies by the keys that clients shall trust.
@@ -122,6 +126,10 @@ type Trusted interface {
 	ledger.Verifier
 	// RPM verifies the signature of the rpm at path.
 	RPM(ctx context.Context, path string) error
+	// APK verifies the signature of the apk at path.
+	APK(ctx context.Context, path string) error
+	// Raw verifies a bare signature by the key whose file is named.
+	Raw(key string, content, signature []byte) error
 }
 
 // Witness verifies what is signed in a repository, by the keys of its clients.
@@ -130,12 +138,16 @@ type Witness interface {
 	// Clear verifies text in the cleartext signature framework, and gives what is
 	// signed.
 	Clear(text []byte) ([]byte, error)
+	// Raw verifies a bare signature by the key whose file is named.
+	Raw(key string, content, signature []byte) error
 }
 
 // Certificate is one that clients shall trust.
 type Certificate struct {
 	Fingerprint string // 40 upper-case hex digits
 	Armoured    []byte
+	// Raw are the files of its keys as apk reads them, by their names.
+	Raw map[string][]byte
 }
 
 // Signing signs what clients take.
