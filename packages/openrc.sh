@@ -25,9 +25,8 @@ error_logger=${error_logger-logger -t $RC_SVCNAME -p daemon.info}
 ready_timeout=${ready_timeout:-60}
 # The second start is that of wait_on, below: the program runs already.
 in_background_fake=start
-extra_started_commands=reload
-description_reload='Reads the plugins'\'' plugin_data_file again'
 
+# For those that read plugin_data_file of their plugins again.
 reload() {
   ebegin "Reloading $RC_SVCNAME"
   supervise-daemon "$RC_SVCNAME" --signal USR1 ${pidfile:+--pidfile} ${pidfile:+"$pidfile"}
@@ -96,12 +95,12 @@ supervised() {
 }
 
 # await_ready: started means that the service answers, as the script's function ready
-# finds it. One that does not in time goes on trying, and is inactive until it does:
+# finds it, which is told how many seconds it was waited for. One that does not in time goes on trying, and is inactive until it does:
 # what needs it is started then, and not before.
 await_ready() {
   waited=0
   while [ "$waited" -lt "$ready_timeout" ]; do
-    if ready >/dev/null 2>&1; then
+    if ready "$waited" >/dev/null 2>&1; then
       return 0
     fi
     if ! supervised; then
@@ -120,7 +119,7 @@ await_ready() {
 # wait_on: until the service answers, or nobody waits for it any more.
 wait_on() {
   while service_inactive && supervised; do
-    if ready; then
+    if ready "$waited"; then
       IN_BACKGROUND=yes rc-service --nodeps "$RC_SVCNAME" start
       return
     fi
