@@ -1,6 +1,7 @@
 package pkgdef
 
 import (
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -75,6 +76,99 @@ func TestOpenRC(t *testing.T) {
 		repo["units/demo/openrc/"+stray] = ""
 		if _, err := Load(repo.write(t)); err == nil || !strings.Contains(err.Error(), stray) {
 			t.Errorf("%s: error %v", stray, err)
+		}
+	}
+}
+
+// functions runs a line with the functions that OpenRC's services have in common, and
+// with stand-ins of OpenRC's own. What has failed ends it.
+func functions(t *testing.T, line string) string {
+	t.Helper()
+	command := exec.Command("sh", "-euc", `
+checkpath() { echo "checkpath $*"; }
+ewarn() { echo "warning: $*"; }
+eerror() { echo "error: $*"; }
+service_inactive() { [ -e inactive ]; }
+mark_service_inactive() { touch inactive; }
+printf '#!/bin/sh\necho "$IN_BACKGROUND $*" >started\n' >rc-service
+chmod +x rc-service
+PATH=$PWD:$PATH
+sleep() { :; }
+RC_SVCNAME=demo command_user=user:group pidfile=$PWD/pid
+. "$0"
+`+line, filepath.Join(checkoutOf(t), "packages", "openrc.sh"))
+	command.Dir = t.TempDir()
+	said, err := command.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, said)
+	}
+	return string(said)
+}
+
+func checkoutOf(t *testing.T) string {
+	t.Helper()
+	root, err := filepath.Abs(checkout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return root
+}
+
+// The folders above a service's are root's; those that are there are left alone.
+func TestOpenRCFolder(t *testing.T) {
+	const want = "checkpath --directory --mode 0755 --owner root:root /run/none/of\n" +
+		"checkpath --directory --mode 0755 --owner root:root /run/none/of/these\n" +
+		"checkpath --directory --mode 0700 --owner user:group /run/none/of/these/leaf\n"
+	if got := functions(t, "folder /run/none/of/these/leaf 0700"); got != "checkpath --directory --mode 0755 --owner root:root /run/none\n"+want {
+		t.Errorf("it says\n%s", got)
+	}
+	if got := functions(t, `folder "$PWD/leaf" 0750`); strings.Count(got, "\n") != 1 || !strings.Contains(got, "--mode 0750 --owner user:group") {
+		t.Errorf("of a folder below what is there it says\n%s", got)
+	}
+}
+
+// An environment file is read as systemd reads it, and nothing in it is run.
+func TestOpenRCEnvironment(t *testing.T) {
+	got := functions(t, `cat >env <<'EOF'
+# A comment
+; another
+
+PLAIN=a value with spaces
+QUOTED="quo'ted"
+SINGLE='sin"gle'
+SHELL_CODE=$(touch ran) `+"`touch ran`"+` \n
+EQUALS=a=b=c
+no assignment
+2X=digit
+A-B=hyphen
+EMPTY=
+EOF
+printf 'LAST=unended' >>env
+environment none env
+printf '%s|' "$PLAIN" "$QUOTED" "$SINGLE" "$SHELL_CODE" "$EQUALS" "$EMPTY" "$LAST"
+[ ! -e ran ]
+sh -c 'printf %s "$PLAIN"'`)
+	const want = "warning: env: a line that is not NAME=value is left out\nwarning: env: a line that is not NAME=value is left out\nwarning: env: a line that is not NAME=value is left out\n" +
+		`a value with spaces|quo'ted|sin"gle|$(touch ran) ` + "`touch ran`" + ` \n|a=b=c||unended|a value with spaces`
+	if got != want {
+		t.Errorf("it says\n%s\nwant\n%s", got, want)
+	}
+}
+
+// A start is done when the service answers, has failed when nobody is left to try, and is
+// neither where it goes on: then it is started as soon as it answers.
+func TestOpenRCReady(t *testing.T) {
+	for name, c := range map[string]struct{ line, want string }{
+		"at once":         {"ready() { true; }; echo $$ >pid; await_ready; [ ! -e inactive ]", ""},
+		"after some time": {"ready() { [ $1 -ge 5 ]; }; echo $$ >pid; await_ready; [ ! -e inactive ]; echo $waited", "5\n"},
+		"never, and gone": {"ready() { false; }; await_ready || echo failed; [ ! -e inactive ]", "error: demo has ended\nfailed\n"},
+		"later": {"ready_timeout=2; ready() { [ -e now ]; }; echo $$ >pid; await_ready; [ -e inactive ]; touch now; wait; cat started",
+			"warning: demo does not answer after 2 seconds, and goes on trying: its log says why\nyes --nodeps demo start\n"},
+		"nobody waits any more": {"ready_timeout=2; ready() { false; }; echo $$ >pid; await_ready; rm inactive; wait; [ ! -e started ]",
+			"warning: demo does not answer after 2 seconds, and goes on trying: its log says why\n"},
+	} {
+		if got := functions(t, c.line); got != c.want {
+			t.Errorf("%s: it says\n%s\nwant\n%s", name, got, c.want)
 		}
 	}
 }
