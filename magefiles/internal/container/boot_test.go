@@ -2,6 +2,7 @@ package container_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 
@@ -37,6 +38,12 @@ func TestClear(t *testing.T) {
 		Label: "spire-packages.owner=1.1", // process 1 did not start one tick after the boot
 	}.WithSystemd(t.TempDir())
 	t.Cleanup(func() { _ = dead.Discard(context.Background()) })
+	left := container.Network{Name: dead.Name, Label: dead.Label}
+	t.Cleanup(func() { _ = left.Discard(context.Background()) })
+	dead.Network = left.Name
+	if err := left.Create().Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	if err := dead.Create().Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -45,11 +52,16 @@ func TestClear(t *testing.T) {
 	if _, err := driver.Claim(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := dead.Discard(t.Context()); err != nil {
+	if err := errors.Join(dead.Discard(t.Context()), left.Discard(t.Context())); err != nil {
 		t.Errorf("removing what is gone: %v", err)
 	}
-	if !strings.Contains(log.String(), dead.Name) {
-		t.Errorf("it says %q, nothing of %s", log, dead.Name)
+	for _, kind := range []string{"container ", "network "} {
+		if !strings.Contains(log.String(), kind+dead.Name) {
+			t.Errorf("it says %q, nothing of the %s%s", log, kind, dead.Name)
+		}
+	}
+	if list, err := container.OwnedNetworks(dead.Label).Output(t.Context()); err != nil || list != "" {
+		t.Errorf("the network is still there: %q %v", list, err)
 	}
 	list, err := run.New("docker", "ps", "--all", "--filter", "name="+dead.Name, "--quiet").Output(t.Context())
 	if err != nil || list != "" {

@@ -19,8 +19,9 @@ type Container struct {
 	Image string
 	// Label is KEY=value; see Driver.Claim.
 	Label string
-	// Network is none, or host, which is this machine's.
+	// Network is none, or host, which is this machine's, or the name of a Network.
 	Network string
+	Alias   string // what others on that Network call it
 	User    string // NUMBER:NUMBER; see Caller
 	Dir     string // where the program works
 	// Env are variables, as KEY=value, or as KEY, whose value is the docker command's.
@@ -89,6 +90,7 @@ func (c Container) flags() (flags []string) {
 	add("--hostname", c.hostname)
 	add("--label", c.Label)
 	add("--network", c.Network)
+	add("--network-alias", c.Alias)
 	flags = append(flags, c.rights...)
 	add("--user", c.User)
 	add("--workdir", c.Dir)

@@ -39,6 +39,8 @@ func TestCommands(t *testing.T) {
 		{pull("127.0.0.1:5000/x:1", "arm64"), `docker pull --quiet --platform linux/arm64 127.0.0.1:5000/x:1`},
 		{workshop.Script("true", []string{"curl", "gpg"}), `docker run --name spire-packages-x --label spire-packages.owner=7.9` +
 			` --network host --entrypoint /bin/sh image:1 -ec true sh curl gpg`},
+		{Container{Name: "x", Image: "image:1", Network: "n", Alias: "peer"}.Create(), `docker create --name x --network n --network-alias peer image:1`},
+		{Network{Name: "n", Label: "spire-packages.owner=7.9"}.Create(), `docker network create --internal --label spire-packages.owner=7.9 n`},
 		{c.Commit("x:1"), `docker commit --change 'LABEL spire-packages.owner=' spire-packages-x x:1`},
 		{c.Put(), `docker cp --quiet - spire-packages-x:/`},
 		{c.Take("/out", "/here"), `docker cp --quiet spire-packages-x:/out/. /here`},

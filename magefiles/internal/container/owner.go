@@ -47,14 +47,16 @@ func alive(proc, owner string) bool {
 	return err == nil && now == owner
 }
 
+// ownedFormat is how Docker lists what is ours: name, tab, owner.
+const ownedFormat = "{{.%s}}\t" + `{{.Label "` + ownerLabel + `"}}`
+
 // Owned lists the containers with a label, KEY or KEY=value, running or not: name, tab,
 // owner.
 func Owned(label string) run.Command {
-	return docker("ps", "--all", "--filter", "label="+label,
-		"--format", `{{.Names}}`+"\t"+`{{.Label "`+ownerLabel+`"}}`)
+	return docker("ps", "--all", "--filter", "label="+label, "--format", fmt.Sprintf(ownedFormat, "Names"))
 }
 
-// clear removes the containers of runs that were killed.
+// clear removes the containers of runs that were killed, and then their networks.
 func (d *Driver) clear(ctx context.Context) error {
 	list, err := Owned(ownerLabel).Output(ctx)
 	if err != nil {
@@ -65,7 +67,7 @@ func (d *Driver) clear(ctx context.Context) error {
 		d.Say("removing container " + name + " of a killed run")
 		errs = append(errs, Container{Name: name}.remove(ctx))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, d.clearNetworks(ctx))...)
 }
 
 // orphans picks from Owned's lines the names whose owner is gone.

@@ -29,6 +29,8 @@ type Payload struct {
 	Web bool
 	// Emulated is whether its programs are another architecture's.
 	Emulated bool
+	// Peer is whether it does what another container on its network says.
+	Peer bool
 }
 
 // Script is the command that runs one of the folder scenarios.
@@ -58,6 +60,9 @@ func (p Payload) units() []unit {
 	}
 	if p.Emulated {
 		units = append(units, emulator)
+	}
+	if p.Peer {
+		units = append(units, peerUnits()...)
 	}
 	return units
 }

@@ -25,7 +25,7 @@ func TestPack(t *testing.T) {
 	write(t, deb, "deb")
 	var stream bytes.Buffer
 	load := Payload{
-		Packages: []string{deb}, Web: true, Emulated: true,
+		Packages: []string{deb}, Web: true, Emulated: true, Peer: true,
 		Folders: map[string]string{"scenarios": scenarios, "scenarios/lib": library, "expected": expected},
 	}
 	if err := load.pack(&stream); err != nil {
@@ -67,6 +67,9 @@ L--------- etc/systemd/system-generators/systemd-veritysetup-generator
 -rw-r--r-- etc/systemd/system/test-web.service
 -rw-r--r-- etc/systemd/system/sockets.target.d/test-web.conf
 -rw-r--r-- etc/systemd/system/service.d/emulated.conf
+-rw-r--r-- etc/systemd/system/test-peer.socket
+-rw-r--r-- etc/systemd/system/test-peer@.service
+-rw-r--r-- etc/systemd/system/sockets.target.d/test-peer.conf
 -rw-r--r-- opt/spire-packages/packages/a.deb
 -rw-r--r-- opt/spire-packages/expected/a.files
 -rw-r--r-- opt/spire-packages/scenarios/a.sh

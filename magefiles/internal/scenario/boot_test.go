@@ -131,6 +131,36 @@ echo ok: read`})
 	}
 }
 
+// TestPeer: a scenario that asks for a second machine has it, on a network that leads
+// nowhere else, and gets its output and its exit codes.
+func TestPeer(t *testing.T) {
+	h, place, _ := driver(t, map[string]string{
+		"talks": `set -eu
+# It has a second machine, peer.
+. "$(dirname "$0")/lib/peer.sh"
+on_peer 'touch /here; cat; echo "at $PLACE"' >/said
+test "$(cat /said)" = "at $PLACE"
+test ! -e /here
+code=0
+on_peer 'exit 7' || code=$?
+test "$code" = 7
+on_peer 'getent hosts host' >/dev/null
+! curl -fsS http://192.0.2.1/ --max-time 2
+echo ok: both`,
+		"fails": "# Alone.\n# It has a second machine, peer.\necho FAIL: nothing; exit 1",
+	})
+	h.Library = "../../../tests/scenarios/lib"
+	report, err := h.Run(t.Context(), []matrix.Target{place}, []string{"talks", "fails"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if report[0].Status != Passed || report[1].Reason != "nothing" {
+		t.Errorf("%+v", report)
+	}
+	contains(t, filepath.Join(h.Reports, "debian-12", "fails", "peer", "journal.txt"), "systemd")
+	rootfstest.NoContainers(t)
+}
+
 // TestCancelled ends a run in the middle of a scenario.
 func TestCancelled(t *testing.T) {
 	h, place, _ := driver(t, map[string]string{"waits": "echo ok: here; sleep 600"})

@@ -57,21 +57,24 @@ func (h *Host) steps(ctx context.Context, b bench, name, kept string) (said *tra
 	}
 	defer said.Close()
 
-	// It has a fresh container, which goes whatever happens.
-	c := h.container(b, name)
-	defer func() { err = errors.Join(err, c.Discard(ctx)) }()
+	// It has fresh machines, which go whatever happens.
+	m, err := h.machines(b, name)
+	if err != nil {
+		return said, err
+	}
+	defer func() { err = errors.Join(err, m.discard(ctx)) }()
 
 	// The scripts, and what they need, are copied in before systemd boots.
-	if err := h.boot(ctx, c, b.target); err != nil {
+	if err := h.bootAll(ctx, m, b.target); err != nil {
 		return said, err
 	}
 
 	// The script runs, over as many reboots as it asks for.
-	err = h.script(ctx, c, b.target, name, said)
+	err = h.script(ctx, m.own, b.target, name, said)
 
 	// What tells why it failed is brought out.
 	if err != nil && ctx.Err() == nil {
-		err = errors.Join(err, gather(ctx, c, evidence(b.target), kept))
+		err = errors.Join(err, m.gather(ctx, evidence(b.target), kept))
 	}
 	return said, err
 }
@@ -97,14 +100,15 @@ func (h *Host) container(b bench, name string) container.Container {
 	return c.WithSystemd(b.cgroups)
 }
 
-// boot brings the container up with the scenarios in it.
-func (h *Host) boot(ctx context.Context, c container.Container, target matrix.Target) error {
+// boot brings the container up with the scenarios in it; peer is whether another one's
+// script says what it does.
+func (h *Host) boot(ctx context.Context, c container.Container, target matrix.Target, peer bool) error {
 	step, cancel := context.WithTimeoutCause(ctx, container.StepTime, fmt.Errorf("no answer from Docker for %s", container.StepTime))
 	defer cancel()
 	if err := c.Create().Run(step); err != nil {
 		return fmt.Errorf("creating the container: %w", err)
 	}
-	load := payload.Payload{Folders: h.folders(), Web: h.Web != "", Emulated: target.Emulated()}
+	load := payload.Payload{Folders: h.folders(), Web: h.Web != "", Emulated: target.Emulated(), Peer: peer}
 	if err := load.Deliver(step, c); err != nil {
 		return fmt.Errorf("copying the scenarios in: %w", err)
 	}

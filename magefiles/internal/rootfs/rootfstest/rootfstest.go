@@ -83,4 +83,7 @@ func NoContainers(t *testing.T) {
 	if list, err := container.Owned(label).Output(t.Context()); err != nil || list != "" {
 		t.Errorf("containers left behind: %s (%v)", list, err)
 	}
+	if list, err := container.OwnedNetworks(label).Output(t.Context()); err != nil || list != "" {
+		t.Errorf("networks left behind: %s (%v)", list, err)
+	}
 }
