@@ -58,3 +58,20 @@ x509() {
 answers 'AWS is not to be reached' 1 'exchanging X509 SVID for AWS credentials' x509 as_workload
 answers 'root has no identity' 1 'no identity issued' x509 env
 systemctl stop sts.socket
+
+# The example, with what stands for Roles Anywhere (magefiles/internal/rolesanywhere): it
+# verifies certificate and signature, and its one role is that of the example.
+EXAMPLE=/usr/share/aws-spiffe-workload-helper/examples/roles-anywhere
+# as_example USER: what AWS's programs run for credentials.
+as_example() {
+    setpriv --reuid "$1" --clear-groups env SSL_CERT_FILE=/run/aws.pem sh -c "$(sed -n 's/^credential_process = //p' "$EXAMPLE/config")"
+}
+getent passwd backup >/dev/null || useradd --system --no-create-home backup
+new_entry backup unix:user:backup
+spire-server bundle show >/run/anchor.pem
+systemd-run --quiet --unit=rolesanywhere "$TOP/tools/rolesanywhere-$ARCH" /run/anchor.pem spiffe://example.org/backup /run/aws.pem
+soon 10 'what stands for AWS' 0 'BEGIN CERTIFICATE' cat /run/aws.pem
+echo '127.0.0.1 rolesanywhere.eu-central-1.amazonaws.com' >>/etc/hosts
+soon 20 'credentials for a certificate' 0 '"AccessKeyId":"THE-KEY"' as_example backup
+answers 'another identity' 1 "the role's trust policy names somebody else" as_example 65534
+systemctl stop rolesanywhere.service
