@@ -153,6 +153,23 @@ policies() {
     starts opa.service
 }
 
+# other_than SERIAL FILE: it has another certificate.
+other_than() { [ "$(serial "$2")" != "$1" ]; }
+
+# ended: MariaDB shows a certificate that has ended, as after its machine was away, and takes
+# the next one nevertheless.
+ended() {
+    systemctl stop spiffe-helper@mariadb.service
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=mariadb.example.org -not_before 20200101000000Z \
+        -not_after 20200102000000Z -keyout $HELPED/mariadb/svid_key.pem -out $HELPED/mariadb/svid.pem 2>/dev/null
+    mariadb --skip-ssl --execute 'flush ssl'
+    old=$(serial $HELPED/mariadb/svid.pem)
+    same 'MariaDB shows a certificate that has ended' "$old" "$(shown mariadb.example.org 3306 -starttls mysql)"
+    starts spiffe-helper@mariadb.service
+    soon 20 'a new one' 0 '' other_than "$old" $HELPED/mariadb/svid.pem
+    renewed mariadb mariadb.example.org 3306 -starttls mysql
+}
+
 [ -x /usr/sbin/nginx ] || skip 'this place has no nginx, HAProxy, Redis and databases'
 pkg_repository
 pkg_install "$VERSION" spire-agent-extras spire-server-extras
@@ -271,6 +288,7 @@ if nights; then
     ok 'the tunnel shows another certificate than before'
     same 'ghostunnel@redis restarts' 0 "$(systemctl show --property=NRestarts --value ghostunnel@redis.service)"
 fi
+! nights || ended
 for name in $helped; do
     same "spiffe-helper@$name restarts" 0 "$(systemctl show --property=NRestarts --value "spiffe-helper@$name.service")"
 done
