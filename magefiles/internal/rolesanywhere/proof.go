@@ -83,7 +83,7 @@ func signed(request *http.Request, certificate *x509.Certificate, now time.Time)
 	names, signature, ok2 := strings.Cut(rest, ", Signature=")
 	der, err := hex.DecodeString(signature)
 	if !ok || !ok2 || err != nil {
-		return fmt.Errorf("Authorization is not %s...", start)
+		return fmt.Errorf("the header Authorization does not begin with %s", start)
 	}
 	canonical, err := canonical(request, names)
 	if err != nil {

@@ -136,7 +136,7 @@ var faults = []struct {
 		fails(t, b, layout.AgentUnit)
 	}, "journal of spire-agent.service", "the join token was used already", "has already been used", "spire-config invite NAME (on the server)"},
 	{"a configuration that is not valid", func(t *testing.T, b *testbed.Bed) {
-		b.Replace(b.AgentConfig(), "log_level = ", "log_levle = ")
+		b.Replace(b.AgentConfig(), "log_level = ", "log_levl = ")
 		fails(t, b, layout.AgentUnit)
 	}, "journal of spire-agent.service", "the configuration is not valid", "", "spire-config check"},
 	{"a variable that is not set", func(_ *testing.T, b *testbed.Bed) {

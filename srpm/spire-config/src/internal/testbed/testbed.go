@@ -62,7 +62,7 @@ func New(t *testing.T) *Bed {
 
 // units writes what the packages' units have that is not about their sandbox.
 func (b *Bed) units() {
-	b.must(os.MkdirAll(b.Root.Units(), 0o755))
+	b.must(os.MkdirAll(b.Units(), 0o755))
 	for unit, env := range map[string]string{layout.ServerUnit: b.ServerEnv(), layout.AgentUnit: b.AgentEnv()} {
 		b.Write(b.Systemd.fragment(unit), 0o644, "[Unit]\nDescription=SPIRE\n\n[Service]\nType=notify\nEnvironmentFile=-"+env+"\nExecStart=/bin/false\n")
 	}
