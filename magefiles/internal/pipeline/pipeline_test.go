@@ -179,7 +179,7 @@ func TestArchiveWithoutWaiting(t *testing.T) {
 }
 
 func TestUnknownFormat(t *testing.T) {
-	if _, err := real(t).load(Options{Formats: []string{"deb", "apk"}}); err == nil || err.Error() != `"apk" is no package format` {
+	if _, err := real(t).load(Options{Formats: []string{"deb", "msi"}}); err == nil || err.Error() != `"msi" is no package format` {
 		t.Errorf("error %v", err)
 	}
 }

@@ -75,6 +75,15 @@ func triedByTheExtras(t *testing.T, file string) bool {
 	return strings.Contains(string(readme), "    ") && strings.Contains(string(readme), "/usr/share/"+pkg+"/"+rest+" ") && strings.Contains(string(played), follows)
 }
 
+// triedByTheFleet says whether the scenarios of servers that share a database take the file
+// from its example.
+func triedByTheFleet(file string) bool {
+	name, err := filepath.Rel(filepath.Join(suitetest.Root, "packages"), file)
+	fleet, err2 := os.ReadFile(filepath.Join(suitetest.Root, "tests", "scenarios", "lib", "fleet.sh"))
+	example := "FAILOVER=/usr/share/" + filepath.Dir(name) + "\n"
+	return err == nil && err2 == nil && strings.Contains(string(fleet), example) && strings.Contains(string(fleet), "$FAILOVER/"+filepath.Base(name))
+}
+
 // No configuration of ours goes unread because of its name or its place.
 func TestEveryConfiguration(t *testing.T) {
 	read, err := shipped(suitetest.Root)
@@ -83,7 +92,7 @@ func TestEveryConfiguration(t *testing.T) {
 	}
 	others := []string{"nginx.conf"}
 	err = filepath.WalkDir(filepath.Join(suitetest.Root, "packages"), func(name string, d os.DirEntry, err error) error {
-		if err == nil && strings.HasSuffix(name, ".conf") && !slices.Contains(read, name) && !slices.Contains(others, d.Name()) && !triedByItsPackage(name) && !triedByTheExtras(t, name) {
+		if err == nil && strings.HasSuffix(name, ".conf") && !slices.Contains(read, name) && !slices.Contains(others, d.Name()) && !triedByItsPackage(name) && !triedByTheExtras(t, name) && !triedByTheFleet(name) {
 			t.Errorf("%s is read by no command", name)
 		}
 		return err
