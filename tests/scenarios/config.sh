@@ -175,7 +175,10 @@ answers 'one that it admits' 0 'runs as spiffe://fleet.test/spire/agent/http_cha
 answers 'check, with its drop-in' 0 '' spire-config check
 
 # By its SSH host certificate, where there is an SSH client, which makes one.
-command -v ssh-keygen >/dev/null || exit 0
+if ! command -v ssh-keygen >/dev/null; then
+    echo 'not by sshpop: there is no ssh-keygen, which makes the certificate'
+    exit 0
+fi
 mkdir -p /etc/ssh
 [ -e /etc/ssh/ssh_host_ed25519_key ] || ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key
 ssh-keygen -q -t ed25519 -N '' -f /root/ssh-ca

@@ -1,5 +1,6 @@
 #!/bin/sh
 # The servers of the scenario ha with MariaDB, whose agent in the end knows them by DNS alone.
+# The nights play it: it takes minutes.
 set -eu
 # shellcheck source=lib/common.sh
 . "$(dirname "$0")/lib/common.sh"
@@ -13,13 +14,7 @@ set -eu
 # direct: the connections to servers that the agent has itself.
 direct() { ss --no-header --tcp --numeric state established 'dport = :8081' | grep -c '10.9.0.1[123]:8081'; }
 
-command -v keepalived >/dev/null || skip 'this place has no MariaDB, HAProxy and keepalived'
-[ -z "${FEWER:-}" ] || skip 'it takes minutes: whoever wants to know asks test:distros, as each night does'
-pkg_repository
-pkg_install
-pkg_install "$(other spire-server-extras)" spire-server-extras
-unwarned 'installing'
-fleet
+install_fleet
 runs_on first mariadb.service
 mariadb_server db-1.example.org
 # shellcheck disable=SC2016 # for the server
@@ -28,11 +23,7 @@ balancers
 soon 60 'the same bundle everywhere' 0 1 bundles
 agent
 
-dead=$(serving)
-watch
-kill_server "$dead"
-sleep 40
-held 'one server killed, for 40 s' 30
+without_a_server
 starts "spire-server@$dead.service"
 
 # systemd starts it again.

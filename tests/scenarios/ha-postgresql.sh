@@ -2,6 +2,7 @@
 # The servers of the scenario ha with PostgreSQL and its standby, as the example failover has
 # them: the primary is killed or loses its network, the other one is promoted, no identity
 # ends, and nothing is lost.
+# The nights play it: it takes minutes.
 set -eu
 # shellcheck source=lib/common.sh
 . "$(dirname "$0")/lib/common.sh"
@@ -59,13 +60,7 @@ left() {
     done
 }
 
-command -v keepalived >/dev/null || skip 'this place has no PostgreSQL, HAProxy and keepalived'
-[ -z "${FEWER:-}" ] || skip 'it takes minutes: whoever wants to know asks test:distros, as each night does'
-pkg_repository
-pkg_install
-pkg_install "$(other spire-server-extras)" spire-server-extras
-unwarned 'installing'
-fleet
+install_fleet
 database
 servers /etc/postgresql 's/host=db.example.org/host=db-1.example.org,db-2.example.org target_session_attrs=read-write connect_timeout=3/'
 balancers

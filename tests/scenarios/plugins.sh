@@ -2,6 +2,7 @@
 # A plugin of SPIRE's as a package, by the one in tests/plugin: a host joins by an attestor
 # that neither side has built in. Its checksum goes along with its program, through an
 # upgrade, too; another program in its place is refused, and so is none.
+# The nights play it: its plugin is compiled for it.
 set -eu
 # shellcheck source=lib/common.sh
 . "$(dirname "$0")/lib/common.sh"

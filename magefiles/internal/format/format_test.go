@@ -87,7 +87,7 @@ var scriptletNames = map[string][]string{
 // A plugin wants the package whose service runs it, in a version that speaks to it.
 func TestPluginDepends(t *testing.T) {
 	for name, want := range map[string]string{
-		pkgdef.Deb: "depends spire-agent (>= 1.13)", pkgdef.RPM: "requires spire-agent >= 1.13", "archlinux": "depend spire-agent>=1.13",
+		pkgdef.Deb: "depends spire-agent (>= 1.13)", pkgdef.RPM: "requires spire-agent >= 1.13", "archlinux": "depend spire-agent>=1.13", "apk": "depend spire-agent>=1.13",
 	} {
 		item := demo(t, t.TempDir(), name)
 		item.Package.Plugin = &pkgdef.Plugin{Side: "agent", Type: "NodeAttestor", Name: "word", SPIRE: "1.13"}

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -70,6 +71,24 @@ func List(dir string) ([]string, error) {
 		names[i] = strings.TrimSuffix(filepath.Base(script), ".sh")
 	}
 	return names, nil
+}
+
+// nightly is how a script's line begins that leaves it to the nights, and says why.
+const nightly = "# The nights play it: "
+
+// Nightly is why who waits is not to wait for a scenario, which its script says; empty where
+// it does not.
+func Nightly(dir, name string) (string, error) {
+	script, err := os.ReadFile(filepath.Join(dir, name+".sh"))
+	if err != nil {
+		return "", fmt.Errorf("reading the scenario: %w", err)
+	}
+	for line := range strings.Lines(string(script)) {
+		if why, ok := strings.CutPrefix(line, nightly); ok {
+			return strings.TrimSuffix(why, ".\n"), nil
+		}
+	}
+	return "", nil
 }
 
 // Run takes the packages through the scenarios at every target, side by side.

@@ -111,6 +111,26 @@ all_is_there() {
     answers 'agents' 0 'Found 1 attested agent' server_at two agent list
 }
 
+# without_a_server: the one that the agent is with dies, and is away for a while. Its name is
+# in $dead.
+without_a_server() {
+    dead=$(serving)
+    watch
+    kill_server "$dead"
+    sleep 40
+    held 'one server killed, for 40 s' 30
+}
+
+# install_fleet: all that they need of ours.
+install_fleet() {
+    command -v keepalived >/dev/null || skip 'this place has no databases, HAProxy and keepalived'
+    pkg_repository
+    pkg_install
+    pkg_install "$(other spire-server-extras)" spire-server-extras
+    unwarned 'installing'
+    fleet
+}
+
 # kill_server NAME: it stays away.
 kill_server() {
     systemctl kill --signal=KILL "spire-server@$1.service"

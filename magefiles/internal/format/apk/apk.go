@@ -30,7 +30,8 @@ var Format = kit.Format{
 	Layout: pkgdef.Layout{OpenRC: true, Texts: texts}, Scripts: scripts(),
 	Signed: signed, Unpack: read, NameItem: nameItem,
 	Packing: kit.Packing{
-		Dress: dress, Found: found, Mend: mend, Scriptlets: slots,
+		AtLeast: func(name, version string) string { return name + ">=" + version },
+		Dress:   dress, Found: found, Mend: mend, Scriptlets: slots,
 		Types: map[pkgdef.Kind]string{
 			// apk keeps whatever was changed in /etc, and so needs no word for it.
 			pkgdef.File: files.TypeFile, pkgdef.Conf: files.TypeFile, pkgdef.Dir: files.TypeDir,

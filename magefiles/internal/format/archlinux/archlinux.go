@@ -28,7 +28,8 @@ var Format = kit.Format{
 	Layout: pkgdef.Layout{Exclusive: true, Texts: texts}, Scripts: scripts(),
 	Unpack: read, NameItem: nameItem,
 	Packing: kit.Packing{
-		Dress: dress, Found: func(*nfpm.Info, kit.Item) {}, Scriptlets: slots,
+		AtLeast: func(name, version string) string { return name + ">=" + version },
+		Dress:   dress, Found: func(*nfpm.Info, kit.Item) {}, Scriptlets: slots,
 		Mend: func(content []byte, _ kit.Item) ([]byte, error) { return content, nil },
 		Types: map[pkgdef.Kind]string{
 			// It has no other kinds.
@@ -58,9 +59,6 @@ func texts(docs, licenses string) map[string]pkgdef.Entry {
 func dress(info *nfpm.Info, item kit.Item) {
 	info.ArchLinux.Pkgbase, info.ArchLinux.Packager = item.Source.Name, item.Source.Maintainer
 	info.Description = item.InOneLine(info.Description)
-	if plugin := item.Package.Plugin; plugin != nil {
-		info.Depends = append(info.Depends, plugin.Host()+">="+plugin.SPIRE)
-	}
 	// A tilde cannot be in a version; letters after a number are older than none.
 	info.Version, info.Prerelease = info.Version+info.Prerelease, ""
 	// Whose place the package takes elsewhere, nobody has here: no other packager has

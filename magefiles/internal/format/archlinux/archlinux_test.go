@@ -2,112 +2,37 @@ package archlinux
 
 import (
 	"bytes"
-	"fmt"
-	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format/kit"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format/formattest"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/golden"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef/scriptlets"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 )
 
-// everything is what the scriptlets know of a package that has all there is.
-func everything() scriptlets.Data {
-	return scriptlets.Data{
-		Name: "demo", Version: "1.13.3", Sysusers: true, Tmpfiles: true,
-		SysusersLines: []scriptlets.SysusersLine{{Type: "u", Name: "demo", ID: "-", Gecos: "A demo", Home: "/var/lib/demo", Shell: "/usr/sbin/nologin"}},
-		Units:         []string{"demo.service", "demo@.service", "all.target"}, Services: []string{"demo.service", "demo@*.service"}, Shared: []string{"all.target"},
-		Config: []string{"/etc/demo/demo.conf"}, Keep: []string{"/var/lib/demo"},
-	}
-}
-
-// demo is a small package with an entry of each kind, its files in dir.
-func demo(t *testing.T, dir string) kit.Item {
-	t.Helper()
-	file := func(name, content string) string {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	texts, err := scriptlets.Render(Format.Scripts, everything())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return kit.Item{
-		Source:  pkgdef.Source{Title: "SPIRE", Name: "up", Release: 2, Homepage: "https://example.org/", Maintainer: "Somebody <somebody@example.org>"},
-		Package: pkgdef.Package{Name: "demo", Summary: "Demonstration", Description: "It shows.\n\nMore.\n", Succeeds: []string{"old-demo"}},
-		Tree:    artifact.Tree{Version: "1.13.3", Verified: true, Time: time.Date(2025, 10, 23, 12, 39, 57, 0, time.UTC)},
-		Binary:  artifact.Binary{Name: "demod", Arch: "amd64", Path: file("demod", "#!/bin/sh\necho demo\n")},
-		License: "Apache-2.0 AND MIT", Scriptlets: texts,
-		Payload: []pkgdef.Entry{
-			{Path: "/etc/demo", Kind: pkgdef.Dir, Mode: 0o755},
-			{Path: "/etc/demo/demo.conf", Kind: pkgdef.Conf, Mode: 0o640, From: file("demo.conf", "a = 1\n")},
-			{Path: "/usr/bin/demo", Kind: pkgdef.File, Mode: 0o755, From: filepath.Join(dir, "demod")},
-			{Path: "/usr/share/licenses/demo/LICENSE", Kind: pkgdef.License, Mode: 0o644, From: file("LICENSE", "free\n")},
-			{Path: "/usr/share/man/man1/demo.1.gz", Kind: pkgdef.Doc, Mode: 0o644, From: file("demo.1.gz", "zipped\n")},
-		},
-	}
-}
-
-// packaged writes the package under its own name.
-func packaged(t *testing.T, item kit.Item) string {
-	t.Helper()
-	name, err := Format.FileName(item)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var b bytes.Buffer
-	if err := Format.Write(&b, item, t.TempDir()); err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(t.TempDir(), name)
-	if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
 // What was packed is what is read back.
 func TestPackage(t *testing.T) {
-	path := packaged(t, demo(t, t.TempDir()))
+	path := formattest.Packaged(t, Format, formattest.Demo(t, Format, t.TempDir()))
 	if got := filepath.Base(path); got != "demo-1.13.3-2-x86_64.pkg.tar.zst" || !Format.Is(got) {
 		t.Errorf("name %s", got)
 	}
-	m, err := Format.Read(t.Context(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if m[Format.NameItem] != "demo" {
-		t.Errorf("its name is %q", m[Format.NameItem])
-	}
-	var b strings.Builder
-	for _, item := range slices.Sorted(maps.Keys(m)) {
-		fmt.Fprintf(&b, "%s: %s\n", item, m[item])
-	}
-	golden.Check(t, "demo.golden", b.String())
+	golden.Check(t, "demo.golden", formattest.ReadBack(t, Format, path))
 }
 
 // bash, by which pacman runs them, takes the functions; none is empty.
 func TestInstall(t *testing.T) {
-	for name, data := range map[string]scriptlets.Data{"everything": everything(), "little": {Name: "demo", Version: "1.13.3"}} {
-		item := demo(t, t.TempDir())
+	for name, data := range map[string]scriptlets.Data{"everything": formattest.Everything(), "little": {Name: "demo", Version: "1.13.3"}} {
+		item := formattest.Demo(t, Format, t.TempDir())
 		var err error
 		if item.Scriptlets, err = scriptlets.Render(Format.Scripts, data); err != nil {
 			t.Fatal(err)
 		}
-		m, err := Format.Read(t.Context(), packaged(t, item))
+		m, err := Format.Read(t.Context(), formattest.Packaged(t, Format, item))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -124,9 +49,9 @@ func TestInstall(t *testing.T) {
 
 // What nobody vouches for says so, and is older than the release.
 func TestUnverified(t *testing.T) {
-	item := demo(t, t.TempDir())
+	item := formattest.Demo(t, Format, t.TempDir())
 	item.Tree.Verified, item.Binary.Arch = false, "arm64"
-	path := packaged(t, item)
+	path := formattest.Packaged(t, Format, item)
 	m, err := Format.Read(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
@@ -147,11 +72,11 @@ func TestReproducible(t *testing.T) {
 	var all [][]byte
 	for _, processors := range []int{1, 8} {
 		before := runtime.GOMAXPROCS(processors)
-		item := demo(t, t.TempDir())
+		item := formattest.Demo(t, Format, t.TempDir())
 		if err := os.WriteFile(item.Binary.Path, large, 0o755); err != nil {
 			t.Fatal(err)
 		}
-		content, err := os.ReadFile(packaged(t, item))
+		content, err := os.ReadFile(formattest.Packaged(t, Format, item))
 		runtime.GOMAXPROCS(before)
 		if err != nil {
 			t.Fatal(err)

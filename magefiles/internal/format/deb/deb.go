@@ -29,7 +29,8 @@ var Format = kit.Format{
 	Layout: pkgdef.DebLayout, Scripts: scriptlets.Templates(pkgdef.Deb),
 	Signed: signed, Unpack: read, NameItem: "field Package",
 	Packing: kit.Packing{
-		Dress: dress, Found: found, Mend: mend, Scriptlets: slots,
+		AtLeast: func(name, version string) string { return name + " (>= " + version + ")" },
+		Dress:   dress, Found: found, Mend: mend, Scriptlets: slots,
 		Types: map[pkgdef.Kind]string{
 			pkgdef.File: files.TypeFile, pkgdef.Conf: files.TypeConfigNoReplace, pkgdef.Dir: files.TypeDir,
 			// A deb has no such kinds, and nfpm leaves such entries out of one.
@@ -47,9 +48,6 @@ func dress(info *nfpm.Info, item kit.Item) {
 	if len(item.Package.Units.Users) > 0 {
 		// The scriptlets make the users.
 		info.Depends = append(info.Depends, "systemd | systemd-standalone-sysusers | systemd-sysusers")
-	}
-	if plugin := item.Package.Plugin; plugin != nil {
-		info.Depends = append(info.Depends, plugin.Host()+" (>= "+plugin.SPIRE+")")
 	}
 	for _, other := range item.Package.Succeeds {
 		info.Replaces = append(info.Replaces, other)

@@ -135,6 +135,9 @@ func (f Format) told(item Item) *nfpm.Info {
 		info.Prerelease = artifact.Unverified
 	}
 	f.Packing.Dress(info, item)
+	if plugin := p.Plugin; plugin != nil {
+		info.Depends = append(info.Depends, f.Packing.AtLeast(plugin.Host(), plugin.SPIRE))
+	}
 	return info
 }
 

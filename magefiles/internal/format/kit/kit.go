@@ -49,6 +49,8 @@ type Format struct {
 // Packing is where a format's rules for what is in a file differ from what all have in
 // common.
 type Packing struct {
+	// AtLeast is a dependency on a version of a package, or a newer one.
+	AtLeast func(name, version string) string
 	// Dress adds the format's own fields to the common ones, and Found what its
 	// own tools find out by themselves when they build a package, and nfpm does
 	// not.

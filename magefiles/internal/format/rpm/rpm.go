@@ -31,7 +31,8 @@ var Format = kit.Format{
 	Layout:  pkgdef.RPMLayout, Scripts: scriptlets.Templates(pkgdef.RPM),
 	Signed: signed, Unpack: read, NameItem: "field NAME",
 	Packing: kit.Packing{
-		Dress: dress, Found: found, Mend: mend, Scriptlets: slots, Changelog: changelog,
+		AtLeast: func(name, version string) string { return name + " >= " + version },
+		Dress:   dress, Found: found, Mend: mend, Scriptlets: slots, Changelog: changelog,
 		Script: func(text string) string { return strings.TrimRight(text, "\n") }, // as rpmbuild does
 		Types: map[pkgdef.Kind]string{
 			pkgdef.File: files.TypeFile, pkgdef.Conf: files.TypeConfigNoReplace, pkgdef.Dir: files.TypeDir,
@@ -65,9 +66,6 @@ func dress(info *nfpm.Info, item kit.Item) {
 	if len(item.Package.Units.Users) > 0 {
 		// One of systemd-sysusers and useradd, under the names they have.
 		info.Depends = append(info.Depends, "(systemd or systemd-standalone-sysusers or shadow-utils or shadow)")
-	}
-	if plugin := item.Package.Plugin; plugin != nil {
-		info.Depends = append(info.Depends, plugin.Host()+" >= "+plugin.SPIRE)
 	}
 	for _, other := range item.Package.Succeeds {
 		info.Replaces = append(info.Replaces, other)

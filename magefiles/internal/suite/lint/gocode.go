@@ -56,7 +56,8 @@ func Warm(ctx context.Context, c subject.Checkout) {
 	_ = c.Go(ctx, slices.Concat([]string{"run", "-p=1"}, linterProgram, []string{"version"})...)
 }
 
-// Scripts has shellcheck read what runs inside the containers, and what is installed, examples among it.
+// Scripts has shellcheck read what runs inside the containers, and what is installed,
+// examples among it.
 func Scripts(ctx context.Context, _ *tally.Tally, c subject.Checkout) error {
 	var files []string
 	for _, pattern := range []string{"tests/*/*.sh", "tests/*/*/*.sh", "packages/*.sh", "packages/*/examples/*/*.sh", "units/*/openrc/*.initd"} {

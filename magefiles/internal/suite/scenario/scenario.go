@@ -54,12 +54,15 @@ func Play(ctx context.Context, t *tally.Tally, shared *fixture.Shared, only Sele
 	if err != nil {
 		return err
 	}
-	scenarios, err := scenarios(shared.Build, machine, only)
+	asked := played{only, places, machine.Special, shared.Fewer}
+	scenarios, err := asked.scenarios(t, shared.Build, machine.Scenarios)
 	if err != nil {
 		return err
 	}
-	if scenarios, err = withPlugin(ctx, t, shared, made, scenarios, played{only, places, machine.Special}); err != nil {
-		return err
+	if asked.somewhere(scenarios, pluginScenario) {
+		if err := made.Plugins(ctx); err != nil {
+			return fmt.Errorf("building the plugin of the scenario %s: %w", pluginScenario, err)
+		}
 	}
 	start := time.Now()
 	results, err := machine.Run(ctx, places, scenarios)
@@ -96,17 +99,6 @@ func machineFor(ctx context.Context, t *tally.Tally, shared *fixture.Shared, mad
 	return machine, nil
 }
 
-// scenarios are those to be played.
-func scenarios(b subject.Build, machine *scenario.Host, only Selection) ([]string, error) {
-	switch {
-	case len(only.Scenarios) > 0:
-		return only.Scenarios, nil
-	case !b.Source.Main: // the others are about the main one
-		return []string{packagesScenario}, nil
-	}
-	return scenario.List(machine.Scenarios)
-}
-
 // pluginScenario is about a plugin that is compiled for it.
 const pluginScenario = "plugins"
 
@@ -115,6 +107,7 @@ type played struct {
 	only    Selection
 	places  []matrix.Target
 	special []string // what some row alone plays
+	fewer   bool     // somebody waits
 }
 
 // somewhere says whether a scenario, one of those given, is played at one of the places.
@@ -124,20 +117,38 @@ func (p played) somewhere(scenarios []string, name string) bool {
 	})
 }
 
-// withPlugin builds the plugin of that scenario where it is played: not for who waits, unless
-// asked for it by name.
-func withPlugin(ctx context.Context, t *tally.Tally, shared *fixture.Shared, made *fixture.Fixture, scenarios []string, at played) ([]string, error) {
+// scenarios are those to be played, of a folder.
+func (p played) scenarios(t *tally.Tally, b subject.Build, dir string) ([]string, error) {
 	switch {
-	case !at.somewhere(scenarios, pluginScenario):
-		return scenarios, nil
-	case shared.Fewer && len(at.only.Scenarios) == 0:
-		t.Count("scenario "+pluginScenario, tally.Skip("its plugin is compiled for it: whoever wants to know asks test:distros, as each night does"), 0)
-		return slices.DeleteFunc(scenarios, func(name string) bool { return name == pluginScenario }), nil
+	case len(p.only.Scenarios) > 0:
+		return p.only.Scenarios, nil
+	case !b.Source.Main: // the others are about the main one
+		return []string{packagesScenario}, nil
 	}
-	if err := made.Plugins(ctx); err != nil {
-		return nil, fmt.Errorf("building the plugin of the scenario %s: %w", pluginScenario, err)
+	all, err := scenario.List(dir)
+	if err != nil || !p.fewer {
+		return all, err
 	}
-	return scenarios, nil
+	return p.forNow(t, all, dir)
+}
+
+// forNow are those of the scenarios that somebody waits for: none of the nights', which it
+// says, once for all places.
+func (p played) forNow(t *tally.Tally, scenarios []string, dir string) ([]string, error) {
+	var left []string
+	for _, name := range scenarios {
+		why, err := scenario.Nightly(dir, name)
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case why == "":
+			left = append(left, name)
+		case p.somewhere(scenarios, name):
+			t.Count("scenario "+name, tally.Skip(why+": whoever wants to know asks test:distros, as each night does"), 0)
+		}
+	}
+	return left, nil
 }
 
 // older are the names of the places that have a newer one with the same package manager,

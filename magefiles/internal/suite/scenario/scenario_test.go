@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -10,7 +11,8 @@ import (
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/matrix"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/report"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/fixture"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/subject"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/suitetest"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/tally"
 )
 
@@ -91,20 +93,34 @@ func TestOlder(t *testing.T) {
 	}
 }
 
-// Who waits gets no plugin compiled, and is told so; where nobody plays it, nothing is said.
-func TestWithoutPlugin(t *testing.T) {
-	special := []string{pluginScenario}
+// Who waits gets none of the nights' scenarios, and is told so; where nobody plays it, nothing
+// is said. Who asks for it by name gets it.
+func TestForNow(t *testing.T) {
+	dir := filepath.Join(suitetest.Root, "tests", "scenarios")
+	all := []string{"plugins", "works"}
+	at := func(row ...string) played {
+		place := matrix.Target{Distribution: matrix.Distribution{Name: "one", Scenarios: row}, Arch: "amd64"}
+		return played{Selection{}, []matrix.Target{place}, []string{"plugins"}, true}
+	}
 	for name, c := range map[string]struct {
-		row        []string // of scenarios
-		want, said string
+		at   played
+		said string
 	}{
-		"played here": {special, "works", "SKIP scenario plugins"}, "played elsewhere": {nil, "plugins works", ""},
+		"played here":      {at("plugins"), "SKIP scenario plugins (0.0 s): its plugin is compiled for it: whoever"},
+		"played elsewhere": {at(), ""},
 	} {
 		var log strings.Builder
-		at := played{Selection{}, []matrix.Target{{Distribution: matrix.Distribution{Name: "one", Scenarios: c.row}, Arch: "amd64"}}, special}
-		got, err := withPlugin(t.Context(), &tally.Tally{Log: &log}, &fixture.Shared{Fewer: true}, nil, []string{"plugins", "works"}, at)
-		if err != nil || strings.Join(got, " ") != c.want || !strings.Contains(log.String(), c.said) || c.said == "" && log.Len() > 0 {
+		got, err := c.at.forNow(&tally.Tally{Log: &log}, all, dir)
+		if err != nil || strings.Join(got, " ") != "works" || !strings.Contains(log.String(), c.said) || c.said == "" && log.Len() > 0 {
 			t.Errorf("%s: %q, %v; it said %q", name, got, err, log.String())
 		}
+	}
+	if _, err := at().forNow(&tally.Tally{Log: io.Discard}, []string{"nothing"}, dir); err == nil {
+		t.Error("a scenario that is not there is no error")
+	}
+	named := at("plugins")
+	named.only.Scenarios = all
+	if got, err := named.scenarios(&tally.Tally{Log: io.Discard}, subject.Build{}, dir); err != nil || !slices.Equal(got, all) {
+		t.Errorf("by name: %q, %v", got, err)
 	}
 }

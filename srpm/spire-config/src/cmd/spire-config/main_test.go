@@ -2,20 +2,16 @@ package main
 
 import (
 	"bytes"
-	"flag"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
 
+	"github.com/spiffe-experimental/spire-config/internal/golden"
 	"github.com/spiffe-experimental/spire-config/internal/testbed"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 // ran runs the program as a shell would.
 func ran(t *testing.T, arguments ...string) (out, words string, code int) {
@@ -58,23 +54,7 @@ func TestHelp(t *testing.T) {
 		}
 	}
 	visit(root())
-	golden(t, "testdata/help.txt", all.String())
-}
-
-func golden(t *testing.T, file, got string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (write it with -update): %s", file, diff)
-	}
+	golden.Check(t, "testdata/help.txt", all.String())
 }
 
 func TestExitStatus(t *testing.T) {

@@ -3,7 +3,6 @@ package sandbox
 import (
 	"context"
 	"errors"
-	"flag"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,11 +11,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/spiffe-experimental/spire-config/internal/change"
+	"github.com/spiffe-experimental/spire-config/internal/golden"
 	"github.com/spiffe-experimental/spire-config/internal/layout"
 	"github.com/spiffe-experimental/spire-config/internal/systemd"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 // manager is a systemd with one unit, which keeps what it is asked to start.
 type manager struct {
@@ -121,25 +119,9 @@ func TestRun(t *testing.T) {
 	if diff := cmp.Diff([]string{"daemon-reload", "start"}, m.calls); diff != "" {
 		t.Error(diff)
 	}
-	golden(t, "testdata/check.service", m.started)
+	golden.Check(t, "testdata/check.service", m.started)
 	if left, err := os.ReadDir(m.units); err != nil || len(left) > 0 {
 		t.Errorf("what is left: %v, %v", left, err)
-	}
-}
-
-func golden(t *testing.T, file, got string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (write it with -update): %s", file, diff)
 	}
 }
 
