@@ -1,14 +1,14 @@
 #!/bin/sh
 # What the examples for attestors promise, command by command as their READMEs have them:
 # a workload known by its systemd unit, and a host that joins by its SSH certificate.
+# A suite's own row plays it.
+# The newest of a family plays it.
 set -eu
 # shellcheck source=lib/common.sh
 . "$(dirname "$0")/lib/common.sh"
 # shellcheck source=lib/spire.sh
 . "$LIB/spire.sh"
 
-once_a_suite
-newest_of_the_family
 EXAMPLES=/usr/share/spire-agent/examples
 
 # as_unit UNIT COMMAND...: as a service of that name, of a user that has no entry.

@@ -3,6 +3,8 @@
 # an agent, an entry, certificates in files; what is refused on the way, and what doctor
 # says where something is broken. Then a machine that was given an invitation and nothing
 # else.
+# Of the stand-ins, dnf's plays it.
+# The newest of a family plays it.
 set -eu
 # shellcheck source=lib/common.sh
 . "$(dirname "$0")/lib/common.sh"
@@ -30,8 +32,6 @@ drop_in() {
     { echo '[Service]' && printf '%s\n' "$@"; } >/etc/systemd/system/spire-server.service.d/mine.conf
 }
 
-once_an_rpm
-newest_of_the_family
 HELPER=$(other spiffe-helper)
 [ -n "$CONFIG" ] || skip 'spire-config was not built'
 pkg_repository

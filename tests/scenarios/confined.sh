@@ -2,6 +2,7 @@
 # In a container that may not mount, where systemd makes no mount namespace: units
 # fail with 226/NAMESPACE until they have the drop-ins for it, and state is found then
 # and afterwards.
+# A suite's own row plays it.
 set -eu
 # shellcheck source=lib/common.sh
 . "$(dirname "$0")/lib/common.sh"
@@ -11,8 +12,6 @@ set -eu
 . "$(dirname "$0")/lib/instances.sh"
 # shellcheck source=lib/state.sh
 . "$(dirname "$0")/lib/state.sh"
-
-once_a_suite
 
 OWN=/etc/systemd/system
 

@@ -1,13 +1,13 @@
 #!/bin/sh
 # The agent's example for Envoy, as it stands there: what asks in Envoy's place
 # (magefiles/internal/sds) reads from the example where and for what to ask.
+# A suite's own row plays it.
+# The newest of a family plays it.
 set -eu
 # shellcheck source=lib/common.sh
 . "$(dirname "$0")/lib/common.sh"
 # shellcheck source=lib/spire.sh
 . "$(dirname "$0")/lib/spire.sh"
-
-once_a_suite
 
 CONFIG=/etc/envoy/envoy.yaml
 CLIENT_OF_SDS="$TOP/tools/sds-$ARCH $CONFIG"

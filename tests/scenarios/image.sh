@@ -2,6 +2,8 @@
 # Images: built where no systemd runs, as `docker build` does and as the recipes of
 # spiffe/bootc are, then booted with an empty /var, and run with /etc and /usr
 # read-only.
+# Of the stand-ins, dnf's plays it.
+# The newest of a family plays it.
 set -eu
 # shellcheck source=lib/common.sh
 . "$(dirname "$0")/lib/common.sh"
@@ -11,8 +13,6 @@ set -eu
 . "$(dirname "$0")/lib/instances.sh"
 # shellcheck source=lib/root.sh
 . "$(dirname "$0")/lib/root.sh"
-
-once_an_rpm
 
 ROOT=/opt/image
 DOMAIN=example.org # where nobody says another one

@@ -1,6 +1,7 @@
 #!/bin/sh
 # The lines by which README installs what was built there, which is not signed: as
 # they stand, and where rpm takes nothing unsigned.
+# The newest of a family plays it.
 set -eu
 # shellcheck source=lib/common.sh
 . "$(dirname "$0")/lib/common.sh"

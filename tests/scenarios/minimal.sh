@@ -1,6 +1,7 @@
 #!/bin/sh
 # A machine that leaves documentation out, as minimal images do: what our texts
 # have their reader copy is there all the same, and does its work.
+# The newest of a family plays it.
 set -eu
 # shellcheck source=lib/common.sh
 . "$(dirname "$0")/lib/common.sh"

@@ -4,6 +4,7 @@
 # nothing is done by hand, and nothing runs as root any more. What they had besides
 # stays, too: spire.target, SYSTEMD_INSTANCE, their plugins, the TPM for these, and
 # commands that find the instance main by themselves; their manager of entries, and helper.
+# The newest of a family plays it.
 set -eu
 # shellcheck source=lib/common.sh
 . "$(dirname "$0")/lib/common.sh"

@@ -2,6 +2,8 @@
 # Workloads of users and groups that are in no file in /etc: the agent, a static
 # program, asks the host's name services by getent, inside its sandbox. What nobody
 # knows it says. What it cannot ask, the names of hosts, the man page says.
+# Of the stand-ins, dnf's plays it.
+# The newest of a family plays it.
 set -eu
 # shellcheck source=lib/common.sh
 . "$(dirname "$0")/lib/common.sh"

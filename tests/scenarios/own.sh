@@ -1,6 +1,8 @@
 #!/bin/sh
 # What is the admin's own stays so: units and a program that were there before the
 # packages, under the same names, and the modes and groups of configuration.
+# Of the stand-ins, dnf's plays it.
+# The newest of a family plays it.
 set -eu
 # shellcheck source=lib/common.sh
 . "$(dirname "$0")/lib/common.sh"

@@ -3,6 +3,8 @@
 # built, its services are off, it says its version; then its own test, which is
 # packages/NAME/test.sh; and it goes as it came. Last those of sources that wait, with what
 # stands in for their programs.
+# Of the stand-ins, dnf's plays it.
+# The newest of a family plays it.
 set -eu
 # shellcheck source=lib/common.sh
 . "$(dirname "$0")/lib/common.sh"
@@ -75,8 +77,6 @@ standing_in() {
     systemctl daemon-reload
 }
 
-once_an_rpm
-newest_of_the_family
 [ -n "$OTHERS" ] || skip 'nothing was built but the main source'
 pkg_repository
 for one in $OTHERS; do

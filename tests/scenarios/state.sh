@@ -2,6 +2,8 @@
 # Where servers and agents keep what they know: below folders that belong to root,
 # a folder for each. What an older version had elsewhere is moved, whatever the
 # admin made of it, and killed at any point; nobody else gets anything by it.
+# Of the stand-ins, dnf's plays it.
+# The newest of a family plays it.
 set -eu
 # shellcheck source=lib/common.sh
 . "$(dirname "$0")/lib/common.sh"
@@ -11,9 +13,6 @@ set -eu
 . "$(dirname "$0")/lib/instances.sh"
 # shellcheck source=lib/state.sh
 . "$(dirname "$0")/lib/state.sh"
-
-once_an_rpm
-newest_of_the_family
 
 FIRST=${VERSIONS%% *}
 STATE_UNIT=spire-server-state.service

@@ -1,6 +1,7 @@
 #!/bin/sh
 # A service is known by its unit, whoever it runs as: from within its sandbox the agent
 # asks systemd, over D-Bus, whose process it is.
+# Of the stand-ins, dnf's plays it.
 set -eu
 # shellcheck source=lib/common.sh
 . "$(dirname "$0")/lib/common.sh"

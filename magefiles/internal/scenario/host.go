@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -46,6 +45,8 @@ type Host struct {
 	Vars []string
 	// Special are the scenarios that some row of the matrix alone plays.
 	Special []string
+	// Older are the names of targets that leave to a newer one what asks for that; see Terms.
+	Older []string
 	// Until is when no scenario is begun any more; zero where nobody minds. Late is why.
 	Until time.Time
 	Late  string
@@ -73,24 +74,6 @@ func List(dir string) ([]string, error) {
 	return names, nil
 }
 
-// nightly is how a script's line begins that leaves it to the nights, and says why.
-const nightly = "# The nights play it: "
-
-// Nightly is why who waits is not to wait for a scenario, which its script says; empty where
-// it does not.
-func Nightly(dir, name string) (string, error) {
-	script, err := os.ReadFile(filepath.Join(dir, name+".sh"))
-	if err != nil {
-		return "", fmt.Errorf("reading the scenario: %w", err)
-	}
-	for line := range strings.Lines(string(script)) {
-		if why, ok := strings.CutPrefix(line, nightly); ok {
-			return strings.TrimSuffix(why, ".\n"), nil
-		}
-	}
-	return "", nil
-}
-
 // Run takes the packages through the scenarios at every target, side by side.
 // Each scenario gets a fresh container, which is gone when Run returns. What
 // goes wrong is in the report, which is in the order of the arguments; the
@@ -99,7 +82,7 @@ func (h *Host) Run(ctx context.Context, targets []matrix.Target, scenarios []str
 	if err := h.check(targets, scenarios); err != nil {
 		return nil, fmt.Errorf("testing on distributions: %w", err)
 	}
-	results := make([]Report, len(targets))
+	results := make([]Report, 2*len(targets)) // of each what is left out, and what is played
 	tasks := make(chan task)
 	group, working := errgroup.WithContext(ctx)
 	group.Go(func() error {
@@ -148,33 +131,45 @@ type task struct {
 // the machine by itself, and hands out the scenarios of those that are ready.
 func (h *Host) hand(ctx context.Context, targets []matrix.Target, scenarios []string, results []Report, tasks chan<- task) error {
 	for i, target := range targets {
-		if h.late() {
-			results[i] = every(target, target.Plays(scenarios, h.Special), h.tooLate())
-			continue
-		}
-		scenarios := target.Plays(scenarios, h.Special)
-		if len(scenarios) == 0 {
-			continue // its row is for others
-		}
-		made, err := h.prepare(ctx, target)
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
+		scenarios, skipped, err := h.parted(target, target.Plays(scenarios, h.Special))
 		if err != nil {
-			results[i] = every(target, scenarios, err)
-			h.Say(container.Progress(target.Name(), "-", 0, results[i][0].note()))
-			continue
+			return err
 		}
-		results[i] = make(Report, len(scenarios))
-		for j, name := range scenarios {
-			select {
-			case tasks <- task{made, name, &results[i][j]}:
-			case <-ctx.Done():
-				return context.Cause(ctx)
-			}
+		results[2*i] = skipped
+		if results[2*i+1], err = h.handOne(ctx, target, scenarios, tasks); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// handOne prepares a target, and hands out its scenarios; their results are there when they
+// have been played.
+func (h *Host) handOne(ctx context.Context, target matrix.Target, scenarios []string, tasks chan<- task) (Report, error) {
+	if len(scenarios) == 0 {
+		return nil, nil // its row is for others
+	}
+	if h.late() {
+		return every(target, scenarios, h.tooLate()), nil
+	}
+	made, err := h.prepare(ctx, target)
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	if err != nil {
+		results := every(target, scenarios, err)
+		h.Say(container.Progress(target.Name(), "-", 0, results[0].note()))
+		return results, nil
+	}
+	results := make(Report, len(scenarios))
+	for i, name := range scenarios {
+		select {
+		case tasks <- task{made, name, &results[i]}:
+		case <-ctx.Done():
+			return results, context.Cause(ctx)
+		}
+	}
+	return results, nil
 }
 
 // late says whether no scenario is begun any more.

@@ -22,7 +22,6 @@
 #   UNITS     what can be enabled
 #   USERS     the users
 #   FEWER     not empty: somebody waits, and what takes minutes is left to the nights
-#   OLDER_PLACES  where the longest scenarios are left to a newer place of the family
 #   OTHERS    the packages of other sources, and those without a program, one a word:
 #       NAME:VERSION:UNITS:USERS:PROGRAM, with commas between units and users
 #   WAITING   likewise, the packages of sources that wait; PROGRAM is what stands in for it
@@ -74,19 +73,6 @@ fail() {
 skip() {
     printf 'SKIP: %s\n' "$*"
     exit 77
-}
-
-# once_a_suite: a suite that lends its root to rpm plays this itself. once_an_rpm: the
-# stand-in of zypper has the root of dnf's, and this is not about either.
-once_a_suite() { [ -z "$STANDIN" ] || skip "the suite's own row plays it, which has the same programs, units and systemd"; }
-once_an_rpm() { [ -z "$STANDIN" ] || [ "$CLIENT" != zypper ] || skip "the stand-in with dnf plays it, which has the same rpm, units and systemd"; }
-
-# newest_of_the_family: the longest scenarios are played at the newest place of each
-# package manager where somebody waits, and everywhere at night.
-newest_of_the_family() {
-    case " ${OLDER_PLACES:-} " in
-    *" $PLACE "*) skip 'it takes long, and a newer place of the family plays it: whoever wants to know asks test:distros, as each night does' ;;
-    esac
 }
 
 # reboot: ends this phase; the scenario is called again with the next one.

@@ -86,7 +86,8 @@ func machineFor(ctx context.Context, t *tally.Tally, shared *fixture.Shared, mad
 		return nil, err
 	}
 	if shared.Fewer {
-		machine.Vars = append(machine.Vars, "OLDER_PLACES="+strings.Join(older(places), " "), "FEWER=1")
+		machine.Vars = append(machine.Vars, "FEWER=1")
+		machine.Older = older(places)
 	}
 	rows, err := host.Rows(shared.Root)
 	if err != nil {
@@ -137,15 +138,15 @@ func (p played) scenarios(t *tally.Tally, b subject.Build, dir string) ([]string
 func (p played) forNow(t *tally.Tally, scenarios []string, dir string) ([]string, error) {
 	var left []string
 	for _, name := range scenarios {
-		why, err := scenario.Nightly(dir, name)
+		terms, err := scenario.TermsOf(dir, name)
 		if err != nil {
 			return nil, err
 		}
 		switch {
-		case why == "":
+		case terms.Nights == "":
 			left = append(left, name)
 		case p.somewhere(scenarios, name):
-			t.Count("scenario "+name, tally.Skip(why+": whoever wants to know asks test:distros, as each night does"), 0)
+			t.Count("scenario "+name, tally.Skip(terms.Nights+": whoever wants to know asks test:distros, as each night does"), 0)
 		}
 	}
 	return left, nil
