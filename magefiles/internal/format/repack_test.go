@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/xzfile"
 )
@@ -63,10 +64,17 @@ func TestPacked(t *testing.T) {
 		if format == pkgdef.Deb {
 			need(t, "dpkg-deb")
 			output(t, "dpkg-deb", "--extract", path, root)
+			sums := output(t, "sh", "-c", `dpkg-deb --ctrl-tarfile "$0" | tar -xO ./md5sums >"$1/md5sums" && cd "$1" && md5sum -c md5sums`, path, root)
+			if files := strings.Count(sums, ": OK\n"); files < 2 || strings.Count(sums, "\n") != files {
+				t.Errorf("md5sum says %q", sums)
+			}
 		} else {
 			need(t, "rpm2archive")
 			if out := output(t, "rpm", "--checksig", path); !strings.Contains(out, "digests OK") {
 				t.Errorf("rpm --checksig says %q", out)
+			}
+			if dump, sum := output(t, "rpm", "-qp", "--dump", path), artifact.DigestBytes([]byte(program())); !strings.Contains(dump, " "+sum+" ") {
+				t.Errorf("rpm does not say the program's checksum %s: %s", sum, dump)
 			}
 			output(t, "rpm2archive", path)
 			output(t, "tar", "-xpzf", path+".tgz", "-C", root, "--no-same-owner")
@@ -90,9 +98,15 @@ func TestPackedIsAnother(t *testing.T) {
 					t.Fatal(err)
 				}
 			}, "hold something else"},
-			"no program":    {func(_ *testing.T, i *Item) { i.Binary.Path = "elsewhere" }, "there is no program"},
-			"no .xz file":   {func(_ *testing.T, i *Item) { i.Packed = i.Payload[1].From }, "no .xz file"},
-			"nothing there": {func(_ *testing.T, i *Item) { i.Packed += "-not-there" }, "not-there"},
+			"no program": {func(t *testing.T, i *Item) {
+				i.Binary.Path = filepath.Join(t.TempDir(), "elsewhere")
+				if err := os.WriteFile(i.Binary.Path, []byte(program()), 0o755); err != nil {
+					t.Fatal(err)
+				}
+			}, "there is no program"},
+			"no program anywhere": {func(_ *testing.T, i *Item) { i.Binary.Path = "elsewhere" }, "elsewhere"},
+			"no .xz file":         {func(_ *testing.T, i *Item) { i.Packed = i.Payload[1].From }, "no .xz file"},
+			"nothing there":       {func(_ *testing.T, i *Item) { i.Packed += "-not-there" }, "not-there"},
 		} {
 			item, _ := withProgram(t, demo(t, t.TempDir(), format), program())
 			c.change(t, &item)

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // leadSize is the size of the lead in bytes. The parts of an rpm file are, as
@@ -34,10 +35,14 @@ const (
 	tagPGP5     = 1006 // signature over header and payload
 	tagReserved = 1008 // room for signatures
 
+	tagFileDigests   = 1035 // in hexadecimal
 	tagFileFlags     = 1037
 	tagSourceRPM     = 1044
 	tagRequireFlags  = 1048
 	tagRequireName   = 1049
+	tagDirIndexes    = 1116 // of each file, in tagDirNames
+	tagBaseNames     = 1117
+	tagDirNames      = 1118
 	tagCompressor    = 1125 // of the payload
 	tagPayloadDigest = 5092 // of the payload, in hexadecimal
 	tagPayloadAlgo   = 5093 // OpenPGP's number of its algorithm
@@ -129,6 +134,27 @@ func (f File) Mended(name string) (File, error) {
 	return f.amended(f.payload, func(main header) (header, error) {
 		main, err := main.with(tagSourceRPM, text(name))
 		return main.keepingGhosts(), err
+	})
+}
+
+// Summed is the file with another checksum of one of its files, in hexadecimal. A signed
+// rpm is an error.
+func (f File) Summed(path, sum string) (File, error) {
+	return f.amended(f.payload, func(main header) (header, error) {
+		list := func(tag uint32) []string {
+			return strings.Split(strings.TrimSuffix(string(main.get(tag)), "\x00"), "\x00")
+		}
+		dirs, names, sums, indexes := list(tagDirNames), list(tagBaseNames), list(tagFileDigests), main.get(tagDirIndexes)
+		if len(sums) != len(names) || len(indexes) != 4*len(names) {
+			return nil, errors.New("an rpm header says not as much of every file")
+		}
+		for i, name := range names {
+			if dir := int(binary.BigEndian.Uint32(indexes[4*i:])); dir < len(dirs) && dirs[dir]+name == path {
+				sums[i] = sum
+				return main.with(tagFileDigests, text(strings.Join(sums, "\x00")))
+			}
+		}
+		return nil, fmt.Errorf("an rpm header knows no file %q", path)
 	})
 }
 

@@ -232,6 +232,35 @@ func TestSign(t *testing.T) {
 	})
 }
 
+// A file has the checksum that it is said to have, and no other file has.
+func TestSummed(t *testing.T) {
+	sum := strings.Repeat("5e", 32)
+	each(t, func(t *testing.T, content []byte) {
+		file := read(t, content)
+		path := "/etc/demo.conf"
+		if strings.Contains(t.Name(), "source") {
+			path = "demo.spec"
+		}
+		summed, err := file.Summed(path, sum)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := summed.Check(); err != nil {
+			t.Error(err)
+		}
+		main, _, err := readHeader(summed.main)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if sums := string(main.get(tagFileDigests)); sums != sum+"\x00" {
+			t.Errorf("its files have the checksums %q", sums)
+		}
+		if _, err := file.Summed("/etc/other", sum); err == nil || !strings.Contains(err.Error(), "/etc/other") {
+			t.Errorf("of a file that is not there: error %v", err)
+		}
+	})
+}
+
 // Without the room, too, rpm reads the file, and rpmsign restores it.
 func TestTrimmed(t *testing.T) {
 	need(t, "rpmsign")

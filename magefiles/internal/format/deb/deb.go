@@ -2,12 +2,6 @@
 package deb
 
 import (
-	"archive/tar"
-	"bytes"
-	"errors"
-	"fmt"
-	"io"
-	"strconv"
 	"strings"
 
 	"github.com/goreleaser/nfpm/v2"
@@ -30,7 +24,7 @@ var Format = kit.Format{
 	Signed: signed, Unpack: read, NameItem: "field Package",
 	Packing: kit.Packing{
 		AtLeast: func(name, version string) string { return name + " (>= " + version + ")" },
-		Dress:   dress, Found: found, Mend: mend, Scriptlets: slots,
+		Dress:   dress, Found: found, Hollow: true, Mend: mend, Scriptlets: slots,
 		Types: map[pkgdef.Kind]string{
 			pkgdef.File: files.TypeFile, pkgdef.Conf: files.TypeConfigNoReplace, pkgdef.Dir: files.TypeDir,
 			// A deb has no such kinds, and nfpm leaves such entries out of one.
@@ -64,45 +58,6 @@ func found(info *nfpm.Info, item kit.Item) {
 		info.Deb.Fields["Source"] = item.Source.Name
 	}
 	info.Deb.Fields["Static-Built-Using"] = strings.Join(item.Binary.Linked, ", ")
-}
-
-// Parts of an ar archive: what it begins with, and the members' headers with their
-// sizes at a place in them (deb(5)).
-const (
-	arMagic  = "!<arch>\n"
-	arHeader = 60
-	arSize   = 48
-	arEnd    = 58
-)
-
-// entries are those of the payload.
-func entries(r io.Reader) kit.Archive {
-	return kit.Entries(tar.NewReader(r), func(h *tar.Header) (string, int64) { return h.Name, h.Size })
-}
-
-// mend compresses the payload, which is the last member, in nfpm's stead.
-func mend(content []byte, item kit.Item) ([]byte, error) {
-	at := bytes.Index(content, []byte("data.tar.zst "))
-	if !bytes.HasPrefix(content, []byte(arMagic)) || at < 0 || at+arHeader > len(content) {
-		return nil, errors.New("nfpm has written no deb with a payload of zstd")
-	}
-	size, err := strconv.Atoi(strings.TrimSpace(string(content[at+arSize : at+arEnd])))
-	payload := content[at+arHeader:]
-	if err != nil || size > len(payload) || len(payload) > size+size%2 {
-		return nil, errors.New("the payload is not the last member of the deb that nfpm has written")
-	}
-	packed, err := kit.Repack(payload[:size], entries, item)
-	if err != nil {
-		return nil, err
-	}
-	var mended bytes.Buffer
-	mended.Write(content[:at])
-	fmt.Fprintf(&mended, "%-16s%s%-10d`\n", "data.tar.xz", content[at+16:at+arSize], len(packed))
-	mended.Write(packed)
-	if len(packed)%2 == 1 {
-		mended.WriteByte('\n')
-	}
-	return mended.Bytes(), nil
 }
 
 func slots(info *nfpm.Info) map[string]*string {

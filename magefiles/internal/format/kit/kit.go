@@ -55,6 +55,9 @@ type Packing struct {
 	// own tools find out by themselves when they build a package, and nfpm does
 	// not.
 	Dress, Found func(*nfpm.Info, Item)
+	// Hollow has nfpm pack as many zeros in a program's place: Mend brings what the format
+	// says of its content, as it brings the compressed program itself.
+	Hollow bool
 	// Mend changes what nfpm has written, where it cannot be told better.
 	Mend func(content []byte, item Item) ([]byte, error)
 	// Scriptlets says which of the format's scriptlets is which of nfpm's, and Script

@@ -49,10 +49,11 @@ type archive struct {
 // Next goes on to the next entry.
 func (a archive) Next() (string, int64, error) { return a.next() }
 
-// Repack makes an .xz file of a payload as nfpm compresses it. The program is not
-// compressed again: its blocks, which are the same in every format, stand between
-// those of what is before and behind it.
-func Repack(payload []byte, open func(io.Reader) Archive, item Item) ([]byte, error) {
+// Repack makes an .xz file of a payload as nfpm compresses it, with zeros for the program.
+// The program is not compressed again: its blocks, which are the same in every format,
+// stand between those of what is before and behind it. sum is given the program, where
+// there is one.
+func Repack(payload []byte, open func(io.Reader) Archive, item Item, sum io.Writer) ([]byte, error) {
 	plain, err := zstd.NewReader(bytes.NewReader(payload), zstd.WithDecoderConcurrency(1))
 	if err != nil {
 		return nil, err
@@ -65,19 +66,42 @@ func Repack(payload []byte, open func(io.Reader) Archive, item Item) ([]byte, er
 		}
 		return xzfile.Pack(all)
 	}
-	file, err := os.ReadFile(item.Packed)
+	program, size, err := blocks(item, sum)
 	if err != nil {
-		return nil, fmt.Errorf("reading the compressed program: %w", err)
+		return nil, err
 	}
-	program, err := xzfile.Blocks(file)
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", item.Packed, err)
-	}
-	before, after, err := around(plain, open, programOf(item), xzfile.NewMatch(program))
+	before, after, err := around(plain, open, item.Program(), size)
 	if err != nil {
 		return nil, err
 	}
 	return join(before, program, after)
+}
+
+// blocks are those of the item's program, and its size. It is an error if they hold
+// something else: a package with the program of another build would be worse than none.
+func blocks(item Item, sum io.Writer) ([]xzfile.Block, int64, error) {
+	file, err := os.ReadFile(item.Packed)
+	if err != nil {
+		return nil, 0, fmt.Errorf("reading the compressed program: %w", err)
+	}
+	program, err := xzfile.Blocks(file)
+	if err != nil {
+		return nil, 0, fmt.Errorf("reading %s: %w", item.Packed, err)
+	}
+	from, err := os.Open(item.Binary.Path)
+	if err != nil {
+		return nil, 0, fmt.Errorf("reading the program: %w", err)
+	}
+	defer from.Close()
+	match := xzfile.NewMatch(program)
+	size, err := io.Copy(io.MultiWriter(sum, match), from)
+	if err == nil {
+		err = match.Done()
+	}
+	if err != nil {
+		return nil, 0, fmt.Errorf("%s: %w", item.Binary.Path, err)
+	}
+	return program, size, nil
 }
 
 // join compresses what is before and behind the program.
@@ -98,8 +122,8 @@ func packed(content []byte) ([]xzfile.Block, error) {
 	return xzfile.Blocks(file)
 }
 
-// programOf is where the item's program is installed.
-func programOf(item Item) string {
+// Program is where the item's program is installed; empty where it has none.
+func (item Item) Program() string {
 	for _, entry := range item.Payload {
 		if entry.From == item.Binary.Path && entry.Kind == pkgdef.File {
 			return entry.Path
@@ -109,8 +133,8 @@ func programOf(item Item) string {
 }
 
 // around gives all bytes of an archive before and behind the content of the named
-// program, which must be what match wants.
-func around(plain io.Reader, open func(io.Reader) Archive, program string, match *xzfile.Match) (before, after []byte, err error) {
+// program, which has that size.
+func around(plain io.Reader, open func(io.Reader) Archive, program string, has int64) (before, after []byte, err error) {
 	var first, last bytes.Buffer
 	to := &turnout{&first}
 	all := io.TeeReader(plain, to)
@@ -126,14 +150,14 @@ func around(plain io.Reader, open func(io.Reader) Archive, program string, match
 		if path.Clean("/"+name) != program {
 			continue
 		}
-		to.Writer = match
+		if size != has {
+			return nil, nil, fmt.Errorf("%s: nfpm has packed %d bytes of a program of %d", program, size, has)
+		}
+		to.Writer = io.Discard
 		if _, err := io.CopyN(io.Discard, entries, size); err != nil {
 			return nil, nil, err
 		}
 		break
-	}
-	if err := match.Done(); err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", program, err)
 	}
 	to.Writer = &last
 	_, err = io.Copy(io.Discard, all)

@@ -3,7 +3,9 @@ package rpm
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"strings"
@@ -32,7 +34,7 @@ var Format = kit.Format{
 	Signed: signed, Unpack: read, NameItem: "field NAME",
 	Packing: kit.Packing{
 		AtLeast: func(name, version string) string { return name + " >= " + version },
-		Dress:   dress, Found: found, Mend: mend, Scriptlets: slots, Changelog: changelog,
+		Dress:   dress, Found: found, Hollow: true, Mend: mend, Scriptlets: slots, Changelog: changelog,
 		Script: func(text string) string { return strings.TrimRight(text, "\n") }, // as rpmbuild does
 		Types: map[pkgdef.Kind]string{
 			pkgdef.File: files.TypeFile, pkgdef.Conf: files.TypeConfigNoReplace, pkgdef.Dir: files.TypeDir,
@@ -115,7 +117,7 @@ func entries(r io.Reader) kit.Archive {
 	return kit.Entries(cpio.NewReader(r), func(h *cpio.Header) (string, int64) { return h.Name, h.Size })
 }
 
-// mend compresses the payload in nfpm's stead. It names the source package, for
+// mend compresses the payload in nfpm's stead, and says the program's checksum. It names the source package, for
 // which nfpm only knows the binary package's own name, and makes ghosts
 // configuration, for which it has no word.
 func mend(content []byte, item kit.Item) ([]byte, error) {
@@ -123,9 +125,15 @@ func mend(content []byte, item kit.Item) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	payload, err := kit.Repack(file.Payload(), entries, item)
+	sum := sha256.New()
+	payload, err := kit.Repack(file.Payload(), entries, item, sum)
 	if err != nil {
 		return nil, err
+	}
+	if item.Packed != "" {
+		if file, err = file.Summed(item.Program(), hex.EncodeToString(sum.Sum(nil))); err != nil {
+			return nil, err
+		}
 	}
 	if file, err = file.Repacked(payload, "xz"); err != nil {
 		return nil, err
