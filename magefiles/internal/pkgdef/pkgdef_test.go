@@ -1,6 +1,7 @@
 package pkgdef
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -314,6 +315,25 @@ func removeFile(t *testing.T, name string) {
 	t.Helper()
 	if err := os.Remove(name); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// What is read is always the same: the keys of what is made of it are.
+func TestLoadIsSettled(t *testing.T) {
+	root := smallRepo().write(t)
+	said := func() string {
+		packages, err := Load(root)
+		content, err2 := json.Marshal(packages)
+		if err := errors.Join(err, err2); err != nil {
+			t.Fatal(err)
+		}
+		return string(content)
+	}
+	first := said()
+	for range 20 {
+		if again := said(); again != first {
+			t.Fatalf("read again, it is another: %s", cmp.Diff(first, again))
+		}
 	}
 }
 

@@ -244,13 +244,13 @@ func (u Units) entries(examplesDir string) []Entry {
 	for _, entry := range u.own {
 		entries = append(entries, file(entry.Path, entry.From))
 	}
-	for path, from := range map[string]string{
-		"/usr/lib/systemd/system-preset/95-" + u.name + ".preset": u.Preset,
-		"/usr/lib/sysusers.d/" + u.name + ".conf":                 u.Sysusers,
-		"/usr/lib/tmpfiles.d/" + u.name + ".conf":                 u.Tmpfiles,
+	for _, entry := range []Entry{
+		file("/usr/lib/systemd/system-preset/95-"+u.name+".preset", u.Preset),
+		file("/usr/lib/sysusers.d/"+u.name+".conf", u.Sysusers),
+		file("/usr/lib/tmpfiles.d/"+u.name+".conf", u.Tmpfiles),
 	} {
-		if from != "" {
-			entries = append(entries, file(path, from))
+		if entry.From != "" {
+			entries = append(entries, entry)
 		}
 	}
 	for _, entry := range u.dropIns {
