@@ -2,6 +2,7 @@ package kit
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -75,7 +76,7 @@ func (f Format) Write(w io.Writer, item Item, scratch string) error {
 	info := f.info(item)
 	info.Contents = f.contents(item)
 	if f.Packing.Hollow && item.Packed != "" {
-		if err := hollow(info.Contents, item.Binary.Path, scratch); err != nil {
+		if err := hollow(info.Contents, item); err != nil {
 			return fmt.Errorf("packaging %s as %s: %w", item.Package.Name, f.Name, err)
 		}
 	}
@@ -92,23 +93,25 @@ func (f Format) Write(w io.Writer, item Item, scratch string) error {
 	return nil
 }
 
-// hollow puts a file of zeros, which takes no room, in the place of the program: to read,
-// compress and sum up one of 168 MB once more for each format takes seconds.
-func hollow(contents files.Contents, program, scratch string) error {
-	info, err := os.Stat(program)
+// hollow puts a file of zeros, which takes no room, in the place of the item's program: to
+// read, compress and sum up one of 168 MB once more for each format takes seconds. All
+// formats have the same file, which is in memory after the first.
+func hollow(contents files.Contents, item Item) error {
+	info, err := os.Stat(item.Binary.Path)
 	if err != nil {
 		return err
 	}
-	place := filepath.Join(scratch, "zeros")
-	if err := artifact.WriteBytes(place, 0o644, nil); err != nil {
-		return err
+	zeros := item.Packed + ".zeros"
+	file, err := os.OpenFile(zeros, os.O_CREATE|os.O_WRONLY, 0o644)
+	if err == nil {
+		err = errors.Join(file.Truncate(info.Size()), file.Close())
 	}
-	if err := os.Truncate(place, info.Size()); err != nil {
-		return fmt.Errorf("making room for the program: %w", artifact.Explain(err, place))
+	if err != nil {
+		return fmt.Errorf("making room for the program: %w", artifact.Explain(err, zeros))
 	}
 	for _, content := range contents {
-		if content.Source == program {
-			content.Source = place
+		if content.Source == item.Binary.Path {
+			content.Source = zeros
 		}
 	}
 	return nil
