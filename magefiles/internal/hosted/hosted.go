@@ -107,26 +107,42 @@ var uses = regexp.MustCompile(`(?m)\buses: *([A-Za-z0-9-]+/([A-Za-z0-9-]+)@[0-9a
 // unknown is what act does not know of what GitHub does.
 var unknown = regexp.MustCompile(`(?m)^ +queue: max\b.*\n`)
 
-// actions are act's arguments with the stand-ins of all actions that the checkout's
-// workflows use. What act does not know is taken out of the workflows.
-func (m Machine) actions() ([]string, error) {
-	files, err := filepath.Glob(filepath.Join(m.Checkout, ".github", "workflows", "*.yml"))
-	if err != nil || len(files) == 0 {
-		return nil, errors.Join(err, fmt.Errorf("%s has no workflows", m.Checkout))
+// calls is a job of a workflow that is another one of the checkout's.
+var calls = regexp.MustCompile(`(?m)\buses: *\./\.github/workflows/([a-z-]+\.yml)\b`)
+
+// reach reads a workflow's file, and those of all that it calls, into texts, by their paths.
+func (m Machine) reach(file string, texts map[string]string) error {
+	path := filepath.Join(m.Checkout, ".github", "workflows", file)
+	if _, known := texts[path]; known {
+		return nil
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("reading a workflow: %w", err)
+	}
+	texts[path] = string(content)
+	for _, found := range calls.FindAllStringSubmatch(texts[path], -1) {
+		err = errors.Join(err, m.reach(found[1], texts))
+	}
+	return err
+}
+
+// actions are act's arguments with the stand-ins of all actions that a workflow uses, or
+// one that it calls. What act does not know is taken out of them.
+func (m Machine) actions(file string) ([]string, error) {
+	texts := map[string]string{}
+	if err := m.reach(file, texts); err != nil {
+		return nil, err
 	}
 	var args []string
-	for _, file := range files {
-		content, err := os.ReadFile(file)
-		if err != nil {
-			return nil, err
-		}
-		for _, found := range uses.FindAllStringSubmatch(string(content), -1) {
+	for path, text := range texts {
+		for _, found := range uses.FindAllStringSubmatch(text, -1) {
 			if _, err := fs.Stat(scripts, "actions/"+found[2]); err != nil {
-				return nil, fmt.Errorf("%s uses %s, which has no stand-in: %w", filepath.Base(file), found[1], err)
+				return nil, fmt.Errorf("%s uses %s, which has no stand-in: %w", filepath.Base(path), found[1], err)
 			}
 			args = append(args, "--local-repository="+found[1]+"="+filepath.Join(m.Place, "scripts", "actions", found[2]))
 		}
-		if err := artifact.WriteBytes(file, 0o644, unknown.ReplaceAll(content, nil)); err != nil {
+		if err := artifact.WriteBytes(path, 0o644, unknown.ReplaceAll([]byte(text), nil)); err != nil {
 			return nil, err
 		}
 	}
@@ -154,7 +170,7 @@ func (m Machine) options() string {
 
 // arguments are act's.
 func (m Machine) arguments(w Workflow) ([]string, error) {
-	args, err := m.actions()
+	args, err := m.actions(w.File)
 	if err != nil {
 		return nil, err
 	}

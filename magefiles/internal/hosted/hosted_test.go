@@ -11,7 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// of is a machine with a checkout that has one workflow.
+// of is a machine with a checkout that has a workflow a.yml, another one that it may call,
+// and one that nobody calls.
 func of(t *testing.T, workflow string) Machine {
 	t.Helper()
 	m := Machine{Image: "runner:1", Label: "owner=1.2", Place: t.TempDir(), Checkout: t.TempDir()}
@@ -19,8 +20,14 @@ func of(t *testing.T, workflow string) Machine {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "a.yml"), []byte(workflow), 0o644); err != nil {
-		t.Fatal(err)
+	for name, text := range map[string]string{
+		"a.yml": workflow,
+		"b.yml": "concurrency:\n  queue: max\nuses: actions/attest@" + commit,
+		"c.yml": "uses: actions/nobody@" + commit,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return m
 }
@@ -41,6 +48,7 @@ func TestArguments(t *testing.T) {
 		"schedule", "--workflows=.github/workflows/a.yml", "--job=plan", "--secret=KEY", "--var=FLOOR=1.0.0", "--input=first=true", "--matrix=arch:amd64",
 		"--env=GITHUB_RUN_ID=7", "--env=GITHUB_WORKFLOW_REF=o/r/.github/workflows/a.yml@refs/heads/main", "--platform=ubuntu-24.04=runner:1", "--platform=ubuntu-24.04-arm=runner:1",
 		"--local-repository=actions/checkout@" + commit + "=" + filepath.Join(m.Place, "scripts", "actions", "checkout"),
+		"--local-repository=actions/attest@" + commit + "=" + filepath.Join(m.Place, "scripts", "actions", "attest"), // b.yml's
 	} {
 		if !slices.Contains(args, want) {
 			t.Errorf("%s is not one of %q", want, args)
@@ -53,10 +61,14 @@ func TestArguments(t *testing.T) {
 	if err != nil || strings.Contains(string(content), "queue") || !strings.Contains(string(content), "  group: x\njobs:") {
 		t.Errorf("the workflow is %q, %v", content, err)
 	}
+	content, err = os.ReadFile(filepath.Join(m.Checkout, ".github", "workflows", "b.yml"))
+	if err != nil || strings.Contains(string(content), "queue") {
+		t.Errorf("the workflow that it calls is %q, %v", content, err)
+	}
 }
 
 func TestUnknownAction(t *testing.T) {
-	_, err := of(t, "uses: actions/stale@"+commit).actions()
+	_, err := of(t, "uses: actions/stale@"+commit).actions("a.yml")
 	if err == nil || !strings.Contains(err.Error(), "a.yml uses actions/stale@"+commit+", which has no stand-in") {
 		t.Errorf("the error is %v", err)
 	}
