@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"os"
 	"runtime"
 	"strings"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/provenance"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/demand"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/published"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/vulnerability"
 )
@@ -29,6 +31,14 @@ var Aliases = map[string]any{"check": Check.All, "setup": Setup.Build}
 // All runs the checks that need no build: definitions, vet, lint, units, scripts, workflows.
 func (Check) All(ctx context.Context) error {
 	return tests().Static(ctx)
+}
+
+// Adoption says what those ask for who may take the project over, and what there is of it.
+//
+// Each row of the lists in tests/demands is green, with where that is seen; red, with what
+// is missing, which is a failure; or a person's, with the reason why no program can say.
+func (Check) Adoption(ctx context.Context) error {
+	return demand.Check(ctx, os.Stdout, checkout().Root)
 }
 
 // Key fails if the key to sign with ends within 90 days.

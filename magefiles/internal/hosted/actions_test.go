@@ -230,8 +230,8 @@ func TestPages(t *testing.T) {
 	job{t, store, site}.wants("", "-rw-r--r-- deb/file", "-rw-r--r-- index.html")
 }
 
-// A checkout has one commit, of the repository that is there, and no token unless it
-// is left to keep it.
+// A checkout has one commit of the repository that is there, or as many as are asked for,
+// and no token unless it is left to keep it.
 func TestCheckout(t *testing.T) {
 	place := t.TempDir()
 	origin := filepath.Join(place, "origin")
@@ -254,13 +254,16 @@ func TestCheckout(t *testing.T) {
 	head := git("rev-parse", "HEAD")
 	for persist, kept := range map[string]bool{"false": false, "true": true} {
 		j := newJob(t, t.TempDir())
-		with := map[string]string{"persist-credentials": persist, "token": "a feather"}
+		with, commits := map[string]string{"persist-credentials": persist, "token": "a feather"}, "1"
+		if kept {
+			with["fetch-depth"], commits = "0", "2"
+		}
 		said, _, err := j.action("checkout", "main.sh", with, "STANDIN="+place, "GITHUB_JOB=plan", "GITHUB_SERVER_URL=http://hub", "GITHUB_REPOSITORY=o/r")
 		if err != nil {
 			t.Fatalf("%v\n%s", err, said)
 		}
 		origin = j.workspace
-		if got := git("rev-parse", "HEAD") + " " + git("rev-list", "--count", "HEAD") + " " + git("remote", "get-url", "origin"); got != head+" 1 http://hub/o/r" {
+		if got := git("rev-parse", "HEAD") + " " + git("rev-list", "--count", "HEAD") + " " + git("remote", "get-url", "origin"); got != head+" "+commits+" http://hub/o/r" {
 			t.Errorf("the checkout is %s", got)
 		}
 		config, err := os.ReadFile(filepath.Join(j.workspace, ".git", "config"))

@@ -13,6 +13,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/configuration"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/demand"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/fixture"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/gotest"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/host"
@@ -213,6 +214,9 @@ func definitions(_ context.Context, _ *tally.Tally, c subject.Checkout) error {
 		return err
 	}
 	if _, err := vulnerability.Accepted(c.Root); err != nil {
+		return err
+	}
+	if _, err := demand.Load(c.Root); err != nil {
 		return err
 	}
 	rows, err := host.Rows(c.Root)

@@ -1,6 +1,8 @@
-# One commit of the repository, and nothing of any other job.
+# As many commits of the repository as are asked for, 0 for all, and nothing of any other job.
 set -eu
-git clone --quiet --depth=1 "file://$STANDIN/origin.git" .
+depth=$(printenv INPUT_FETCH-DEPTH)
+[ "$depth" != 0 ] || depth=
+git clone --quiet ${depth:+"--depth=$depth"} "file://$STANDIN/origin.git" .
 git remote set-url origin "$GITHUB_SERVER_URL/$GITHUB_REPOSITORY"
 # What every later step can read, where nobody has forbidden it.
 if [ "$(printenv INPUT_PERSIST-CREDENTIALS)" != false ]; then
