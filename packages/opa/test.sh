@@ -1,6 +1,9 @@
 # shellcheck shell=sh disable=SC2154 # common.sh and the scenario have set the rest
 # What the package promises: decisions by the policies in its folder, on a socket that
 # everybody may ask, and nobody may change anything by.
+# shellcheck source=/dev/null
+. "$LIB/spire.sh"
+
 UNIT=opa.service
 SOCKET=/run/opa/public/opa.sock
 POLICIES=/etc/opa/policies
@@ -15,9 +18,8 @@ may() { ask POST /v1/data/orders/allow "{\"input\": {\"spiffe_id\": \"spiffe://e
 
 answers 'the policy as it is installed' 0 '' opa check --strict $POLICIES
 answers 'the tests of the example' 0 'PASS: 3/3' opa test /usr/share/opa/examples/spiffe
-quietly systemctl start $UNIT
-[ "$CODE" -eq 0 ] || fail "starting it, expected exit code 0, got $CODE: $(brief)"
-soon 20 'its health' 0 200 ask GET /health
+starts $UNIT
+answers 'its health, at once' 0 200 ask GET /health
 
 runs $UNIT opa
 
@@ -40,8 +42,19 @@ cp $POLICIES/orders.rego /run/orders.rego
 echo 'allow if {' >>$POLICIES/orders.rego
 soon 20 'a broken policy' 0 'rego_parse_error' journalctl --unit=$UNIT --no-pager
 answers 'the former one decides' 0 '{"result":true}' may shop POST
-mv /run/orders.rego $POLICIES/orders.rego
-
 same 'restarts' 0 "$(systemctl show --property=NRestarts --value $UNIT)"
+
+# A start fails with it, as who waits for it is told.
+quietly systemctl restart $UNIT
+[ "$CODE" -ne 0 ] || fail 'a start with a broken policy, expected that it fails, got that it is started'
+ok "a start with a broken policy: $(brief)"
+systemctl stop $UNIT
+mv /run/orders.rego $POLICIES/orders.rego
+starts $UNIT
+answers 'the former one decides, at once' 0 '{"result":true}' may shop POST
+
+# A kill leaves nothing in the way.
+systemctl kill --signal=KILL $UNIT
+soon 20 'after a kill' 0 '{"result":true}' may shop POST
 systemctl stop $UNIT
 same 'stopping it' success "$(systemctl show --property=Result --value $UNIT)"

@@ -13,7 +13,7 @@ ask() {
 }
 
 starts $UNIT
-soon 10 'its group' 0 servers ask tornjak-manager
+answers 'its group' 0 servers ask tornjak-manager
 runs $UNIT tornjak-manager
 answers 'somebody else' 7 'connect' ask 65534
 same 'its socket' 'tornjak-manager:tornjak-manager 660' "$(stat --format '%U:%G %a' $SOCKET)"
@@ -25,4 +25,4 @@ same 'ports that it listens on' '' "$ports"
 systemctl kill --signal=KILL $UNIT
 soon 20 'after a kill' 0 servers ask tornjak-manager
 systemctl stop $UNIT
-gone $SOCKET
+answers 'after a stop' 7 'connect' ask tornjak-manager

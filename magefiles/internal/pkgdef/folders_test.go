@@ -79,31 +79,38 @@ func TestRealFolders(t *testing.T) {
 	}
 }
 
-// Who has started a service of SPIRE's can use it: systemd waits for its word, or for its
-// end. The other programs have no socket to wait for.
+// Who has started a service can use it: systemd waits for the word of one of SPIRE's, or for
+// its end; and for that, or for its socket, of any that has a folder for one. That folder
+// stays, for those who have it mounted.
 func TestReadiness(t *testing.T) {
 	packages, err := Load(checkout)
 	if err != nil {
 		t.Fatal(err)
 	}
-	types := regexp.MustCompile(`(?m)^Type=(.*)$`)
 	seen := 0
 	for _, p := range packages {
 		for _, file := range p.Units.Files {
-			if p.Source != "spire" || filepath.Ext(file) != ".service" {
+			if filepath.Ext(file) != ".service" {
 				continue
 			}
 			text, err := os.ReadFile(file)
 			if err != nil {
 				t.Fatal(err)
 			}
-			seen++
-			if all := types.FindAllSubmatch(text, -1); len(all) != 1 || !slices.Contains([]string{"notify", "oneshot"}, string(all[0][1])) {
-				t.Errorf("%s is of the types %q", file, all)
+			has := func(form string) bool { return regexp.MustCompile("(?m)^" + form).Match(text) }
+			served, says := has("RuntimeDirectory="), has("Type=(notify|oneshot)$")
+			if served || says {
+				seen++
+			}
+			if p.Source == "spire" && !says || served && !says && !has(`ExecStartPost=/bin/sh -c 'until \[ -S /run/`) {
+				t.Errorf("%s is started before anybody can use it", file)
+			}
+			if served && !has("RuntimeDirectoryPreserve=yes$") {
+				t.Errorf("%s takes its folder from those who have it mounted", file)
 			}
 		}
 	}
-	if seen < 5 {
+	if seen < 8 {
 		t.Errorf("there are only %d services", seen)
 	}
 }
