@@ -44,7 +44,7 @@ add() {
 }
 add_all() {
     for part in server agent; do
-        add spire-$part container.conf spire-$part.service spire-$part@.service
+        add spire-$part container.conf spire-$part.service
         add spire-$part container-state.conf spire-$part-state.service
     done
     add spiffe-oidc-discovery-provider container.conf spiffe-oidc-discovery-provider.service
