@@ -1,6 +1,7 @@
 package pkgdef
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -76,6 +77,47 @@ func TestRealFolders(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("of the former units it is not said that %s: %v", want, err)
 		}
+	}
+}
+
+// A drop-in whose folder is, or is below, one of another unit's says what that comes to.
+func TestDropInsFolders(t *testing.T) {
+	packages, err := Load(checkout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []folder
+	for _, p := range packages {
+		for _, file := range p.Units.Files {
+			own, err := foldersOf(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, own...)
+		}
+	}
+	seen := 0
+	for _, p := range packages {
+		for _, dropIn := range p.Units.dropIns {
+			text, err := os.ReadFile(dropIn.From)
+			own, err2 := foldersOf(dropIn.From)
+			if err := errors.Join(err, err2); err != nil {
+				t.Fatal(err)
+			}
+			shared := slices.ContainsFunc(own, func(lower folder) bool {
+				return slices.ContainsFunc(all, func(upper folder) bool { return below(lower.path, upper.path) || below(upper.path, lower.path) })
+			})
+			if shared {
+				seen++
+			}
+			const says = "it can become root when an instance starts:\n# run either "
+			if shared && !strings.Contains(string(text), says) {
+				t.Errorf("%s has %v, and does not say that by that %q", dropIn.From, own, says)
+			}
+		}
+	}
+	if seen != 2 {
+		t.Errorf("there are %d such drop-ins", seen)
 	}
 }
 
