@@ -80,6 +80,10 @@ same 'the state, meanwhile' 'root 755 leaf' "$(layout $SERVER_STATE)"
 add_all
 all_start 'without mounts'
 same 'the state, without mounts' 'spire-server 700 none' "$(layout $SERVER_STATE)"
+# Instances take it in the place of that server, and never beside it.
+rm -r $OWN/spire-server.service.d
+add spire-server container.conf spire-server@.service
+systemctl daemon-reload
 instance_beside a 8082
 starts spire-server@a.service
 server_at_is_healthy a
