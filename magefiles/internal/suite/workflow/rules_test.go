@@ -51,7 +51,8 @@ func workflowFaults(content []byte) []string {
 	}
 	for i := 0; jobs != nil && i+1 < len(jobs.Content); i += 2 {
 		faults = append(faults, unheard(jobs, i)...)
-		for _, fault := range jobFaults(jobs.Content[i+1], strangers) {
+		all := slices.Concat(jobFaults(jobs.Content[i+1], strangers), cacheFaults(jobs.Content[i+1], child(root.Content[0], "permissions")))
+		for _, fault := range all {
 			faults = append(faults, fmt.Sprintf("job %s: %s", jobs.Content[i].Value, fault))
 		}
 	}
@@ -99,13 +100,33 @@ func jobFaults(job *yaml.Node, strangers bool) (faults []string) {
 		call := valueOf(steps.Content[i], "run")
 		asked = asked || strings.Contains(call, " test:ran ")
 		fault(strings.HasPrefix(call, "exec dist/targets sign") && !asked, "it signs, and nobody has asked whether the tests ran")
-		faults = append(faults, stepFaults(steps.Content[i], isProtected(environment(job)))...)
+		faults = append(faults, stepFaults(steps.Content[i])...)
 	}
 	return faults
 }
 
-// stepFaults are what is wrong with a step; protected is true where the key is.
-func stepFaults(step *yaml.Node, protected bool) (faults []string) {
+// cacheFaults are the caches of a job that has a key or may write: Go's has what jobs left
+// in which upstream's code and compilers run. A job that does not say its permissions has
+// those of its workflow.
+func cacheFaults(job, workflows *yaml.Node) (faults []string) {
+	permissions, steps := child(job, "permissions"), child(job, "steps")
+	if permissions == nil {
+		permissions = workflows
+	}
+	if !isProtected(environment(job)) && !strings.Contains(written(permissions), "write") {
+		return nil
+	}
+	for i := 0; steps != nil && i < len(steps.Content); i++ {
+		action, with := strings.Split(valueOf(steps.Content[i], "uses"), "@")[0], child(steps.Content[i], "with")
+		if action == "actions/cache" || strings.HasPrefix(action, "actions/cache/") || (action == "actions/setup-go" && valueOf(with, "cache") != "false") {
+			faults = append(faults, "what any job may have put into a cache runs where the key is, or where it may write")
+		}
+	}
+	return faults
+}
+
+// stepFaults are what is wrong with a step.
+func stepFaults(step *yaml.Node) (faults []string) {
 	action, with := strings.Split(valueOf(step, "uses"), "@")[0], child(step, "with")
 	call, secret := valueOf(step, "run"), hidden.MatchString(written(child(step, "env")))
 	if call != "" && secret && !secretCall.MatchString(call) {
@@ -116,9 +137,6 @@ func stepFaults(step *yaml.Node, protected bool) (faults []string) {
 	}
 	if action == "actions/checkout" && valueOf(with, "persist-credentials") != "false" {
 		faults = append(faults, "the token stays in the checkout: persist-credentials is not false")
-	}
-	if protected && (action == "actions/cache" || (action == "actions/setup-go" && valueOf(with, "cache") != "false")) {
-		faults = append(faults, "what any job may have put into a cache runs where the key is")
 	}
 	return faults
 }
@@ -248,6 +266,7 @@ jobs:
     steps:
       - uses: actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1
         with: {persist-credentials: false}
+      - uses: actions/setup-go@b7ad1dad31e06c5925ef5d2fc7ad053ef454303e # v7.0.0
       - run: go run magefile.go setup build -arch=amd64,arm64 test:all -results=dist/results
 `
 	const guarded = `on: [workflow_call]
@@ -291,8 +310,17 @@ jobs:
     permissions: {issues: write}
     timeout-minutes: 5
     steps:
+      - uses: actions/setup-go@b7ad1dad31e06c5925ef5d2fc7ad053ef454303e # v7.0.0
+        with: {cache: false}
       - run: exec dist/targets failure:report
         env: {GITHUB_TOKEN: "${{ github.token }}"}
+`
+	const inherits = `permissions: {issues: write}
+jobs:
+  failure-report:
+    timeout-minutes: 5
+    steps:
+      - uses: actions/setup-go@b7ad1dad31e06c5925ef5d2fc7ad053ef454303e # v7.0.0
 `
 	type change struct{ from, to, want string }
 	for workflow, changes := range map[string]map[string]change{
@@ -324,7 +352,12 @@ jobs:
 			"no YAML":               {"on: [", "on: [[", "no YAML"},
 		},
 		scheduled: {
-			"a schedule that ends": {"targets failure:report", "targets plan", "ends after 60 days"},
+			"a schedule that ends":         {"targets failure:report", "targets plan", "ends after 60 days"},
+			"a writer's cached tools":      {"cache: false", "cache: true", "into a cache"},
+			"a writer's, by default":       {"        with: {cache: false}\n", "", "into a cache"},
+			"a writer's cache":             {"actions/setup-go@b7ad1dad31e06c5925ef5d2fc7ad053ef454303e", "actions/cache/restore@55cc8345863c7cc4c66a329aec7e433d2d1c52a9", "into a cache"},
+			"one who may write everything": {"    permissions: {issues: write}\n    timeout-minutes: 5\n    steps:\n      - uses: actions/setup-go@b7ad1dad31e06c5925ef5d2fc7ad053ef454303e # v7.0.0\n        with: {cache: false}\n", "    permissions: write-all\n    timeout-minutes: 5\n    steps:\n      - uses: actions/setup-go@b7ad1dad31e06c5925ef5d2fc7ad053ef454303e # v7.0.0\n", "into a cache"},
+			"an heir":                      {scheduled[strings.Index(scheduled, "permissions: {}"):strings.Index(scheduled, "      - run:")], inherits, "into a cache"},
 		},
 		guarded: {
 			"a run forgotten":      {", queue: max", "", "takes the place of the second"},
