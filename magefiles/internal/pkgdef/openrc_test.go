@@ -1,6 +1,7 @@
 package pkgdef
 
 import (
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -31,6 +32,13 @@ func TestOpenRCPayload(t *testing.T) {
 		for _, entry := range entries {
 			if strings.Contains(entry.Path, "/examples/") {
 				continue // they show what goes with others, too
+			}
+			if strings.HasPrefix(entry.Path, "/etc/init.d/") {
+				// By that the scriptlets tell it from an admin's own.
+				text, err := os.ReadFile(entry.From)
+				if err != nil || !strings.Contains(string(text), "\n. /usr/libexec/"+p.Name+"/openrc\n") {
+					t.Errorf("%s: %s does not read the package's functions; error %v", p.Name, entry.Path, err)
+				}
 			}
 			if strings.Contains(entry.Path, "systemd") || strings.HasSuffix(entry.Path, ".service") || strings.HasSuffix(entry.Path, "/state") {
 				t.Errorf("%s: %s is of systemd", p.Name, entry.Path)

@@ -2,6 +2,8 @@ package apk
 
 import (
 	"bytes"
+	"errors"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -9,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/apkfile"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
@@ -131,6 +135,86 @@ func TestScriptlets(t *testing.T) {
 			}
 		}
 	}
+}
+
+// What was there before the package under names of its own is the admin's: one that runs
+// another program goes on, and what is in a runlevel stays there.
+func TestAdminsOwn(t *testing.T) {
+	const (
+		ours   = "#!/sbin/openrc-run\n. /usr/libexec/demo/openrc\ncommand=/usr/bin/demo\n"
+		others = "#!/sbin/openrc-run\n# Not /usr/bin/demo-helper, and without /usr/libexec/demo/openrc.sh.\ncommand=/opt/usr/bin/demo\n"
+		same   = "#!/sbin/openrc-run\ncommand=/usr/bin/demo"
+	)
+	for name, c := range map[string]struct {
+		files, links map[string]string
+		runs, off    string // what runs the program, and which of that leaves its runlevels
+	}{
+		"nothing of the admin's": {files: map[string]string{"demo": ours, "demo-helper": ours}, runs: "demo demo-helper", off: "demo demo-helper"},
+		"a further server": {
+			files: map[string]string{"demo": ours, "demo.copy": ours}, links: map[string]string{"demo.two": "demo"},
+			runs: "demo demo.copy demo.two", off: "demo demo.copy demo.two",
+		},
+		"a script": {
+			files: map[string]string{"demo": others, "demo.apk-new": ours, "demo-helper": ours}, links: map[string]string{"demo.two": "demo"},
+			runs: "demo-helper", off: "demo-helper",
+		},
+		"a further script":               {files: map[string]string{"demo": ours, "demo.own": others}, runs: "demo", off: "demo"},
+		"a script of the same program's": {files: map[string]string{"demo": same, "demo.apk-new": ours}, runs: "demo"},
+		"links":                          {files: map[string]string{"cron": others}, links: map[string]string{"demo": "cron", "demo.gone": "gone"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for script, want := range map[string]map[string]string{
+				"pre-deinstall": {"restart": "", "stop": c.runs, "del": c.off}, "post-upgrade": {"restart": c.runs, "stop": "", "del": ""},
+			} {
+				if diff := cmp.Diff(want, called(t, script, c.files, c.links)); diff != "" {
+					t.Errorf("%s (-want +got):\n%s", script, diff)
+				}
+			}
+		})
+	}
+}
+
+// called are the services that a script does something with, by what it does, where OpenRC
+// has started these.
+func called(t *testing.T, script string, files, links map[string]string) map[string]string {
+	t.Helper()
+	root := t.TempDir()
+	write := func(name, text string) error {
+		path := filepath.Join(root, name)
+		return errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o755))
+	}
+	err := errors.Join(write("run/openrc/softlevel", ""), write("etc/init.d/functions.sh", ""),
+		write("bin/rc-service", "#!/bin/sh\n[ \"$1\" != --quiet ] || shift\n[ \"$2\" = status ] || echo \"$2 $1\" >>\"$LOG\"\n"),
+		write("bin/rc-update", "#!/bin/sh\necho \"$3 $4\" >>\"$LOG\"\n"))
+	for name, text := range files {
+		err = errors.Join(err, write("etc/init.d/"+name, text))
+	}
+	for name, target := range links {
+		err = errors.Join(err, os.Symlink(target, filepath.Join(root, "etc/init.d", name)))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts, err := scriptlets.Render(Format.Scripts, formattest.Everything())
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.NewReplacer("/etc/init.d/", root+"/etc/init.d/", "/run/openrc/", root+"/run/openrc/").Replace(texts[script])
+	said, err := run.New("sh", "-euc", text+"\n", script, "1.13.3-r2", "1.13.2-r1").
+		WithEnv("LOG="+root+"/log", "PATH="+root+"/bin:"+os.Getenv("PATH")).Combined(t.Context())
+	if err != nil || said != "" {
+		t.Errorf("%s: %v: %s", script, err, said)
+	}
+	log, err := os.ReadFile(filepath.Join(root, "log"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	calls := map[string]string{"restart": "", "stop": "", "del": ""}
+	for line := range strings.Lines(string(log)) {
+		verb, service, _ := strings.Cut(strings.TrimSpace(line), " ")
+		calls[verb] = strings.TrimSpace(calls[verb] + " " + service)
+	}
+	return calls
 }
 
 // Who leaves a minor version out is told, by the versions as apk gives them.

@@ -2,6 +2,7 @@ package archlinux
 
 import (
 	"bytes"
+	"errors"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -45,6 +46,82 @@ func TestInstall(t *testing.T) {
 			t.Errorf("%s: %v: %s", name, err, said)
 		}
 	}
+}
+
+// What was there before the package under names of its own is the admin's: neither is it
+// stopped, unless it runs the package's program, nor is it disabled.
+func TestRemoval(t *testing.T) {
+	const opt, copied = "ExecStart=/opt/demo/demo run\n", "ExecStart=/usr/bin/demo run\n"
+	for name, c := range map[string]struct{ units, links, want map[string]string }{
+		"nothing of the admin's": {
+			links: map[string]string{"demo.service": "/usr/lib/systemd/system/demo.service", "demo@one.service": "/usr/lib/systemd/system/demo@.service"},
+			want:  map[string]string{"stop": "demo.service demo@main.service all.target", "disable": "demo.service demo@one.service"},
+		},
+		"a unit": {
+			units: map[string]string{"demo.service": opt}, links: map[string]string{"demo.service": "../demo.service", "all.target": "/usr/lib/systemd/system/all.target"},
+			want: map[string]string{"stop": "demo@main.service all.target", "disable": "all.target"},
+		},
+		"a template": {
+			units: map[string]string{"demo@.service": opt}, links: map[string]string{"demo@main.service": "/etc/systemd/system/demo@.service"},
+			want: map[string]string{"stop": "demo.service all.target", "disable": ""},
+		},
+		"a copy of the package's": {
+			units: map[string]string{"demo.service": copied}, links: map[string]string{"demo.service": "/etc/systemd/system/demo.service"},
+			want: map[string]string{"stop": "demo.service demo@main.service all.target", "disable": ""},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			said := removed(t, c.units, c.links)
+			for verb, want := range c.want {
+				var units []string
+				for line := range strings.Lines(said) {
+					if _, after, ok := strings.Cut(strings.TrimSpace(line), verb+" "); ok {
+						units = append(units, after)
+					}
+				}
+				if got := strings.Join(units, " "); got != want {
+					t.Errorf("%s %q, want %q; it called:\n%s", verb, got, want, said)
+				}
+			}
+		})
+	}
+}
+
+// removed are the calls of systemctl's at a removal, where the admin has these units, and
+// these links enable what they lead to.
+func removed(t *testing.T, units, links map[string]string) string {
+	t.Helper()
+	root := t.TempDir()
+	own, wants := filepath.Join(root, "etc/systemd/system"), filepath.Join(root, "etc/systemd/system/multi-user.target.wants")
+	err := errors.Join(os.MkdirAll(wants, 0o755), os.MkdirAll(filepath.Join(root, "run/systemd/system"), 0o755))
+	for unit, text := range units {
+		err = errors.Join(err, os.WriteFile(filepath.Join(own, unit), []byte(text), 0o644))
+	}
+	for link, target := range links {
+		err = errors.Join(err, os.Symlink(target, filepath.Join(wants, link)))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts, err := scriptlets.Render(Format.Scripts, formattest.Everything())
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What a link says is compared, not opened: /usr/lib stays.
+	script := strings.NewReplacer("/etc/systemd/", root+"/etc/systemd/", "/run/systemd/", root+"/run/systemd/", "/usr/local/", root+"/usr/local/").Replace(texts["pre_remove"])
+	said, err := run.New("bash", "-c", `exec 3>&1
+systemctl() {
+  case "$*" in
+    list-units*) printf '%s loaded active running Unit\n' demo.service demo@main.service all.target ;;
+    *) echo "$*" >&3 ;;
+  esac
+}
+pre_remove() {
+`+script+"\n}\npre_remove 1.13.3-2").Combined(t.Context())
+	if err != nil {
+		t.Errorf("%v: %s", err, said)
+	}
+	return said
 }
 
 // What nobody vouches for says so, and is older than the release.

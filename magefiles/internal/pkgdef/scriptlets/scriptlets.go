@@ -15,7 +15,7 @@ import (
 	"text/template"
 )
 
-//go:embed versions.sh.tmpl units.sh.tmpl modes.sh.tmpl tpm.sh.tmpl plugin.sh.tmpl deb/*.sh.tmpl rpm/*.sh.tmpl keyring/*/*.sh.tmpl
+//go:embed versions.sh.tmpl units.sh.tmpl inits.sh.tmpl modes.sh.tmpl tpm.sh.tmpl plugin.sh.tmpl deb/*.sh.tmpl rpm/*.sh.tmpl keyring/*/*.sh.tmpl
 var templates embed.FS
 
 // Data is what the templates know of a package.
