@@ -15,6 +15,7 @@ import (
 	"os"
 	"path"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -98,7 +99,7 @@ func (f file) write(archive *tar.Writer, when time.Time) error {
 	if err := archive.WriteHeader(header(f.Name, f.Size, f.Mode, when)); err != nil {
 		return err
 	}
-	source, err := os.Open(f.source)
+	source, err := f.open()
 	if err != nil {
 		return err
 	}
@@ -111,6 +112,34 @@ func (f file) write(archive *tar.Writer, when time.Time) error {
 		return errors.New("it changes while it is read")
 	}
 	return nil
+}
+
+// errPlanted is what a file of the state is not read for. A second name of another's file is
+// as good as a link to it.
+var errPlanted = errors.New("it is a link, a second name of another file, or no file at all: whoever owns the folder may have put it there, and root does not read it")
+
+// open opens the file on the disk. The state's folder is the service's, who can put
+// something else in its place at any time: what is open is looked at, and not its name.
+func (f file) open() (*os.File, error) {
+	if !strings.HasPrefix(f.Name, stateFolder+"/") {
+		return os.Open(f.source)
+	}
+	// Nor does a fifo without a writer keep this waiting.
+	source, err := os.OpenFile(f.source, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, syscall.ELOOP) || errors.Is(err, syscall.ENXIO) { // a link, or a socket
+		return nil, errPlanted
+	}
+	if err != nil {
+		return nil, err
+	}
+	info, err := source.Stat()
+	if err == nil && (!info.Mode().IsRegular() || info.Sys().(*syscall.Stat_t).Nlink != 1) {
+		err = errPlanted
+	}
+	if err != nil {
+		return nil, errors.Join(err, source.Close())
+	}
+	return source, nil
 }
 
 // read goes through an archive: it hands each file to take, and then says whether it was

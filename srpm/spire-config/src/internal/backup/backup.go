@@ -148,7 +148,12 @@ func (m *manifest) add(folders []folder) error {
 		if err != nil {
 			return fmt.Errorf("looking at %s: %w", folder.path, err)
 		}
-		m.Files = append(m.Files, files...)
+		for _, f := range files {
+			if f, err = f.look(); err != nil {
+				return fmt.Errorf("looking at %s: %w", f.source, err)
+			}
+			m.Files = append(m.Files, f)
+		}
 	}
 	return nil
 }
@@ -177,7 +182,7 @@ func inside(configuration *config.File, dataDir string) error {
 	return nil
 }
 
-// list has the files of a folder. Former versions stay where they are, and what is no
+// list has the names of the files of a folder. Former versions stay where they are, and what is no
 // file, such as a link that the service made, is left out; a link of the admin's to a file
 // counts as that. Of the state's folders of other instances none is this server's.
 func list(name, folder string) ([]file, error) {
@@ -193,13 +198,8 @@ func list(name, folder string) ([]file, error) {
 		case !entry.Type().IsRegular() && (name == stateFolder || !regular(path)) || strings.Contains(entry.Name(), ".before-spire-config"):
 			return nil
 		}
-		f, err := look(path)
-		if err != nil {
-			return err
-		}
 		relative, err := filepath.Rel(folder, path)
-		f.Name = name + "/" + filepath.ToSlash(relative)
-		files = append(files, f)
+		files = append(files, file{Name: name + "/" + filepath.ToSlash(relative), source: path})
 		return err
 	})
 	return files, err
@@ -211,22 +211,24 @@ func regular(path string) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
-func look(path string) (file, error) {
-	source, err := os.Open(path)
+// look reads the file, and says what it is.
+func (f file) look() (file, error) {
+	source, err := f.open()
 	if err != nil {
-		return file{}, err
+		return f, err
 	}
 	defer source.Close()
 	info, err := source.Stat()
 	if err != nil {
-		return file{}, err
+		return f, err
 	}
 	sum := sha256.New()
 	if _, err := io.Copy(sum, source); err != nil {
-		return file{}, err
+		return f, err
 	}
-	owner := info.Sys().(*syscall.Stat_t).Uid
-	return file{Mode: info.Mode().Perm(), Size: info.Size(), SHA256: hex.EncodeToString(sum.Sum(nil)), Service: isService(owner), source: path}, nil
+	f.Mode, f.Size, f.SHA256 = info.Mode().Perm(), info.Size(), hex.EncodeToString(sum.Sum(nil))
+	f.Service = isService(info.Sys().(*syscall.Stat_t).Uid)
+	return f, nil
 }
 
 func isService(uid uint32) bool {

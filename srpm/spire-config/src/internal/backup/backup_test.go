@@ -3,9 +3,11 @@ package backup
 import (
 	"bytes"
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -107,6 +109,64 @@ func known(t *testing.T, bed *testbed.Bed) []string {
 	return all
 }
 
+// planted are what the service's user can put in the place of a file of the state.
+var planted = map[string]func(name, other string) error{
+	"a link":      func(name, other string) error { return os.Symlink(other, name) },
+	"a hard link": func(name, other string) error { return os.Link(other, name) },
+	"a fifo":      func(name, _ string) error { return syscall.Mkfifo(name, 0o600) },
+	"a socket":    func(name, _ string) error { return listen(name) },
+	"a folder":    func(name, _ string) error { return os.Mkdir(name, 0o700) },
+}
+
+// listen leaves a socket behind.
+func listen(name string) error {
+	listener, err := net.ListenUnix("unix", &net.UnixAddr{Net: "unix", Name: name})
+	if err != nil {
+		return err
+	}
+	listener.SetUnlinkOnClose(false)
+	return listener.Close()
+}
+
+// The state's folder is the service's, and root reads it: what was put in a file's place
+// after it was listed, or looked at, is not read. A configuration's folder is root's.
+func TestPlanted(t *testing.T) {
+	for name, plant := range planted {
+		t.Run(name, func(t *testing.T) {
+			state := t.TempDir()
+			other, key := filepath.Join(t.TempDir(), "other"), filepath.Join(state, "keys.json")
+			testbed.Must(t, errors.Join(os.WriteFile(other, []byte("content"), 0o600), os.WriteFile(key, []byte("content"), 0o600)))
+			listed, err := list(stateFolder, state)
+			testbed.Must(t, err)
+			var made manifest
+			testbed.Must(t, made.add([]folder{{stateFolder, state}}))
+			if len(listed) != 1 || len(made.Files) != 1 {
+				t.Fatalf("listed %v, looked at %v", listed, made.Files)
+			}
+			testbed.Must(t, errors.Join(os.Remove(key), plant(key, other)))
+			if _, err := listed[0].look(); !errors.Is(err, errPlanted) {
+				t.Errorf("looking at it: %v", err)
+			}
+			saved := filepath.Join(t.TempDir(), "backup")
+			err = Backup{File: saved}.write(made)
+			says(t, err, "backing up "+key+": "+errPlanted.Error())
+			// What is seen to be no file is left out.
+			var again manifest
+			if err := again.add([]folder{{stateFolder, state}}); len(again.Files) > 0 || errors.Is(err, errPlanted) != (name == "a hard link") {
+				t.Errorf("once more: %v, %v", again.Files, err)
+			}
+			if _, err := os.Stat(saved); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("half a backup is left: %v", err)
+			}
+		})
+	}
+	source := filepath.Join(t.TempDir(), "link")
+	testbed.Must(t, os.Symlink("/dev/null", source))
+	if f, err := (file{Name: configFolder + "/server.env", source: source}).open(); err != nil || f.Close() != nil {
+		t.Errorf("a link of the admin's: %v", err)
+	}
+}
+
 // archived is an archive with files of some content, as some version has made it.
 func archived(t *testing.T, version string, names ...string) []byte {
 	t.Helper()
@@ -114,9 +174,8 @@ func archived(t *testing.T, version string, names ...string) []byte {
 	testbed.Must(t, os.WriteFile(source, []byte("content"), 0o600))
 	made := manifest{Form: form, Version: version}
 	for _, name := range names {
-		f, err := look(source)
+		f, err := file{Name: name, source: source}.look()
 		testbed.Must(t, err)
-		f.Name = name
 		made.Files = append(made.Files, f)
 	}
 	var out bytes.Buffer
