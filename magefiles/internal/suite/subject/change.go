@@ -31,10 +31,13 @@ func Alter(path, pattern, with string) error {
 }
 
 // Dated gives the packages that bring the archive's keys to its clients the version of a
-// day.
+// day, which may be the one that they have.
 func Dated(root string, day time.Time) error {
 	keyrings, err := pkgdef.LoadKeyrings(root)
 	for _, keyring := range keyrings {
+		if keyring.Version == day.Format(pkgdef.DayForm) {
+			continue
+		}
 		definition := filepath.Join(root, "packages", keyring.Name, "package.yaml")
 		err = errors.Join(err, Alter(definition, `(?m)^version: .*`, "version: "+day.Format(pkgdef.DayForm)))
 	}

@@ -18,8 +18,10 @@ func TestDated(t *testing.T) {
 	if err := (Checkout{Root: here, Log: t.Output()}).CopyDefinitions(t.Context(), root); err != nil {
 		t.Fatal(err)
 	}
-	if err := Dated(root, time.Date(2031, 2, 3, 4, 5, 6, 0, time.UTC)); err != nil {
-		t.Fatal(err)
+	for range 2 { // also where they have it
+		if err := Dated(root, time.Date(2031, 2, 3, 4, 5, 6, 0, time.UTC)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	keyrings, err := pkgdef.LoadKeyrings(root)
 	if err != nil || len(keyrings) < 2 {
