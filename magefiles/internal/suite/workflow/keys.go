@@ -34,13 +34,8 @@ func (h *hosting) rotated(ctx context.Context) error {
 	secrets := h.machine.Secrets
 	defer func() { h.machine.Secrets = secrets }()
 	old, coming := h.key.Signer.Certificate(), next.Signer.Certificate()
-	keyrings, err := pkgdef.LoadKeyrings(h.Root)
-	if err != nil || len(keyrings) == 0 {
-		return errors.Join(err, errors.New("there is no package with the archive's keys"))
-	}
 	// What was published of a day stays as it is, so each change has a later one.
-	announced := keyrings[0].Time().AddDate(0, 0, 1)
-	switched := announced.AddDate(0, 0, 1)
+	announced, switched := h.day.AddDate(0, 0, 1), h.day.AddDate(0, 0, 2)
 	if err := h.commit(ctx, announce(announced, coming)); err != nil {
 		return err
 	}

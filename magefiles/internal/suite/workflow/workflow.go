@@ -47,6 +47,9 @@ type hosting struct {
 	machine hosted.Machine
 	github  *hubtest.Server
 	key     *testkey.Key
+	// day is that of the packages with the keys as they are first published. Others come
+	// after it, and none may be of the future, or no signature holds.
+	day     time.Time
 	runs    int
 	nightly int      // the run in which a version was due
 	stop    []func() // what closes more than that
@@ -54,7 +57,7 @@ type hosting struct {
 
 // openHosting makes it, without a checkout.
 func openHosting(ctx context.Context, b subject.Build) (h *hosting, err error) {
-	h = &hosting{Build: b, machine: hosted.Machine{Log: b.Log}}
+	h = &hosting{Build: b, machine: hosted.Machine{Log: b.Log}, day: time.Now().AddDate(0, 0, -3)}
 	defer func() {
 		if err != nil {
 			h.close(ctx)
@@ -129,7 +132,8 @@ func (h *hosting) unknownVulnerabilities() error {
 }
 
 // commit makes the repository that is checked out: this one as it is, also what is in
-// no commit yet, with a key and fewer rows. plant changes something more.
+// no commit yet, with a key, its packages of the day, and fewer rows. plant changes
+// something more.
 func (h *hosting) commit(ctx context.Context, plant func(root string) error) error {
 	to := h.machine.Checkout
 	origin := filepath.Join(h.machine.Place, "origin.git")
@@ -147,7 +151,7 @@ func (h *hosting) commit(ctx context.Context, plant func(root string) error) err
 		return fmt.Errorf("copying the checkout: %w", err)
 	}
 	key := filepath.Join(to, pipeline.KeysDir, "rehearsal.asc")
-	if err := errors.Join(artifact.WriteBytes(key, 0o644, sign.Armoured(h.key.Signer.Certificate())), fewerRows(to)); err != nil {
+	if err := errors.Join(artifact.WriteBytes(key, 0o644, sign.Armoured(h.key.Signer.Certificate())), subject.Dated(to, h.day), fewerRows(to)); err != nil {
 		return err
 	}
 	if plant != nil {
