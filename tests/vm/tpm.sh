@@ -51,7 +51,7 @@ by_config() {
     pkg_install "$CONFIG" spire-config
     unwarned 'installing spire-config'
     answers 'a server' 0 'runs, for the trust domain fleet.test' \
-        spire-config server init --trust-domain fleet.test --address localhost --start
+        spire-config server init --trust-domain fleet.test --address spire.example.org --start
     answers 'the server, by DevID' 0 'attests agents by tpm_devid, too' spire-config server attestor tpm \
         --ca /etc/spire/server/devid-ca.crt --endorsement-ca /etc/spire/server/tpm-endorsement-ca.crt --start
     spire-server bundle show >fleet.crt
@@ -68,7 +68,7 @@ agent_tpm() {
     folder=$1
     shift
     spire-config agent attestor tpm --certificate /etc/spire/agent/devid.crt --private "$folder/devid.priv.blob" \
-        --public "$folder/devid.pub.blob" --trust-domain fleet.test --server localhost --bundle "$work/fleet.crt" "$@"
+        --public "$folder/devid.pub.blob" --trust-domain fleet.test --server spire.example.org --bundle "$work/fleet.crt" "$@"
 }
 
 there /dev/tpmrm0

@@ -53,7 +53,7 @@ var rules = []rule{
 		"the disk is full", "df -h /var/lib/spire /var/log"},
 	{regexp.MustCompile(`address already in use`),
 		"another program has the port already", "ss -ltnp"},
-	{regexp.MustCompile(`no such host|name resolver error|produced zero addresses|server misbehaving`),
+	{regexp.MustCompile(`no such host|name resolver error|A record lookup error|produced zero addresses|server misbehaving`),
 		"the name of a host is not known here: SPIRE asks /etc/hosts and DNS, and nothing else", "getent hosts NAME, and look at /etc/hosts and /etc/resolv.conf"},
 	{regexp.MustCompile(`connection refused`),
 		"nothing listens at that address and port", "systemctl status spire-server (on the server), and bind_address in its server.conf"},
