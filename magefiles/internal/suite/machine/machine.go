@@ -18,7 +18,7 @@ import (
 
 // scenarios are played on one machine in this order: the last goes on where the one
 // before ends.
-var scenarios = []string{"zerotouch", "service", "tpm", "clock"}
+var scenarios = []string{"zerotouch", "service", "tpm"}
 
 // elsewhere are the packages of a server that the machine reaches, and of what invites to
 // it.
