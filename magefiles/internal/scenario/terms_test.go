@@ -2,7 +2,10 @@ package scenario
 
 import (
 	"io"
+	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -56,6 +59,33 @@ func TestRunLeavesOut(t *testing.T) {
 	report, err := h.Run(t.Context(), []matrix.Target{place}, []string{"a", "b"})
 	if err != nil || len(report) != 2 || report.Count(Skipped) != 2 || !strings.Contains(report[1].Reason, "newer row") {
 		t.Errorf("%+v, %v", report, err)
+	}
+}
+
+// A line that is misspelled would count for nothing, in silence: whatever begins as one of
+// them is one of them.
+func TestTermsAreKnown(t *testing.T) {
+	dir := filepath.Join("..", "..", "..", "tests", "scenarios")
+	names, err := List(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := regexp.MustCompile(`(?m)^# .*\bplays? it\b.*$`)
+	found := 0
+	for _, name := range names {
+		script, err := os.ReadFile(filepath.Join(dir, name+".sh"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, line := range said.FindAllString(string(script), -1) {
+			found++
+			if !strings.HasPrefix(line, nights) && !slices.Contains([]string{newest, suite, rpm}, line) {
+				t.Errorf("%s: %q is none of the lines that are known", name, line)
+			}
+		}
+	}
+	if found < 30 {
+		t.Errorf("there are only %d such lines", found)
 	}
 }
 

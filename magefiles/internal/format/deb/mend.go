@@ -32,7 +32,7 @@ func mend(content []byte, item kit.Item) ([]byte, error) {
 		return nil, err
 	}
 	if item.Packed != "" {
-		line := hex.EncodeToString(sum.Sum(nil)) + "  " + item.Program()[1:] + "\n"
+		line := hex.EncodeToString(sum.Sum(nil)) + "  " + item.Package.Program()[1:] + "\n"
 		if control.content, err = summed(control.content, line); err != nil {
 			return nil, fmt.Errorf("saying the program's checksum: %w", err)
 		}

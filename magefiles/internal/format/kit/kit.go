@@ -55,8 +55,8 @@ type Packing struct {
 	// own tools find out by themselves when they build a package, and nfpm does
 	// not.
 	Dress, Found func(*nfpm.Info, Item)
-	// Hollow has nfpm pack as many zeros in a program's place: Mend brings what the format
-	// says of its content, as it brings the compressed program itself.
+	// Hollow has nfpm pack as many zeros in a program's place, for a Mend that repacks: it
+	// brings the program as it was compressed, and the checksum that the format has of it.
 	Hollow bool
 	// Mend changes what nfpm has written, where it cannot be told better.
 	Mend func(content []byte, item Item) ([]byte, error)

@@ -70,7 +70,7 @@ func Repack(payload []byte, open func(io.Reader) Archive, item Item, sum io.Writ
 	if err != nil {
 		return nil, err
 	}
-	before, after, err := around(plain, open, item.Program(), size)
+	before, after, err := around(plain, open, programOf(item), size)
 	if err != nil {
 		return nil, err
 	}
@@ -122,8 +122,8 @@ func packed(content []byte) ([]xzfile.Block, error) {
 	return xzfile.Blocks(file)
 }
 
-// Program is where the item's program is installed; empty where it has none.
-func (item Item) Program() string {
+// programOf is where the payload has the item's program; empty where it has none.
+func programOf(item Item) string {
 	for _, entry := range item.Payload {
 		if entry.From == item.Binary.Path && entry.Kind == pkgdef.File {
 			return entry.Path

@@ -131,7 +131,7 @@ func mend(content []byte, item kit.Item) ([]byte, error) {
 		return nil, err
 	}
 	if item.Packed != "" {
-		if file, err = file.Summed(item.Program(), hex.EncodeToString(sum.Sum(nil))); err != nil {
+		if file, err = file.Summed(item.Package.Program(), hex.EncodeToString(sum.Sum(nil))); err != nil {
 			return nil, err
 		}
 	}
