@@ -137,7 +137,7 @@ func checkSBOM(doc File, files []File) error {
 // those that are known, once.
 func (s Site) checkSources() error {
 	fields := map[string]string{
-		"Types": "deb deb-src", "URIs": s.URL + "/apt", "Suites": "stable", "Components": "main", "Signed-By": installed,
+		"Types": "deb deb-src", "URIs": s.URL + "/apt", "Suites": "stable stable-security", "Components": "main", "Signed-By": installed,
 	}
 	var errs []error
 	for line := range strings.SplitSeq(strings.TrimSpace(s.Sources), "\n") {

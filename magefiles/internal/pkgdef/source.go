@@ -59,6 +59,9 @@ type Source struct {
 	CommitVariable  string `yaml:"commitVariable"`
 	// Supported is no part of what decides what is built, and so of no key either.
 	Supported Supported `json:"-"`
+	// Notices are what its versions mend, by the file beside the definition. They are said of
+	// what is published, and decide nothing of what is built.
+	Notices []Notice `yaml:"-" json:"-"`
 	// Waits says, in a line, why nothing is built of the source, unless somebody asks for it by
 	// name, and why nothing of it is signed: its definition and packages are checked as data.
 	// Empty is a source like all others.
@@ -362,6 +365,9 @@ func LoadUndecided(root, name string) (Source, error) {
 	}
 	if err := source.check(); err != nil {
 		return Source{}, fmt.Errorf("%s: %w", source.File(), err)
+	}
+	if err := source.loadNotices(); err != nil {
+		return Source{}, err
 	}
 	source.setAside()
 	return source, nil

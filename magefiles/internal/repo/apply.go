@@ -9,6 +9,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/index"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/layout"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/ledger"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/notice"
 )
 
 // apply brings the tree to the state of a ledger and gives that ledger, with the
@@ -69,7 +70,7 @@ type built struct {
 // build makes and signs all that a publication writes.
 func (r Repository) build(ctx context.Context, l ledger.Ledger, page func(ledger.Ledger) ([]byte, error)) (b built, err error) {
 	state := index.State{
-		Tree: r.tree(l.Published), Ledger: l, Signing: r.signing(),
+		Tree: r.tree(l.Published), Ledger: l, Updates: notice.Updates(l, r.Notices), Signing: r.signing(),
 		Origin: r.Origin, Description: r.Description, Certificates: r.Certificates, Log: r.Log,
 	}
 	var unchanging []string

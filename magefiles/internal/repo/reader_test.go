@@ -84,8 +84,11 @@ func (c reader) all() (debs, rpms []string) {
 	return debs, rpms
 }
 
-// apt reads all that an InRelease leads to.
-func (c reader) apt(inRelease []byte) (names []string) {
+// apt reads all that an InRelease of the suite stable leads to.
+func (c reader) apt(inRelease []byte) (names []string) { return c.suite(dists, inRelease) }
+
+// suite reads all that an InRelease leads to, whose lists are below a folder.
+func (c reader) suite(dists string, inRelease []byte) (names []string) {
 	c.Helper()
 	block, _ := clearsign.Decode(inRelease)
 	if block == nil {

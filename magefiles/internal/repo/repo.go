@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/batch"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/index"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/layout"
@@ -41,7 +42,10 @@ type Repository struct {
 	Source string
 	// Names are those of all packages and sources that are published, as the
 	// definitions have them. Others are refused, whoever has signed them.
-	Names   []string
+	Names []string
+	// Notices are what the packages' versions mend. Where they are nil, and not only none,
+	// the indexes have no place for them.
+	Notices []pkgdef.Notice
 	Signer  index.Signer
 	Trusted index.Trusted
 	// Certificates are those that clients shall trust, each for itself; Keys are files
@@ -163,6 +167,7 @@ func (r Repository) publish(ctx context.Context, p Publication) (report Report, 
 	}
 	var next ledger.Ledger
 	next, report.Retired = old.Next(report.Added, p.Now)
+	next.Notices = r.notices()
 	report.Until = next.Until
 	_, err = r.apply(ctx, next, files, p.Page)
 	return report, err
@@ -203,6 +208,14 @@ func (r Repository) isNew() error {
 	return nil
 }
 
+// notices is the digest of what the indexes are to tell of; empty where they tell of nothing.
+func (r Repository) notices() string {
+	if r.Notices == nil {
+		return ""
+	}
+	return artifact.DigestBytes(ledger.Encode(r.Notices))
+}
+
 // upToDate says whether there is nothing to do.
 func (r Repository) upToDate(old ledger.Ledger, added []ledger.File, p Publication) (bool, error) {
 	if len(added) > 0 {
@@ -211,7 +224,7 @@ func (r Repository) upToDate(old ledger.Ledger, added []ledger.File, p Publicati
 	if len(old.Files) == 0 {
 		return false, errors.New("there is nothing to publish: build and sign a version first")
 	}
-	if !r.tree(p.Now).Has(r.keys()) {
+	if !r.tree(p.Now).Has(r.keys()) || old.Notices != r.notices() {
 		return false, nil
 	}
 	return !p.Refresh && old.Until.Sub(p.Now) >= ledger.Renewal, nil

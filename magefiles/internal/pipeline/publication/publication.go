@@ -94,13 +94,23 @@ func (a Archive) names() (names []string) {
 	return names
 }
 
+// notices are what versions of all sources mend. They are never nil: apt's entry names the
+// suite that has them.
+func (a Archive) notices() []pkgdef.Notice {
+	all := []pkgdef.Notice{}
+	for _, one := range a.Sources {
+		all = append(all, one.Notices...)
+	}
+	return all
+}
+
 // tree is the archive as a tree of files, of which the main source has the name.
 func (a Archive) tree() repo.Repository {
 	main := a.Sources[0]
 	return repo.Repository{
 		Dir: a.Dir, Origin: pkgdef.Origin, Description: "Packages of " + main.Title + ", the " + main.Summary,
 		Source: main.Name, Signer: a.Signer.At(a.Now), Trusted: a.trusted(),
-		Names: a.names(), Log: a.Log, Certificates: a.certificates(),
+		Names: a.names(), Notices: a.notices(), Log: a.Log, Certificates: a.certificates(),
 		Keys: map[string][]byte{KeysArmoured: a.keys().Armoured, keysBinary: a.keys().Binary},
 	}
 }

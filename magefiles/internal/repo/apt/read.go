@@ -17,7 +17,8 @@ import (
 
 // read reads an InRelease, and its lists under both of their names.
 func read(ctx context.Context, from host.Host, trusted index.Witness, head string) (index.Published, error) {
-	found := index.Published{Path: head, For: append(architecture.Names(architecture.Released()), index.ForSource)}
+	in := suite(path.Base(path.Dir(head)))
+	found := index.Published{Path: head, For: append(architecture.Names(architecture.Released()), index.ForSource), Partial: in == security}
 	var err error
 	if found.Signature, err = from.Read(ctx, head); err != nil {
 		return found, err
@@ -32,7 +33,7 @@ func read(ctx context.Context, from host.Host, trusted index.Witness, head strin
 	}
 	var lists []host.File
 	for _, list := range release.Files("SHA256") {
-		for _, name := range []string{path.Join(dists, list.Name), byHash(list.Name, list.Digest)} {
+		for _, name := range []string{in.path(list.Name), in.byHash(list.Name, list.Digest)} {
 			lists = append(lists, host.File{Path: name, SHA256: list.Digest, Size: list.Size})
 		}
 	}
@@ -40,7 +41,7 @@ func read(ctx context.Context, from host.Host, trusted index.Witness, head strin
 	if err != nil {
 		return found, err
 	}
-	found.Offers, err = offers(found.For, contents)
+	found.Offers, err = in.offers(found.For, contents)
 	return found, err
 }
 
@@ -54,14 +55,14 @@ func dated(release deb822.Stanza, name string, to *time.Time) error {
 	return nil
 }
 
-// offers are what the lists offer, by their contents.
-func offers(arches []string, contents map[string][]byte) (offers []index.Offer, err error) {
+// offers are what the suite's lists offer, by their contents.
+func (u suite) offers(arches []string, contents map[string][]byte) (offers []index.Offer, err error) {
 	for _, arch := range arches {
 		name := sources
 		if arch != index.ForSource {
 			name = packages(architecture.Of(arch).Debian)
 		}
-		name = path.Join(dists, name+".gz")
+		name = u.path(name + ".gz")
 		list, err := index.Gunzip(contents[name])
 		if err != nil {
 			return nil, fmt.Errorf("reading %s: %w", name, err)

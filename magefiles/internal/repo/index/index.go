@@ -15,6 +15,7 @@ import (
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/host"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/ledger"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/notice"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/tree"
 )
 
@@ -30,8 +31,8 @@ type Kind struct {
 	// Heads are the indexes that are signed, from which clients begin. Traces are what is
 	// there once one was published.
 	Heads, Traces []string
-	// Fixed are the files that always have the same name.
-	Fixed []string
+	// Fixed are the files that always have the same name, in a tree of a ledger.
+	Fixed func(ledger.Ledger) []string
 	// Tools are the programs that Inspect and Make take.
 	Tools []string
 
@@ -75,6 +76,8 @@ type Part struct{ Name, SHA256 string }
 type State struct {
 	tree.Tree
 	Ledger ledger.Ledger
+	// Updates are the revisions that mend something.
+	Updates []notice.Update
 	Signing
 	// Origin is what the archive calls itself, Description says what it is, in one line.
 	Origin, Description string

@@ -20,6 +20,8 @@ type Published struct {
 	// For are the architectures that it is for: Go's names, and ForSource.
 	For    []string
 	Offers []Offer
+	// Partial says that it has some of the packages only, whatever is the newest.
+	Partial bool
 }
 
 // Offer is a file that an index offers to machines of an architecture.

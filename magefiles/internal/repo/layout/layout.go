@@ -101,10 +101,11 @@ func Owned() []string {
 	return owned
 }
 
-// Fixed are the paths of the owned folders' files that always have the same name.
-func Fixed() (paths []string) {
+// Fixed are the paths of the owned folders' files that always have the same name, in a
+// tree of the ledger.
+func Fixed(l ledger.Ledger) (paths []string) {
 	for _, kind := range kinds {
-		paths = append(paths, kind.Fixed...)
+		paths = append(paths, kind.Fixed(l)...)
 	}
 	return paths
 }
@@ -113,7 +114,7 @@ func Fixed() (paths []string) {
 // off. keys are the files with certificates.
 func Sweep(t tree.Tree, l ledger.Ledger, keys map[string][]byte) error {
 	needed := l.Needed()
-	for _, name := range Fixed() {
+	for _, name := range Fixed(l) {
 		needed[name] = true
 	}
 	for name := range keys {

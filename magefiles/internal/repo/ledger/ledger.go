@@ -68,6 +68,9 @@ type Ledger struct {
 	// Kept are the present and earlier index files under the names that do not
 	// change, in order of path.
 	Kept []Kept
+	// Notices is the SHA-256 of the notices that the indexes tell of: others are a reason
+	// to make them anew. It is empty where they have no place for any.
+	Notices string `json:",omitempty"`
 }
 
 // File is one published file.

@@ -243,7 +243,7 @@ func named(l ledger.Ledger) []wanted {
 // they are: nothing that is signed is made of them unseen.
 func (m Mirror) unnamed(l ledger.Ledger) []wanted {
 	var files []wanted
-	for _, name := range append(layout.Fixed(), "index.html") {
+	for _, name := range append(layout.Fixed(l), "index.html") {
 		files = append(files, want(name, "", host.Limit, l.Published))
 	}
 	for name := range m.Keys {

@@ -57,6 +57,9 @@ func create(ctx context.Context, s index.State, base string) (metadata, error) {
 	}
 	found, err := readMetadata(filepath.Join(scratch, repodata))
 	if err == nil {
+		err = found.inform(s, rpms)
+	}
+	if err == nil {
 		err = found.check(rpms)
 	}
 	if err != nil {

@@ -38,7 +38,7 @@ var Index = index.Kind{
 		index.NewForm(pkgdef.RPM, root, `N-V-R\.`+index.OneOf(archs, noarch)+`\.rpm`),
 		sourceForm,
 	},
-	Heads: metadataPaths(repomd), Traces: metadataPaths(""), Fixed: append(metadataPaths(repomd), metadataPaths(signature)...),
+	Heads: metadataPaths(repomd), Traces: metadataPaths(""), Fixed: fixed,
 	Tools:   []string{"createrepo_c", "rpm"},
 	Folders: places, Keys: keys, Inspect: inspect, Make: build, Read: read,
 }
@@ -52,6 +52,8 @@ func metadataPaths(name string) (paths []string) {
 	}
 	return paths
 }
+
+func fixed(ledger.Ledger) []string { return append(metadataPaths(repomd), metadataPaths(signature)...) }
 
 // places are the folders of a file. An rpm of no architecture is in those of all.
 func places(n index.Name, _ string) (paths []string) {

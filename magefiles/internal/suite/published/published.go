@@ -156,8 +156,12 @@ func (v visitor) pinned(fingerprint string) error {
 	return fmt.Errorf("the key %s is none of the archive's: %s", fingerprint, strings.Join(own, ", "))
 }
 
-// newest says of which packages an index does not have the newest version.
+// newest says of which packages an index does not have the newest version, unless it is one
+// of some packages only.
 func (v visitor) newest(in index.Published) (err error) {
+	if in.Partial {
+		return nil
+	}
 	for _, source := range slices.Sorted(maps.Keys(v.Versions)) {
 		for _, arch := range in.For {
 			names := v.packages[source]

@@ -41,8 +41,8 @@ func said(t *testing.T, to Visit) map[string]string {
 	v.client.Attempts = 1
 	counts := &tally.Tally{Log: &log}
 	counts.Run(t.Context(), v.checks()...)
-	if got := strings.Count(log.String(), "\nok   ") + strings.Count(log.String(), "\nFAIL "); got != 5 {
-		t.Errorf("%d checks have passed or failed, of 5:\n%s", got, &log)
+	if got := strings.Count(log.String(), "\nok   ") + strings.Count(log.String(), "\nFAIL "); got != 6 {
+		t.Errorf("%d checks have passed or failed, of 6:\n%s", got, &log)
 	}
 	found := map[string]string{}
 	for part := range strings.SplitSeq(log.String(), "=== ") {
@@ -72,6 +72,7 @@ func finds(t *testing.T, to Visit, want map[string]string) {
 
 const (
 	debsIndex    = "apt/dists/stable/InRelease"
+	fixesIndex   = "apt/dists/stable-security/InRelease"
 	rpmsIndex    = "rpm/x86_64/repodata/repomd.xml"
 	armIndex     = "rpm/aarch64/repodata/repomd.xml"
 	sourcesIndex = "rpm/source/repodata/repomd.xml"
@@ -95,7 +96,7 @@ func TestPublished(t *testing.T) {
 	}
 	s := served{suitetest.NewServed(t)}
 	dir, good := s.publish(time.Hour)
-	indexes := []string{debsIndex, rpmsIndex, armIndex, sourcesIndex}
+	indexes := []string{debsIndex, fixesIndex, rpmsIndex, armIndex, sourcesIndex}
 	all := append([]string{"keys"}, indexes...)
 	other := somebody(t)
 	ours := s.Key.Signer.Fingerprint()
@@ -114,6 +115,7 @@ func TestPublished(t *testing.T) {
 		_, to := s.publish(11*day + time.Hour)
 		want := each("it is stale", indexes...)
 		want[debsIndex] = "in 70 hours, and then apt refuses it"
+		want[fixesIndex] = want[debsIndex]
 		finds(t, to, want)
 	})
 	t.Run("an older version", func(t *testing.T) {
