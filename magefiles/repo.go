@@ -28,11 +28,13 @@ const address = "127.0.0.1:8080"
 // Build signs, and makes or extends the repository in dist/repo.
 //
 // Flags: those of sign; -url=https://HOST/PATH, where it will be served (SPIRE_REPO_URL);
+// -keep=all, to give up nothing from now on, neither a version nor a state, which takes a
+// home that is large enough (SPIRE_REPO_KEEP);
 // -trust=FILE, with further public keys that clients shall trust, such as the
 // next one (SPIRE_REPO_TRUST); -refresh, to sign the indexes again although
 // nothing is new (SPIRE_REPO_REFRESH=true); -at=2026-11-24T00:00:00Z, the time of the publication.
-func (Repo) Build(ctx context.Context, version, arch, source, url, trust, at *string, refresh *bool) error {
-	archive, err := archiveOf(url, trust, at, refresh)
+func (Repo) Build(ctx context.Context, version, arch, source, url, trust, at, keep *string, refresh *bool) error {
+	archive, err := archiveOf(url, trust, at, keep, refresh)
 	if err != nil {
 		return err
 	}
@@ -60,12 +62,12 @@ func (Repo) Build(ctx context.Context, version, arch, source, url, trust, at *st
 //
 // Flags: -url=https://HOST/PATH, where the repository is served (SPIRE_REPO_URL);
 // -repository=owner/name, where the releases are (GITHUB_REPOSITORY); -first, when
-// nothing was ever published at -url (SPIRE_REPO_FIRST=true); -trust, -refresh and -at
-// as of repo:build. The key as of sign. Of a private repository GITHUB_TOKEN or
+// nothing was ever published at -url (SPIRE_REPO_FIRST=true); -trust, -keep, -refresh and
+// -at as of repo:build. The key as of sign. Of a private repository GITHUB_TOKEN or
 // GH_TOKEN is needed. In a workflow, the output `changed` of its step says whether
 // there is something new to serve.
-func (Repo) Sync(ctx context.Context, url, repository, trust, at *string, refresh, first *bool) error {
-	archive, err := archiveOf(url, trust, at, refresh)
+func (Repo) Sync(ctx context.Context, url, repository, trust, at, keep *string, refresh, first *bool) error {
+	archive, err := archiveOf(url, trust, at, keep, refresh)
 	if err != nil {
 		return err
 	}
@@ -97,9 +99,12 @@ func synchronise(ctx context.Context, archive pipeline.Archive, from *hub.Reposi
 }
 
 // archiveOf is the archive that the flags tell of, without a signer.
-func archiveOf(url, trust, at *string, refresh *bool) (archive pipeline.Archive, err error) {
+func archiveOf(url, trust, at, keep *string, refresh *bool) (archive pipeline.Archive, err error) {
 	archive = pipeline.Archive{URL: flag(url, "SPIRE_REPO_URL"), Refresh: isOn(refresh, "SPIRE_REPO_REFRESH")}
 	if archive.Now, err = moment(at); err != nil {
+		return archive, err
+	}
+	if archive.Everything, err = keepsAll(flag(keep, "SPIRE_REPO_KEEP")); err != nil {
 		return archive, err
 	}
 	archive.Trusted, err = certificates(flag(trust, "SPIRE_REPO_TRUST"))
@@ -109,6 +114,14 @@ func archiveOf(url, trust, at *string, refresh *bool) (archive pipeline.Archive,
 // Serve serves the repository in dist/repo on this machine, until it is stopped.
 func (Repo) Serve(ctx context.Context) error {
 	return web.Serve(ctx, address, checkout().RepositoryDir(), os.Stderr)
+}
+
+// keepsAll reads what is to be kept: the usual, or all.
+func keepsAll(what string) (bool, error) {
+	if what != "" && what != "all" {
+		return false, fmt.Errorf("-keep=%s is not -keep=all: without it, the newest versions are kept", what)
+	}
+	return what == "all", nil
 }
 
 // moment is the time of a publication: now, unless given.

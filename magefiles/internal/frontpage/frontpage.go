@@ -43,6 +43,9 @@ type Site struct {
 	// Versions are those of each source, newest first, and at least one. The source that
 	// comes first is the one that the page is about: the main one, where it is published.
 	Versions []Version
+	// Snapshots are the names of the states that can be read as they were, the newest first;
+	// none where the repository gives up what is old.
+	Snapshots []string
 }
 
 // Key is an OpenPGP key that the repository's signatures are checked with.

@@ -42,6 +42,18 @@ func TestOneVersion(t *testing.T) {
 	}
 }
 
+// The states of the past are listed where there are any.
+func TestSnapshots(t *testing.T) {
+	s := site(t)
+	if strings.Contains(string(written(t, s)), `id="archive"`) {
+		t.Error("there are no states, and yet a place for them")
+	}
+	s.Snapshots = []string{"20261201T000000Z", "20261124T000000Z"}
+	if text := string(written(t, s)); !strings.Contains(text, "<li><code>20261201T000000Z</code></li>\n<li><code>20261124T000000Z</code></li>") {
+		t.Errorf("the states are not listed:\n%s", text)
+	}
+}
+
 func TestUnknownCommit(t *testing.T) {
 	s := site(t)
 	for i := range s.Versions {

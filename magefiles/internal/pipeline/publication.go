@@ -25,6 +25,8 @@ type Archive struct {
 	Trusted []sign.Certificate
 	Now     time.Time // of the publication
 	Refresh bool      // sign the indexes again though nothing is new
+	// Everything says that nothing is given up, from now on: neither a version nor a state.
+	Everything bool
 }
 
 // RepositoryDir is where a repository is unless told otherwise.
@@ -86,7 +88,7 @@ func (p Pipeline) archive(a Archive) (archive publication.Archive, err error) {
 	}
 	archive = publication.Archive{
 		Dir: cmp.Or(a.Dir, p.RepositoryDir()), URL: a.URL,
-		Signer: a.Signer, Now: a.Now, Refresh: a.Refresh, Log: p.Log,
+		Signer: a.Signer, Now: a.Now, Refresh: a.Refresh, Everything: a.Everything, Log: p.Log,
 	}
 	if archive.Certificates, err = p.trusted(a); err != nil {
 		return archive, err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/batch"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/index"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/layout"
@@ -71,10 +72,11 @@ type built struct {
 func (r Repository) build(ctx context.Context, l ledger.Ledger, page func(ledger.Ledger) ([]byte, error)) (b built, err error) {
 	state := index.State{
 		Tree: r.tree(l.Published), Ledger: l, Updates: notice.Updates(l, r.Notices), Signing: r.signing(),
-		Origin: r.Origin, Description: r.Description, Certificates: r.Certificates, Log: r.Log,
+		Origin: r.Origin, Description: r.Description, URL: r.URL, Certificates: r.Certificates, Log: r.Log,
 	}
 	var unchanging []string
 	b.first = map[string][]byte{}
+	snapshot := map[string]string{}
 	for _, kind := range layout.Kinds() {
 		made, err := kind.Make(ctx, state)
 		if err != nil {
@@ -82,8 +84,12 @@ func (r Repository) build(ctx context.Context, l ledger.Ledger, page func(ledger
 		}
 		unchanging, b.steps = append(unchanging, made.Unchanging...), append(b.steps, made.Steps...)
 		maps.Copy(b.first, made.First)
+		maps.Copy(b.first, made.Snapshot)
+		for name, content := range made.Snapshot {
+			snapshot[name] = artifact.DigestBytes(content)
+		}
 	}
-	b.ledger = l.Keep(unchanging)
+	b.ledger = l.Keep(unchanging, snapshot)
 	b.signed.Ledger = ledger.Encode(b.ledger)
 	if b.signed.Signature, err = r.signing().Sign(ctx, b.signed.Ledger); err != nil {
 		return b, err

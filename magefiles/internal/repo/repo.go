@@ -37,6 +37,12 @@ type Repository struct {
 	// Origin is the Origin and the Label of the apt repository, by which apt's
 	// preferences can tell it from others; Description says what it is, in one line.
 	Origin, Description string
+	// URL is where the tree is served, without a slash at the end.
+	URL string
+	// Everything says that nothing is given up: what leaves the indexes stays in those of an
+	// archive, and each state that ever was can be read, for years. Once a tree is so, it
+	// stays so. It is for homes that are large enough.
+	Everything bool
 	// Source is the source after whose versions the folders in files/ are named.
 	// Those of other sources, such as keyring packages, have its name before it.
 	Source string
@@ -80,8 +86,10 @@ type Report struct {
 	// Unchanged is true if there was nothing to do.
 	Unchanged bool
 	Added     []ledger.File
-	Retired   []ledger.File // out of the indexes from now on, deleted when no valid one names them
-	Until     time.Time
+	// Retired are out of the indexes from now on, and deleted when no valid one names them;
+	// or archived, where everything is kept.
+	Retired []ledger.File
+	Until   time.Time
 }
 
 // Tools are the programs that publishing takes.
@@ -165,13 +173,26 @@ func (r Repository) publish(ctx context.Context, p Publication) (report Report, 
 	if report.Unchanged, err = r.upToDate(old, report.Added, p); err != nil || report.Unchanged {
 		return report, err
 	}
-	var next ledger.Ledger
-	next, report.Retired = old.Next(report.Added, p.Now)
-	next.Notices = r.notices()
-	report.Until = next.Until
+	next, retired := r.next(old, report.Added, p.Now)
+	report.Retired, report.Until = retired, next.Until
 	_, err = r.apply(ctx, next, files, p.Page)
 	return report, err
 }
+
+// next is the ledger after a publication. One that is but signed again is no other state.
+func (r Repository) next(old ledger.Ledger, added []ledger.File, now time.Time) (next ledger.Ledger, retired []ledger.File) {
+	same := old.Notices == r.notices() && !r.begins(old)
+	old.Everything = old.Everything || r.Everything
+	next, retired = old.Next(added, now)
+	next.Notices = r.notices()
+	if next.Everything && (!same || len(added)+len(retired) > 0) {
+		next.Snapshots = append(next.Snapshots, now)
+	}
+	return next, retired
+}
+
+// begins says whether everything is kept from now on.
+func (r Repository) begins(old ledger.Ledger) bool { return r.Everything && !old.Everything }
 
 // open reads and verifies the ledger, and sees that all it offers is there; pending is
 // true if its publication was cut off. The first publication has none.
@@ -184,7 +205,7 @@ func (r Repository) open() (l ledger.Ledger, pending bool, err error) {
 		return ledger.Ledger{}, false, err
 	}
 	var errs []error
-	for _, f := range l.Files {
+	for _, f := range l.All() {
 		info, err := os.Stat(r.path(f.Path))
 		if err == nil && info.Size() != f.Size {
 			err = fmt.Errorf("%s has %d bytes, and was published with %d", f.Path, info.Size(), f.Size)
@@ -224,7 +245,7 @@ func (r Repository) upToDate(old ledger.Ledger, added []ledger.File, p Publicati
 	if len(old.Files) == 0 {
 		return false, errors.New("there is nothing to publish: build and sign a version first")
 	}
-	if !r.tree(p.Now).Has(r.keys()) || old.Notices != r.notices() {
+	if !r.tree(p.Now).Has(r.keys()) || old.Notices != r.notices() || r.begins(old) {
 		return false, nil
 	}
 	return !p.Refresh && old.Until.Sub(p.Now) >= ledger.Renewal, nil

@@ -24,6 +24,9 @@ func (a Archive) page(l ledger.Ledger, entry string) ([]byte, error) {
 		Published: l.Published, Ends: l.Until,
 		Keyring: []frontpage.File{a.keyFile(KeysArmoured, a.keys().Armoured), a.keyFile(keysBinary, a.keys().Binary)},
 	}
+	for _, at := range slices.Backward(l.Snapshots) {
+		site.Snapshots = append(site.Snapshots, ledger.SnapshotName(at))
+	}
 	for _, certificate := range a.Certificates {
 		site.Keys = append(site.Keys, frontpage.Key{Fingerprint: certificate.Fingerprint(), Ends: certificate.Ends()})
 	}

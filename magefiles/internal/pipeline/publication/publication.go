@@ -33,6 +33,7 @@ type Archive struct {
 	Certificates []sign.Certificate
 	Now          time.Time // of the publication
 	Refresh      bool      // sign the indexes again though nothing is new
+	Everything   bool      // give nothing up, from now on
 
 	Sources  []pkgdef.Source  // of which packages are published, the main one first
 	Packages []pkgdef.Package // of all sources
@@ -108,7 +109,7 @@ func (a Archive) notices() []pkgdef.Notice {
 func (a Archive) tree() repo.Repository {
 	main := a.Sources[0]
 	return repo.Repository{
-		Dir: a.Dir, Origin: pkgdef.Origin, Description: "Packages of " + main.Title + ", the " + main.Summary,
+		Dir: a.Dir, URL: a.URL, Everything: a.Everything, Origin: pkgdef.Origin, Description: "Packages of " + main.Title + ", the " + main.Summary,
 		Source: main.Name, Signer: a.Signer.At(a.Now), Trusted: a.trusted(),
 		Names: a.names(), Notices: a.notices(), Log: a.Log, Certificates: a.certificates(),
 		Keys: map[string][]byte{KeysArmoured: a.keys().Armoured, keysBinary: a.keys().Binary},

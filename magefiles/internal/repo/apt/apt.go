@@ -35,6 +35,8 @@ const (
 	sources   = component + "/source/Sources"
 	// stable has all that is offered.
 	stable suite = "stable"
+	// archive has all that ever was, where nothing is given up.
+	archive suite = "archive"
 	// security has of that what mends something, for clients that take no more, by the
 	// suite's name or its label: unattended-upgrades chooses by an archive's origin, label,
 	// suite, codename, component or site, and reads neither a changelog's urgency nor any
@@ -46,6 +48,12 @@ const (
 	InRelease         = root + "/dists/" + string(stable) + "/" + inRelease
 	SecurityInRelease = root + "/dists/" + string(security) + "/" + inRelease
 	inRelease         = "InRelease"
+	// snapshots is the folder of the states that once were, in which apt looks for one by the
+	// name of its moment.
+	snapshots = root + "/snapshot"
+	// mirrors says, in the folder of a state, where its files are: the indexes there, and the
+	// packages in the pool, which all states share.
+	mirrors = "mirrors"
 )
 
 // suite is one of the sets of indexes over the pool, by its name.
@@ -67,10 +75,14 @@ func (u suite) label(origin string) string {
 
 // suites are those that a tree of the ledger has.
 func suites(l ledger.Ledger) []suite {
-	if l.Notices == "" {
-		return []suite{stable}
+	all := []suite{stable}
+	if l.Notices != "" {
+		all = append(all, security)
 	}
-	return []suite{stable, security}
+	if l.Everything {
+		all = append(all, archive)
+	}
+	return all
 }
 
 // deb is the kind of a package's file.
@@ -134,13 +146,17 @@ func build(ctx context.Context, s index.State) (index.Made, error) {
 	if err != nil {
 		return index.Made{}, err
 	}
-	all := index.Made{First: map[string][]byte{}}
+	all := index.Made{First: map[string][]byte{}, Snapshot: map[string][]byte{}}
+	if of := s.Ledger.Snapshot(); of != "" {
+		all.Snapshot[path.Join(snapshots, of, mirrors)] = mirrorsOf(s.URL, of)
+	}
 	for _, u := range suites(s.Ledger) {
 		made, err := u.build(ctx, s, records)
 		if err != nil {
 			return index.Made{}, err
 		}
 		maps.Copy(all.First, made.First)
+		maps.Copy(all.Snapshot, made.Snapshot)
 		all.Unchanging, all.Steps = append(all.Unchanging, made.Unchanging...), append(all.Steps, made.Steps...)
 	}
 	return all, nil
@@ -166,6 +182,7 @@ func (u suite) build(ctx context.Context, s index.State, records map[string]reco
 	}
 	return index.Made{
 		Unchanging: slices.Collect(maps.Keys(first)), First: first,
+		Snapshot: u.snapshot(s.Ledger, indexes, map[string][]byte{inRelease: signed, "Release": text, "Release.gpg": signature}),
 		Steps: []index.Step{
 			{Name: "writing the apt indexes of " + string(u), Do: func() error { return s.PutAll(tree.Below(u.dir(), indexes)) }},
 			// apt takes these two where there is no InRelease only.
@@ -177,10 +194,40 @@ func (u suite) build(ctx context.Context, s index.State, records map[string]reco
 	}, nil
 }
 
+// snapshot is the suite as it is now, in the folder of its moment, where the ledger has one:
+// what is signed, and the lists that apt takes, each by its digest. The archive needs none:
+// nothing leaves it.
+func (u suite) snapshot(l ledger.Ledger, indexes, signed map[string][]byte) map[string][]byte {
+	files, of := map[string][]byte{}, l.Snapshot()
+	if of == "" || u == archive {
+		return files
+	}
+	at := func(file string) string { return path.Join(snapshots, of, strings.TrimPrefix(file, root+"/")) }
+	for name, content := range signed {
+		files[at(u.path(name))] = content
+	}
+	for name, content := range indexes {
+		if path.Ext(name) == ".xz" {
+			files[at(u.byHash(name, artifact.DigestBytes(content)))] = content
+		}
+	}
+	return files
+}
+
+// mirrorsOf is the list by which apt's method mirror (apt-transport-mirror(1)) finds what
+// a state has. An index is looked for in the state's folder alone: that of another state in
+// its place would be taken.
+func mirrorsOf(url, of string) []byte {
+	return fmt.Appendf(nil, "%s/%s/%s/\tpriority:1 type:index\n%s/%s/\tpriority:2 type:deb\n", url, snapshots, of, url, root)
+}
+
 // of is the ledger with nothing but what the suite offers.
 func (u suite) of(s index.State) ledger.Ledger {
 	l := s.Ledger
-	if u == security {
+	switch u {
+	case archive:
+		l.Files = l.All()
+	case security:
 		l.Files = l.Where(func(f ledger.File) bool {
 			return slices.ContainsFunc(s.Updates, func(n notice.Update) bool { return n.Has(f) })
 		})
@@ -226,7 +273,10 @@ func plainIndexes(l ledger.Ledger, records map[string]record) map[string][]byte 
 // records are what is said of the offered files, by path.
 func records(s index.State) (map[string]record, error) {
 	records := map[string]record{}
-	for _, f := range s.Ledger.Where(recorded) {
+	for _, f := range s.Ledger.All() {
+		if !recorded(f) {
+			continue
+		}
 		var found record
 		if err := f.ReadRecord(s.Dir, &found); err != nil {
 			return nil, err
@@ -290,6 +340,7 @@ func (u suite) release(s index.State, indexes map[string][]byte) []byte {
 		deb822.Field("Label", u.label(s.Origin)),
 		deb822.Field("Suite", string(u)),
 		deb822.Field("Codename", string(u)),
+		u.snapshotsField(s),
 		deb822.Field("Date", date(s.Ledger.Published)),
 		deb822.Field("Valid-Until", date(s.Ledger.Until)),
 		deb822.Field("Acquire-By-Hash", "yes"),
@@ -298,6 +349,14 @@ func (u suite) release(s index.State, indexes map[string][]byte) []byte {
 		deb822.Field("Description", s.Description),
 		deb822.Field("SHA256", "", sums...),
 	}, ""))
+}
+
+// snapshotsField says where apt finds the suite as it once was; nothing where it does not.
+func (u suite) snapshotsField(s index.State) string {
+	if !s.Ledger.Everything || u == archive {
+		return ""
+	}
+	return deb822.Field("Snapshots", fmt.Sprintf("mirror+%s/%s/@SNAPSHOTID@/%s/", s.URL, snapshots, mirrors))
 }
 
 // dateForm is the form of times in Release files, which are of UTC.

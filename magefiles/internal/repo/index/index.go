@@ -79,10 +79,11 @@ type State struct {
 	// Updates are the revisions that mend something.
 	Updates []notice.Update
 	Signing
-	// Origin is what the archive calls itself, Description says what it is, in one line.
-	Origin, Description string
-	Certificates        []Certificate
-	Log                 io.Writer // gets a line for what is out of the ordinary
+	// Origin is what the archive calls itself, Description says what it is, in one line, URL
+	// where it is served.
+	Origin, Description, URL string
+	Certificates             []Certificate
+	Log                      io.Writer // gets a line for what is out of the ordinary
 }
 
 // Made is an index that was made, with its signatures.
@@ -92,6 +93,9 @@ type Made struct {
 	// First are files, by path, that can be written before the others: no client is led
 	// to them yet.
 	First map[string][]byte
+	// Snapshot are the files, by path, in which the index can be read later as it is now, where
+	// the ledger says that there are to be any.
+	Snapshot map[string][]byte
 	// Steps put the index in the place of the one before. The last one switches clients
 	// over.
 	Steps []Step

@@ -68,6 +68,15 @@ type Ledger struct {
 	// Kept are the present and earlier index files under the names that do not
 	// change, in order of path.
 	Kept []Kept
+	// Everything says that nothing is ever given up: what leaves the indexes stays, with
+	// indexes of its own, and so does each state. It is never taken back, or a publication
+	// that forgets to ask for it would delete an archive.
+	Everything bool `json:",omitempty"`
+	// Archived are files that left the indexes and stay, in order of path.
+	Archived []File `json:",omitempty"`
+	// Snapshots are the times of the publications whose indexes can still be read as they
+	// were, the oldest first.
+	Snapshots []time.Time `json:",omitempty"`
 	// Notices is the SHA-256 of the notices that the indexes tell of: others are a reason
 	// to make them anew. It is empty where they have no place for any.
 	Notices string `json:",omitempty"`
@@ -105,6 +114,8 @@ type Tombstone struct {
 type Kept struct {
 	Path  string
 	Until time.Time // the end of the last index that names it
+	// Digest is the SHA-256 of a file of a snapshot; that of others is in their name.
+	Digest string `json:",omitempty"`
 }
 
 // Name is the file's base name.
@@ -116,9 +127,16 @@ func (f File) Revision() Revision { return Revision{f.Source, f.Version, f.Relea
 // Compare is the order of the ledger: by path.
 func (f File) Compare(other File) int { return cmp.Compare(f.Path, other.Path) }
 
-// SHA256 is the file's digest, with which its name begins; empty if it is no name of an
-// index file.
-func (k Kept) SHA256() string { return digestIn.FindString(path.Base(k.Path)) }
+// SHA256 is the file's digest; empty if nothing says it.
+func (k Kept) SHA256() string { return cmp.Or(k.Digest, digestIn.FindString(path.Base(k.Path))) }
+
+// Written is when the file was published last.
+func (k Kept) Written() time.Time {
+	if k.Digest != "" {
+		return k.Until.Add(-SnapshotLifetime)
+	}
+	return k.Until.Add(-Lifetime)
+}
 
 var digestIn = regexp.MustCompile(`^[0-9a-f]{64}\b`)
 
@@ -207,10 +225,20 @@ func (f File) ReadRecord(dir string, value any) error {
 	return nil
 }
 
+// All are the files that are there: those that are offered, and those that are archived.
+func (l Ledger) All() []File {
+	if len(l.Archived) == 0 {
+		return l.Files
+	}
+	all := slices.Concat(l.Files, l.Archived)
+	slices.SortFunc(all, File.Compare)
+	return all
+}
+
 // Taken are the digests of all files that were ever published, by key.
 func (l Ledger) Taken() map[string]string {
 	digests := map[string]string{}
-	for _, f := range l.Files {
+	for _, f := range l.All() {
 		digests[Key(f.Path)] = f.SHA256
 	}
 	for _, g := range l.Tombstones {
@@ -231,18 +259,17 @@ func (l Ledger) Where(is func(File) bool) []File {
 
 // Next is the ledger after a publication.
 func (l Ledger) Next(added []File, now time.Time) (next Ledger, retired []File) {
-	next = Ledger{Published: now, Until: now.Add(Lifetime)}
+	next = Ledger{Published: now, Until: now.Add(Lifetime), Everything: l.Everything}
 	next.Files, retired = retain(slices.Concat(l.Files, added), now)
 	slices.SortFunc(next.Files, File.Compare)
 	next.Tombstones = append(next.Tombstones, l.Tombstones...)
-	end := l.Until
-	if end.Before(now) {
-		end = now // in this publication nothing is deleted that the last one named
+	for _, at := range l.Snapshots {
+		if !now.After(at.Add(SnapshotLifetime + Slack)) {
+			next.Snapshots = append(next.Snapshots, at)
+		}
 	}
-	for _, f := range retired {
-		next.Tombstones = append(next.Tombstones, Tombstone{f.Path, f.SHA256, f.Size, f.Published, end})
-	}
-	slices.SortFunc(next.Tombstones, func(a, b Tombstone) int { return cmp.Compare(a.Path, b.Path) })
+	next.Archived = l.Archived
+	next.retire(retired, l.Until)
 	for _, k := range l.Kept {
 		if !now.After(k.Until.Add(Slack)) {
 			next.Kept = append(next.Kept, k)
@@ -251,28 +278,61 @@ func (l Ledger) Next(added []File, now time.Time) (next Ledger, retired []File) 
 	return next, retired
 }
 
-// Keep is the ledger that knows of further index files, and that they are named
-// until its end.
-func (l Ledger) Keep(paths []string) Ledger {
-	until := map[string]time.Time{}
+// retire remembers files that leave the indexes, of which the last one ended at a time: in
+// the archive, or as what there once was.
+func (l *Ledger) retire(retired []File, end time.Time) {
+	if l.Everything {
+		l.Archived = slices.Concat(l.Archived, retired)
+		slices.SortFunc(l.Archived, File.Compare)
+		return
+	}
+	if end.Before(l.Published) {
+		end = l.Published // in this publication nothing is deleted that the last one named
+	}
+	for _, f := range retired {
+		l.Tombstones = append(l.Tombstones, Tombstone{f.Path, f.SHA256, f.Size, f.Published, end})
+	}
+	slices.SortFunc(l.Tombstones, func(a, b Tombstone) int { return cmp.Compare(a.Path, b.Path) })
+}
+
+// Keep is the ledger that knows of further index files: that those of the paths are named
+// until its end, and those of a snapshot, whose digests are given by path, for as long as
+// snapshots stay.
+func (l Ledger) Keep(paths []string, snapshot map[string]string) Ledger {
+	kept := map[string]Kept{}
 	for _, k := range l.Kept {
-		until[k.Path] = k.Until
+		kept[k.Path] = k
 	}
 	for _, name := range paths {
-		until[name] = l.Until // no earlier than any before
+		kept[name] = Kept{Path: name, Until: l.Until} // no earlier than any before
+	}
+	for name, digest := range snapshot {
+		kept[name] = Kept{name, l.Published.Add(SnapshotLifetime), digest}
 	}
 	l.Kept = nil
-	for _, name := range slices.Sorted(maps.Keys(until)) {
-		l.Kept = append(l.Kept, Kept{name, until[name]})
+	for _, name := range slices.Sorted(maps.Keys(kept)) {
+		l.Kept = append(l.Kept, kept[name])
 	}
 	return l
 }
+
+// Snapshot is the name of the snapshot that the ledger's publication makes; empty where it
+// makes none.
+func (l Ledger) Snapshot() string {
+	if n := len(l.Snapshots); n > 0 && l.Snapshots[n-1].Equal(l.Published) {
+		return SnapshotName(l.Published)
+	}
+	return ""
+}
+
+// SnapshotName is how apt names a moment.
+func SnapshotName(at time.Time) string { return at.UTC().Format("20060102T150405Z") }
 
 // Needed are the paths of the files that stay: all but the index files that always have
 // the same name.
 func (l Ledger) Needed() map[string]bool {
 	needed := map[string]bool{}
-	for _, f := range l.Files {
+	for _, f := range l.All() {
 		needed[f.Path] = true
 		needed[RecordPath(f.Record)] = true
 	}

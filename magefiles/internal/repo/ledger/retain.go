@@ -23,6 +23,8 @@ const (
 	// Slack is how much longer a file stays than any valid index names it, for
 	// downloads that have begun and clocks that are wrong.
 	Slack = 24 * time.Hour
+	// SnapshotLifetime is how long the indexes of a publication can be read as they were.
+	SnapshotLifetime = 2 * 365 * 24 * time.Hour
 	// recent is how long a version stays after it was published, whatever came
 	// after it.
 	recent = 90 * 24 * time.Hour

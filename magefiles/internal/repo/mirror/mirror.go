@@ -219,7 +219,7 @@ func (m Mirror) take(ctx context.Context, from host.Host, l ledger.Ledger, signe
 // named are the files whose digests the ledger, or their name in it, tells.
 func named(l ledger.Ledger) []wanted {
 	var files []wanted
-	for _, f := range l.Files {
+	for _, f := range l.All() {
 		files = append(files, want(f.Path, f.SHA256, f.Size, f.Published))
 		if f.Record != "" {
 			files = append(files, want(ledger.RecordPath(f.Record), f.Record, host.Limit, f.Published))
@@ -232,7 +232,7 @@ func named(l ledger.Ledger) []wanted {
 		}
 	}
 	for _, k := range l.Kept {
-		w := want(k.Path, k.SHA256(), host.Limit, k.Until.Add(-ledger.Lifetime))
+		w := want(k.Path, k.SHA256(), host.Limit, k.Written())
 		w.may = true // one of a publication that was cut off need not ever have been there
 		files = append(files, w)
 	}

@@ -65,6 +65,11 @@ func statesOf(l ledger.Ledger) map[string]*state {
 			s.offered, s.known = append(s.offered, f.Revision()), append(s.known, f.Revision())
 		}
 	}
+	for _, f := range l.Archived {
+		if s := of(f.Source); f.Release > 0 {
+			s.known = append(s.known, f.Revision())
+		}
+	}
 	for _, g := range l.Tombstones {
 		if e, ok := revisionOf(g.Path); ok {
 			s := of(e.Source)

@@ -28,42 +28,44 @@ type metadata map[string][]byte
 // present metadata it takes what it says of rpms that were there before: it
 // opens those that are new only. All times in it are the publication's, so that
 // the same rpms give the same bytes.
-func create(ctx context.Context, s index.State, base string) (metadata, error) {
+func create(ctx context.Context, s index.State, p place) (metadata, error) {
 	scratch, err := os.MkdirTemp("", "createrepo")
 	if err != nil {
 		return nil, fmt.Errorf("making a folder for metadata: %w", err)
 	}
 	defer os.RemoveAll(scratch)
-	rpms := s.Ledger.Where(func(f ledger.File) bool { return path.Dir(f.Path) == base })
 	names := filepath.Join(scratch, "list")
-	if err := artifact.WriteBytes(names, 0o600, []byte(lines(rpms))); err != nil {
+	if err := artifact.WriteBytes(names, 0o600, []byte(lines(p.rpms))); err != nil {
 		return nil, err
 	}
 	seconds := fmt.Sprint(s.Ledger.Published.Unix())
 	args := []string{"--quiet", "--error-exit-val", "--no-database", "--general-compress-type=gz", "--pkglist=" + names, "--outputdir=" + scratch,
 		"--revision=" + seconds, "--set-timestamp-to-revision", "--update", "--skip-stat"}
+	if p.prefix != "" {
+		args = append(args, "--location-prefix="+p.prefix)
+	}
 	for _, certificate := range s.Certificates {
 		args = append(args, "--content="+hint(certificate))
 	}
-	seeded, err := seed(s, base, rpms)
+	seeded, err := seed(s, p.base, p.rpms)
 	if err != nil {
 		return nil, err
 	}
 	if seeded {
-		args = append(args, "--update-md-path="+s.Path(base))
+		args = append(args, "--update-md-path="+s.Path(p.base))
 	}
-	if err := run.New("createrepo_c", append(args, s.Path(base))...).Run(ctx); err != nil {
-		return nil, fmt.Errorf("making the metadata of %s: %w", base, err)
+	if err := run.New("createrepo_c", append(args, s.Path(p.folder))...).Run(ctx); err != nil {
+		return nil, fmt.Errorf("making the metadata of %s: %w", p.base, err)
 	}
 	found, err := readMetadata(filepath.Join(scratch, repodata))
 	if err == nil {
-		err = found.inform(s, rpms)
+		err = found.inform(s, p.rpms)
 	}
 	if err == nil {
-		err = found.check(rpms)
+		err = found.check(p)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("the metadata that createrepo_c made of %s: %w", base, err)
+		return nil, fmt.Errorf("the metadata that createrepo_c made of %s: %w", p.base, err)
 	}
 	return found, nil
 }
@@ -185,10 +187,10 @@ func list(primary []byte) ([]rpm, error) {
 }
 
 // check compares the rpms that the metadata lists with those that are wanted.
-func (m metadata) check(rpms []ledger.File) error {
+func (m metadata) check(p place) error {
 	var got, want []string
-	for _, f := range rpms {
-		want = append(want, f.SHA256+"  "+f.Name())
+	for _, f := range p.rpms {
+		want = append(want, f.SHA256+"  "+p.prefix+f.Name())
 	}
 	names := locations(m[repomd])
 	for _, name := range names {

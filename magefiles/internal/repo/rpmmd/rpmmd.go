@@ -4,6 +4,7 @@ package rpmmd
 
 import (
 	"context"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -53,7 +54,12 @@ func metadataPaths(name string) (paths []string) {
 	return paths
 }
 
-func fixed(ledger.Ledger) []string { return append(metadataPaths(repomd), metadataPaths(signature)...) }
+func fixed(l ledger.Ledger) (paths []string) {
+	for _, p := range placesOf(l) {
+		paths = append(paths, p.metadata(repomd), p.metadata(signature))
+	}
+	return paths
+}
 
 // places are the folders of a file. An rpm of no architecture is in those of all.
 func places(n index.Name, _ string) (paths []string) {
@@ -92,42 +98,80 @@ func keyName(c index.Certificate) string {
 // zypp/repo/Downloader.cc).
 func hint(c index.Certificate) string { return keyName(c) + "?fpr=" + c.Fingerprint }
 
+// place is one repository: a base with metadata, and the folder of the rpms that these list.
+type place struct {
+	base, folder string
+	rpms         []ledger.File
+	prefix       string // of the rpms' names, from the base
+}
+
+// archive is the folder of the repositories that have all that ever was, snapshots the one
+// of the states that once were.
+const (
+	archive   = root + "/archive"
+	snapshots = root + "/snapshot"
+)
+
+// placesOf are the repositories in a tree of the ledger.
+func placesOf(l ledger.Ledger) (places []place) {
+	in := func(folder string, files []ledger.File) []ledger.File {
+		return slices.DeleteFunc(slices.Clone(files), func(f ledger.File) bool { return path.Dir(f.Path) != folder })
+	}
+	for _, name := range folders {
+		folder := path.Join(root, name)
+		places = append(places, place{base: folder, folder: folder, rpms: in(folder, l.Files)})
+	}
+	for _, name := range folders {
+		if folder := path.Join(root, name); l.Everything {
+			places = append(places, place{base: path.Join(archive, name), folder: folder, rpms: in(folder, l.All()), prefix: "../../" + name + "/"})
+		}
+	}
+	return places
+}
+
+// metadata is the path of a file of the metadata.
+func (p place) metadata(name string) string { return path.Join(p.base, repodata, name) }
+
 // build makes and signs the metadata of all folders.
 func build(ctx context.Context, s index.State) (index.Made, error) {
-	made := make([]metadata, len(folders))
+	places := placesOf(s.Ledger)
+	made := make([]metadata, len(places))
 	group, making := errgroup.WithContext(ctx)
-	for i, folder := range folders {
-		if err := s.Folder(path.Join(root, folder)); err != nil {
+	for i, p := range places {
+		if err := s.Folder(p.folder); err != nil {
 			return index.Made{}, err
 		}
 		group.Go(func() (err error) {
-			made[i], err = create(making, s, path.Join(root, folder))
+			made[i], err = create(making, s, p)
 			return err
 		})
 	}
 	if err := group.Wait(); err != nil {
 		return index.Made{}, err
 	}
-	var unchanging []string
-	for i, dir := range metadataPaths("") {
+	all := index.Made{Snapshot: map[string][]byte{}}
+	for i, p := range places {
 		for _, name := range locations(made[i][repomd]) {
-			unchanging = append(unchanging, path.Join(dir, name))
+			all.Unchanging = append(all.Unchanging, p.metadata(name))
 		}
 		var err error
 		if made[i][signature], err = s.Sign(ctx, made[i][repomd]); err != nil {
 			return index.Made{}, err
 		}
+		maps.Copy(all.Snapshot, p.snapshot(s, made[i]))
 	}
-	put := func() error { return exchange(s, made) }
-	return index.Made{Unchanging: unchanging, Steps: []index.Step{{Name: "writing the rpm metadata", Do: put}}}, nil
+	put := func() error { return exchange(s, places, made) }
+	all.Steps = []index.Step{{Name: "writing the rpm metadata", Do: put}}
+	return all, nil
 }
 
 // exchange puts each folder's metadata in the place of the earlier one at once, because
 // a client needs repomd.xml and its signature, which are two files, of the same state.
 // (A signature file with signatures of both states is no way: dnf 4.14 and 4.23
 // refuse one whose first signature is bad, zypper 1.14 one in which any is.)
-func exchange(s index.State, made []metadata) error {
-	for i, dir := range metadataPaths("") {
+func exchange(s index.State, places []place, made []metadata) error {
+	for i, p := range places {
+		dir := p.metadata("")
 		if err := s.Exchange(dir, made[i], s.Ledger.KeptIn(dir)); err != nil {
 			return err
 		}

@@ -64,6 +64,11 @@ func Play(ctx context.Context, t *tally.Tally, shared *fixture.Shared, only Sele
 			return fmt.Errorf("building the plugin of the scenario %s: %w", pluginScenario, err)
 		}
 	}
+	if asked.somewhere(scenarios, archiveScenario) {
+		if err := made.Archive(ctx); err != nil {
+			return fmt.Errorf("making the repository of the scenario %s: %w", archiveScenario, err)
+		}
+	}
 	start := time.Now()
 	results, err := machine.Run(ctx, places, scenarios)
 	host.Count(t, results)
@@ -99,6 +104,9 @@ func machineFor(ctx context.Context, t *tally.Tally, shared *fixture.Shared, mad
 	}
 	return machine, nil
 }
+
+// archiveScenario is about a repository that gives nothing up.
+const archiveScenario = "archive"
 
 // pluginScenario is about a plugin that is compiled for it.
 const pluginScenario = "plugins"
