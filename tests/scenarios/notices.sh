@@ -2,7 +2,7 @@
 # Who takes fixes of security and nothing else gets exactly those: the repository has a
 # version that mends something, and a newer one of the packages with the keys, which does
 # not. The client says so by its own lists, and moves by them.
-# The newest of a family plays it.
+# The nights play it: it takes each client some seconds, and the Go tests hold what clients read.
 set -eu
 # shellcheck source=lib/common.sh
 . "$(dirname "$0")/lib/common.sh"

@@ -57,7 +57,7 @@ func TestNotices(t *testing.T) {
 		t.Errorf("nothing is mended, and yet: %q, %s", got, c.informed("x86_64"))
 	}
 	publish(t, r, days(1), signed(t, "1.13.3", 1)...)
-	publish(t, r, days(2), signed(t, "1.13.4", 1)...)
+	publish(t, r, days(2), small(t, "1.13.4")...)
 	var want []string
 	debs, _ := c.all()
 	for _, name := range debs {

@@ -43,9 +43,9 @@ const (
 	// list of vulnerabilities. (A component of its own in stable would do for it, but what
 	// else tells of security updates, such as check_apt, goes by the suite and the label.)
 	security suite = "stable-security"
-	// InRelease is the signed index of all that is offered, below the repository's root, and
-	// SecurityInRelease the one of what mends something.
-	InRelease         = root + "/dists/" + string(stable) + "/" + inRelease
+	// InRelease is the signed index of all that is offered, below the repository's root.
+	InRelease = root + "/dists/" + string(stable) + "/" + inRelease
+	// SecurityInRelease is the one of what mends something.
 	SecurityInRelease = root + "/dists/" + string(security) + "/" + inRelease
 	inRelease         = "InRelease"
 	// snapshots is the folder of the states that once were, in which apt looks for one by the

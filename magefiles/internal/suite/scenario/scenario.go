@@ -59,15 +59,8 @@ func Play(ctx context.Context, t *tally.Tally, shared *fixture.Shared, only Sele
 	if err != nil {
 		return err
 	}
-	if asked.somewhere(scenarios, pluginScenario) {
-		if err := made.Plugins(ctx); err != nil {
-			return fmt.Errorf("building the plugin of the scenario %s: %w", pluginScenario, err)
-		}
-	}
-	if asked.somewhere(scenarios, archiveScenario) {
-		if err := made.Archive(ctx); err != nil {
-			return fmt.Errorf("making the repository of the scenario %s: %w", archiveScenario, err)
-		}
+	if err := asked.prepare(ctx, made, scenarios); err != nil {
+		return err
 	}
 	start := time.Now()
 	results, err := machine.Run(ctx, places, scenarios)
@@ -103,6 +96,19 @@ func machineFor(ctx context.Context, t *tally.Tally, shared *fixture.Shared, mad
 		machine.Until, machine.Late = t.Until.Add(-scenarioTakes), tally.TooLate(t.Until, scenarioTakes).Error()
 	}
 	return machine, nil
+}
+
+// prepare makes what single scenarios take, where they are played.
+func (p played) prepare(ctx context.Context, made *fixture.Fixture, scenarios []string) error {
+	for name, do := range map[string]func(context.Context) error{pluginScenario: made.Plugins, archiveScenario: made.Archive} {
+		if !p.somewhere(scenarios, name) {
+			continue
+		}
+		if err := do(ctx); err != nil {
+			return fmt.Errorf("making what the scenario %s takes: %w", name, err)
+		}
+	}
+	return nil
 }
 
 // archiveScenario is about a repository that gives nothing up.
