@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
+	shipped "github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline/verify"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/stepfile"
 )
@@ -87,8 +88,13 @@ func Sign(ctx context.Context, version, arch, source *string) error {
 // without one, in packages/spire-archive-keyring/keys/; while none is there, it is
 // the one to sign with (see sign). With -rebuild the packages are built again from
 // the source package beside them, and compared.
-func Verify(ctx context.Context, files string, key *string, rebuild *bool) error {
-	return verify(ctx, files, key, rebuild != nil && *rebuild)
+//
+// With -log=https://HOST/PATH, the address of an archive or its folder, they must be in
+// its public log, which must go on from what was last seen of it here (kept in
+// XDG_STATE_HOME), and each of -witness=NAME+HASH+KEY,... must have cosigned its head.
+func Verify(ctx context.Context, files string, key, log, witness *string, rebuild *bool) error {
+	public := shipped.PublicLog{At: flag(log, "SPIRE_VERIFY_LOG"), Witnesses: list(witness, "SPIRE_VERIFY_WITNESS")}
+	return verify(ctx, files, key, public, rebuild != nil && *rebuild)
 }
 
 // Clean removes dist/, with all that was built and kept for later builds.

@@ -96,7 +96,7 @@ func trusted(ctx context.Context, key *string) (ring sign.Keyring, err error) {
 	return ring, err
 }
 
-func verify(ctx context.Context, files string, key *string, rebuild bool) error {
+func verify(ctx context.Context, files string, key *string, log shipped.PublicLog, rebuild bool) error {
 	trusted, err := trusted(ctx, key)
 	if err != nil {
 		return err
@@ -106,7 +106,7 @@ func verify(ctx context.Context, files string, key *string, rebuild bool) error 
 		return err
 	}
 	defer os.RemoveAll(downloads)
-	verdicts, err := checkout().Verify(ctx, files, downloads, trusted)
+	verdicts, err := checkout().Verify(ctx, files, downloads, trusted, log)
 	if err != nil {
 		return err
 	}

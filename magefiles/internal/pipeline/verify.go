@@ -9,11 +9,18 @@ import (
 )
 
 // Verify finds out whether files are what was shipped of this checkout's sources: see
-// verify.Believed.
-func (p Pipeline) Verify(ctx context.Context, what, downloads string, trusted sign.Keyring) ([]verify.Verdict, error) {
+// verify.Believed. The public log is asked where log says where it is.
+func (p Pipeline) Verify(ctx context.Context, what, downloads string, trusted sign.Keyring, log verify.PublicLog) ([]verify.Verdict, error) {
 	sources, err := pkgdef.Sources(p.Root)
 	if err != nil {
 		return nil, err
 	}
-	return verify.Believed{Keys: trusted, Sources: sources}.Files(ctx, what, downloads, p.Log)
+	believed := verify.Believed{Keys: trusted, Sources: sources}
+	if log.At != "" {
+		log.Out = p.Log
+		if believed.Log, err = log.Read(ctx, trusted); err != nil {
+			return nil, err
+		}
+	}
+	return believed.Files(ctx, what, downloads, p.Log)
 }

@@ -49,6 +49,9 @@ type Keyring struct {
 // Origin is what the archive's index calls it.
 const Origin = "SPIRE"
 
+// PublicLog is what the archive's public log calls itself in its checkpoints.
+const PublicLog = "github.com/spiffe-experimental/spire-packages"
+
 // What stands for something else in a Config.
 const (
 	placeURL      = "@URL@"

@@ -11,6 +11,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/layout"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/ledger"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/notice"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/transparency"
 )
 
 // apply brings the tree to the state of a ledger and gives that ledger, with the
@@ -25,6 +26,7 @@ func (r Repository) apply(ctx context.Context, l ledger.Ledger, files *batch.Bat
 		{Name: "making the indexes", Do: func() (err error) { b, err = r.build(ctx, l, page); return err }},
 		// From here on it is known what is being published, and can be finished.
 		{Name: "writing the plan", Do: func() error { return to.Put(ledger.PendingName, ledger.Encode(b.signed)) }},
+		{Name: "writing the log", Do: func() error { return r.tree(transparency.Time).PutAll(b.tiles) }},
 		{Name: "writing the indexes by digest", Do: func() error { return to.PutAll(b.first) }},
 		{Name: "writing the keys", Do: func() error { return to.PutAll(keys) }},
 	})
@@ -66,6 +68,10 @@ type built struct {
 	// others in place.
 	first map[string][]byte
 	steps []index.Step
+	// tiles are the new files of the public log, by path.
+	tiles map[string][]byte
+	// heads are what is signed of the indexes, by path.
+	heads map[string][]byte
 }
 
 // build makes and signs all that a publication writes.
@@ -75,7 +81,7 @@ func (r Repository) build(ctx context.Context, l ledger.Ledger, page func(ledger
 		Origin: r.Origin, Description: r.Description, URL: r.URL, Certificates: r.Certificates, Log: r.Log,
 	}
 	var unchanging []string
-	b.first = map[string][]byte{}
+	b.first, b.heads = map[string][]byte{}, map[string][]byte{}
 	snapshot := map[string]string{}
 	for _, kind := range layout.Kinds() {
 		made, err := kind.Make(ctx, state)
@@ -85,11 +91,15 @@ func (r Repository) build(ctx context.Context, l ledger.Ledger, page func(ledger
 		unchanging, b.steps = append(unchanging, made.Unchanging...), append(b.steps, made.Steps...)
 		maps.Copy(b.first, made.First)
 		maps.Copy(b.first, made.Snapshot)
+		maps.Copy(b.heads, made.Signed)
 		for name, content := range made.Snapshot {
 			snapshot[name] = artifact.DigestBytes(content)
 		}
 	}
 	b.ledger = l.Keep(unchanging, snapshot)
+	if err := r.log(ctx, &b); err != nil {
+		return b, err
+	}
 	b.signed.Ledger = ledger.Encode(b.ledger)
 	if b.signed.Signature, err = r.signing().Sign(ctx, b.signed.Ledger); err != nil {
 		return b, err

@@ -162,7 +162,7 @@ func newRepository(t testing.TB) Repository {
 
 func repositoryIn(dir string, k pair) Repository {
 	return Repository{
-		Dir: dir, Origin: "SPIRE packages", Description: "SPIRE for tests", Source: "spire",
+		Dir: dir, Origin: "SPIRE packages", Description: "SPIRE for tests", Source: "spire", Public: "example.org/log",
 		Names:  []string{"spire", "spire-agent", "spire-server", "spire-archive-keyring", "spire-release"},
 		Signer: k, Trusted: trust{k}, Log: io.Discard,
 		Keys: map[string][]byte{"spire-archive-keyring.gpg": k.public()},

@@ -46,6 +46,8 @@ type Repository struct {
 	// Source is the source after whose versions the folders in files/ are named.
 	// Those of other sources, such as keyring packages, have its name before it.
 	Source string
+	// Public is what the public log calls itself: no two logs have one name.
+	Public string
 	// Names are those of all packages and sources that are published, as the
 	// definitions have them. Others are refused, whoever has signed them.
 	Names []string
@@ -121,7 +123,7 @@ func (r Repository) keys() map[string][]byte {
 
 // mirror is the folder, for what is published.
 func (r Repository) mirror() mirror.Mirror {
-	return mirror.Mirror{Tree: r.tree(time.Time{}), Trusted: r.Trusted, Keys: r.keys(), Log: r.Log}
+	return mirror.Mirror{Tree: r.tree(time.Time{}), Trusted: r.Trusted, Public: r.Public, Keys: r.keys(), Log: r.Log}
 }
 
 // Fetch is Mirror.Fetch, into the repository.
@@ -204,7 +206,7 @@ func (r Repository) open() (l ledger.Ledger, pending bool, err error) {
 	if err != nil {
 		return ledger.Ledger{}, false, err
 	}
-	var errs []error
+	errs := []error{r.whole(l, pending)}
 	for _, f := range l.All() {
 		info, err := os.Stat(r.path(f.Path))
 		if err == nil && info.Size() != f.Size {

@@ -110,7 +110,7 @@ func (a Archive) tree() repo.Repository {
 	main := a.Sources[0]
 	return repo.Repository{
 		Dir: a.Dir, URL: a.URL, Everything: a.Everything, Origin: pkgdef.Origin, Description: "Packages of " + main.Title + ", the " + main.Summary,
-		Source: main.Name, Signer: a.Signer.At(a.Now), Trusted: a.trusted(),
+		Source: main.Name, Public: pkgdef.PublicLog, Signer: a.Signer.At(a.Now), Trusted: a.trusted(),
 		Names: a.names(), Notices: a.notices(), Log: a.Log, Certificates: a.certificates(),
 		Keys: map[string][]byte{KeysArmoured: a.keys().Armoured, keysBinary: a.keys().Binary},
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/provenance"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/transparency"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
 )
 
@@ -58,6 +59,8 @@ func Print(w io.Writer, verdicts []Verdict) error {
 type Believed struct {
 	Keys    sign.Keyring    // that may have signed their list
 	Sources []pkgdef.Source // that they can be of
+	// Log is what the public log has; nil where it is not asked.
+	Log transparency.Listed
 }
 
 // Files finds out whether files are what was shipped: their checksums, whose
@@ -246,12 +249,18 @@ func (v *verifier) readStatement() error {
 // one verifies one file.
 func (v *verifier) one(ctx context.Context, file string) (proven []string, err error) {
 	name := filepath.Base(file)
-	if IsList(name) {
-		return []string{"signature"}, nil
-	}
 	sum, _, err := artifact.Digest(file)
 	if err != nil {
 		return nil, err
+	}
+	if v.Log != nil {
+		if err := v.Log.Has(name, sum); err != nil {
+			return nil, err
+		}
+		proven = append(proven, "public log")
+	}
+	if IsList(name) {
+		return append(proven, "signature"), nil
 	}
 	switch want, listed := v.sums[name]; {
 	case !listed:

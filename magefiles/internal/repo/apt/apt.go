@@ -181,6 +181,7 @@ func (u suite) build(ctx context.Context, s index.State, records map[string]reco
 		first[u.byHash(name, artifact.DigestBytes(content))] = content
 	}
 	return index.Made{
+		Signed:     map[string][]byte{u.path("Release"): text},
 		Unchanging: slices.Collect(maps.Keys(first)), First: first,
 		Snapshot: u.snapshot(s.Ledger, indexes, map[string][]byte{inRelease: signed, "Release": text, "Release.gpg": signature}),
 		Steps: []index.Step{

@@ -27,12 +27,13 @@ func read(ctx context.Context, from host.Host, trusted index.Witness, head strin
 	if err != nil {
 		return found, err
 	}
-	release := deb822.Stanza(signed)
-	if err := errors.Join(dated(release, "Date", &found.Made), dated(release, "Valid-Until", &found.Until)); err != nil {
+	found.Signed, found.Text = signed, in.path("Release")
+	fields := deb822.Stanza(signed)
+	if err := errors.Join(dated(fields, "Date", &found.Made), dated(fields, "Valid-Until", &found.Until)); err != nil {
 		return found, err
 	}
 	var lists []host.File
-	for _, list := range release.Files("SHA256") {
+	for _, list := range fields.Files("SHA256") {
 		for _, name := range []string{in.path(list.Name), in.byHash(list.Name, list.Digest)} {
 			lists = append(lists, host.File{Path: name, SHA256: list.Digest, Size: list.Size})
 		}

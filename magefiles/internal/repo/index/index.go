@@ -88,6 +88,9 @@ type State struct {
 
 // Made is an index that was made, with its signatures.
 type Made struct {
+	// Signed is what is signed, by the path of a file that has nothing else. The public
+	// log has its digests.
+	Signed map[string][]byte
 	// Unchanging are the paths of files whose names tell their digests.
 	Unchanging []string
 	// First are files, by path, that can be written before the others: no client is led

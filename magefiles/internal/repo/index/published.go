@@ -17,6 +17,9 @@ type Published struct {
 	// Signature is text in the cleartext signature framework, or a detached
 	// signature.
 	Signature []byte
+	// Signed is what is signed, and Text the path under which the public log has it.
+	Signed []byte
+	Text   string
 	// For are the architectures that it is for: Go's names, and ForSource.
 	For    []string
 	Offers []Offer

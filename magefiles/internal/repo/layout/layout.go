@@ -15,6 +15,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/index"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/ledger"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/rpmmd"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/transparency"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/tree"
 )
 
@@ -93,7 +94,7 @@ func Folder(main string, of ledger.Revision) string {
 
 // Owned are the folders in which everything is the repository's own.
 func Owned() []string {
-	owned := []string{index.FilesFolder, ledger.Records}
+	owned := []string{index.FilesFolder, ledger.Records, transparency.Folder}
 	for _, kind := range kinds {
 		owned = append(owned, kind.Folder)
 	}
@@ -104,17 +105,29 @@ func Owned() []string {
 // Fixed are the paths of the owned folders' files that always have the same name, in a
 // tree of the ledger.
 func Fixed(l ledger.Ledger) (paths []string) {
+	paths = append(paths, transparency.Checkpoint)
 	for _, kind := range kinds {
 		paths = append(paths, kind.Fixed(l)...)
 	}
 	return paths
 }
 
+// Logged are the files of the public log but for its checkpoint: with the publication, and
+// before it, which a reader may have begun with.
+func Logged(l ledger.Ledger) []string {
+	if l.Log.Size == 0 {
+		return nil
+	}
+	paths := slices.Concat(transparency.Paths(l.Log.Before), transparency.Paths(l.Log.Size))
+	slices.Sort(paths)
+	return slices.Compact(paths)
+}
+
 // Sweep removes what no valid index names, and what a publication left that was cut
 // off. keys are the files with certificates.
 func Sweep(t tree.Tree, l ledger.Ledger, keys map[string][]byte) error {
 	needed := l.Needed()
-	for _, name := range Fixed(l) {
+	for _, name := range append(Logged(l), Fixed(l)...) {
 		needed[name] = true
 	}
 	for name := range keys {

@@ -80,6 +80,15 @@ type Ledger struct {
 	// Notices is the SHA-256 of the notices that the indexes tell of: others are a reason
 	// to make them anew. It is empty where they have no place for any.
 	Notices string `json:",omitempty"`
+	// Log is the public log with this publication; empty where there was none yet.
+	Log Head `json:",omitzero"`
+}
+
+// Head is what is known of the public log.
+type Head struct {
+	Before int64  // its entries before the publication
+	Size   int64  // its entries
+	Root   string // the hash over all of them, base64
 }
 
 // File is one published file.
@@ -259,7 +268,10 @@ func (l Ledger) Where(is func(File) bool) []File {
 
 // Next is the ledger after a publication.
 func (l Ledger) Next(added []File, now time.Time) (next Ledger, retired []File) {
-	next = Ledger{Published: now, Until: now.Add(Lifetime), Everything: l.Everything}
+	next = Ledger{Published: now, Until: now.Add(Lifetime), Everything: l.Everything, Log: l.Log}
+	if now.After(l.Published) { // else it is the same publication once more
+		next.Log.Before = l.Log.Size
+	}
 	next.Files, retired = retain(slices.Concat(l.Files, added), now)
 	slices.SortFunc(next.Files, File.Compare)
 	next.Tombstones = append(next.Tombstones, l.Tombstones...)

@@ -24,6 +24,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/host"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/layout"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/ledger"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/transparency"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/tree"
 )
 
@@ -34,6 +35,7 @@ const telling = 5 * time.Second
 type Mirror struct {
 	Tree    tree.Tree // its time is not used: each file gets that of its publication
 	Trusted ledger.Verifier
+	Public  string            // what the public log calls itself
 	Keys    map[string][]byte // files with certificates, by path; their content is not used
 	Log     io.Writer         // gets a line for each thing that was done
 	// Patience is Usual where it is not set.
@@ -208,12 +210,25 @@ func (m Mirror) take(ctx context.Context, from host.Host, l ledger.Ledger, signe
 	if err := f.all(ctx, others); err != nil {
 		return err
 	}
+	if err := m.logged(l); err != nil {
+		return err
+	}
 	if err := layout.Sweep(m.Tree, l, m.Keys); err != nil {
 		return err
 	}
 	to := m.Tree
 	to.At = l.Published
 	return signed.Put(to)
+}
+
+// logged is an error unless the public log is the one that the ledger means, whole.
+func (m Mirror) logged(l ledger.Ledger) error {
+	read := func(name string) ([]byte, error) { return os.ReadFile(m.Tree.Path(name)) }
+	log, err := transparency.Known(m.Public, read, m.Trusted, l.Log)
+	if err == nil {
+		_, err = log.Entries(0)
+	}
+	return err
 }
 
 // named are the files whose digests the ledger, or their name in it, tells.
@@ -243,8 +258,13 @@ func named(l ledger.Ledger) []wanted {
 // they are: nothing that is signed is made of them unseen.
 func (m Mirror) unnamed(l ledger.Ledger) []wanted {
 	var files []wanted
+	for _, name := range layout.Logged(l) {
+		files = append(files, want(name, "", host.Limit, transparency.Time))
+	}
 	for _, name := range append(layout.Fixed(l), "index.html") {
-		files = append(files, want(name, "", host.Limit, l.Published))
+		w := want(name, "", host.Limit, l.Published)
+		w.may = name == transparency.Checkpoint // an archive of former days has no log yet
+		files = append(files, w)
 	}
 	for name := range m.Keys {
 		w := want(name, "", host.Limit, l.Published)

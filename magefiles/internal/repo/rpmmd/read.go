@@ -32,9 +32,8 @@ func read(ctx context.Context, from host.Host, trusted index.Witness, head strin
 	dir := path.Dir(head)
 	folder := path.Dir(dir)
 	found := index.Published{Path: head, For: []string{madeFor(folder)}}
-	var content []byte
 	err := from.Signed(ctx, head, func(signed, signature []byte, err error) error {
-		if content, found.Signature = signed, signature; err != nil {
+		if found.Signed, found.Signature = signed, signature; err != nil {
 			return err
 		}
 		return trusted.Detached(bytes.NewReader(signed), signature)
@@ -42,7 +41,8 @@ func read(ctx context.Context, from host.Host, trusted index.Witness, head strin
 	if err != nil {
 		return found, err
 	}
-	made := second.FindSubmatch(content)
+	found.Text = head
+	made := second.FindSubmatch(found.Signed)
 	if made == nil {
 		return found, errors.New("it has no <revision> that is a time")
 	}
@@ -52,7 +52,7 @@ func read(ctx context.Context, from host.Host, trusted index.Witness, head strin
 	}
 	found.Made = time.Unix(seconds, 0).UTC()
 	var lists []host.File
-	names := locations(content)
+	names := locations(found.Signed)
 	for _, name := range names {
 		lists = append(lists, host.File{Path: path.Join(dir, name), SHA256: name[:64], Size: host.Limit})
 	}

@@ -149,8 +149,9 @@ func build(ctx context.Context, s index.State) (index.Made, error) {
 	if err := group.Wait(); err != nil {
 		return index.Made{}, err
 	}
-	all := index.Made{Snapshot: map[string][]byte{}}
+	all := index.Made{Signed: map[string][]byte{}, Snapshot: map[string][]byte{}}
 	for i, p := range places {
+		all.Signed[p.metadata(repomd)] = made[i][repomd]
 		for _, name := range locations(made[i][repomd]) {
 			all.Unchanging = append(all.Unchanging, p.metadata(name))
 		}

@@ -9,12 +9,15 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/client"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/index"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/transparency"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline/publication"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline/verify"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/subject"
@@ -36,6 +39,8 @@ type Visit struct {
 	On []string
 	// Wait is how long the newest version may not be there yet: web hosts have caches.
 	Wait time.Duration
+	// Seen is as of verify.PublicLog.
+	Seen string
 }
 
 // Check looks at a repository from outside: at all that is signed and listed, and
@@ -48,7 +53,7 @@ func Check(ctx context.Context, c subject.Checkout, to Visit) error {
 	}
 	t := &tally.Tally{Log: c.Log, Lanes: len(client.Indexes())}
 	v.await(ctx, time.Minute)
-	t.Run(ctx, v.checks()...)
+	t.Run(ctx, v.checks(ctx)...)
 	t.Run(ctx, tally.Check{Name: "users", Run: v.users})
 	return t.Close()
 }
@@ -101,25 +106,37 @@ func (v visitor) behind(ctx context.Context) bool {
 }
 
 // checks are those of what is signed and listed.
-func (v visitor) checks() []tally.Check {
+func (v visitor) checks(ctx context.Context) []tally.Check {
 	checks := []tally.Check{{Name: "keys", Run: func(ctx context.Context, _ *tally.Tally) error {
 		_, err := v.keys(ctx)
 		return err
 	}}}
+	log := verify.PublicLog{At: v.URL, Seen: v.Seen, Out: v.Log}
+	read := sync.OnceValues(func() (transparency.Listed, error) { return log.Read(ctx, sign.NewKeyring(v.Keys...)) })
+	checks = append(checks, tally.Check{Name: "public log", Run: func(context.Context, *tally.Tally) error {
+		_, err := read()
+		return err
+	}})
 	for _, name := range client.Indexes() {
-		checks = append(checks, tally.Check{Name: name, Run: func(ctx context.Context, _ *tally.Tally) error { return v.index(ctx, name) }})
+		checks = append(checks, tally.Check{Name: name, Run: func(ctx context.Context, _ *tally.Tally) error {
+			listed, _ := read() // why it cannot be read is said once
+			return v.index(ctx, name, listed)
+		}})
 	}
 	return checks
 }
 
 // index looks at a signed index, and at all that it leads to.
-func (v visitor) index(ctx context.Context, name string) error {
+func (v visitor) index(ctx context.Context, name string, listed transparency.Listed) error {
 	index, err := v.client.Index(ctx, name)
 	if err != nil {
 		return err
 	}
-	keys, err := v.keys(ctx) // whose ends are those that clients know of
-	return errors.Join(err, keys.CheckKey(index.Signature, v.now), index.Fresh(v.now), v.newest(index), v.client.Served(ctx, index.Offers))
+	if listed != nil {
+		err = verify.Current(listed, index.Text, index.Signed)
+	}
+	keys, failed := v.keys(ctx) // whose ends are those that clients know of
+	return errors.Join(err, failed, keys.CheckKey(index.Signature, v.now), index.Fresh(v.now), v.newest(index), v.client.Served(ctx, index.Offers))
 }
 
 // keys are those of the certificates at the address that may sign. It is an error if

@@ -2,7 +2,9 @@ package published
 
 import (
 	"bytes"
+	"errors"
 	"io"
+	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline/publication"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/transparency"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/subject"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/suitetest"
@@ -26,7 +29,7 @@ type served struct{ *suitetest.Served }
 func (s served) publish(ago time.Duration) (dir string, to Visit) {
 	s.Helper()
 	dir, url := s.Publish(ago)
-	return dir, Visit{URL: url, Keys: []sign.Certificate{s.Key.Signer.Certificate()}, Versions: map[string]string{"spire": s.Version}, Arches: []string{runtime.GOARCH}}
+	return dir, Visit{URL: url, Keys: []sign.Certificate{s.Key.Signer.Certificate()}, Versions: map[string]string{"spire": s.Version}, Arches: []string{runtime.GOARCH}, Seen: s.TempDir()}
 }
 
 // said are the checks of all that is signed and listed that fail, and what is said of
@@ -40,9 +43,9 @@ func said(t *testing.T, to Visit) map[string]string {
 	}
 	v.client.Attempts = 1
 	counts := &tally.Tally{Log: &log}
-	counts.Run(t.Context(), v.checks()...)
-	if got := strings.Count(log.String(), "\nok   ") + strings.Count(log.String(), "\nFAIL "); got != 6 {
-		t.Errorf("%d checks have passed or failed, of 6:\n%s", got, &log)
+	counts.Run(t.Context(), v.checks(t.Context())...)
+	if got := strings.Count(log.String(), "\nok   ") + strings.Count(log.String(), "\nFAIL "); got != 7 {
+		t.Errorf("%d checks have passed or failed, of 7:\n%s", got, &log)
 	}
 	found := map[string]string{}
 	for part := range strings.SplitSeq(log.String(), "=== ") {
@@ -132,6 +135,7 @@ func TestPublished(t *testing.T) {
 		to := good
 		to.Keys = []sign.Certificate{other}
 		want := each("it is signed by the key "+ours+", not by "+other.Fingerprint(), indexes...)
+		want["public log"] = "no trusted key has signed the log's checkpoint"
 		want["keys"] = "the key " + ours + " is none of the archive's: " + other.Fingerprint()
 		finds(t, to, want)
 	})
@@ -155,6 +159,26 @@ func TestPublished(t *testing.T) {
 			finds(t, good, each("fetching "+file.path+": the host answered 404", file.index))
 		})
 	}
+	t.Run("no log", func(t *testing.T) {
+		replaced(t, filepath.Join(dir, transparency.Checkpoint), nil)
+		finds(t, good, each("the host answered 404", "public log"))
+	})
+	t.Run("an index that is not in the log", func(t *testing.T) {
+		earlier, to := s.publish(2 * time.Hour)
+		folder := filepath.Dir(rpmsIndex)
+		if err := errors.Join(os.RemoveAll(filepath.Join(earlier, folder)), os.CopyFS(filepath.Join(earlier, folder), os.DirFS(filepath.Join(dir, folder)))); err != nil {
+			t.Fatal(err)
+		}
+		finds(t, to, each("checksum mismatch: the public log has it last at", rpmsIndex))
+	})
+	t.Run("a log that was rolled back", func(t *testing.T) {
+		_, to := s.publish(2 * time.Hour)
+		seen := filepath.Join(to.Seen, url.QueryEscape(to.URL))
+		if err := artifact.WriteBytes(seen, 0o644, []byte("99999 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n")); err != nil {
+			t.Fatal(err)
+		}
+		finds(t, to, each("the log was rolled back: it has ", "public log"))
+	})
 	t.Run("a version that does not come", func(t *testing.T) {
 		to := good
 		to.Versions, to.Wait = map[string]string{"spire": "999.0.0-1"}, 3*time.Millisecond

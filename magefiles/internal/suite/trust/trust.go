@@ -20,6 +20,7 @@ import (
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/matrix"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline/verify"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/host"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/lint"
@@ -226,7 +227,7 @@ func (r *rehearsal) lintKeyring(ctx context.Context, pattern string, by func(con
 func (r *rehearsal) visited(ctx context.Context, places []matrix.Target) error {
 	to := published.Visit{
 		URL: r.base + "/" + good, Keys: []sign.Certificate{r.ours.Signer.Certificate()},
-		Versions: map[string]string{}, Arches: r.Options.Arches,
+		Versions: map[string]string{}, Arches: r.Options.Arches, Seen: filepath.Join(r.place, "seen"),
 	}
 	for _, part := range r.Parts() {
 		to.Versions[part.Source.Name] = part.Full()
@@ -247,7 +248,8 @@ func (r *rehearsal) verifyShipped(ctx context.Context) error {
 	for _, signed := range r.signed {
 		dirs = append(dirs, signed.Dir)
 	}
-	verdicts, err := r.Pipeline.Verify(ctx, strings.Join(dirs, ","), "", sign.NewKeyring(r.ours.Signer.Certificate()))
+	log := verify.PublicLog{At: filepath.Join(r.www, good), Seen: filepath.Join(r.place, "seen")}
+	verdicts, err := r.Pipeline.Verify(ctx, strings.Join(dirs, ","), "", sign.NewKeyring(r.ours.Signer.Certificate()), log)
 	for _, verdict := range verdicts {
 		if verdict.Err != nil {
 			err = errors.Join(err, errors.New(verdict.String()))
