@@ -11,11 +11,13 @@ import (
 
 	"github.com/magefile/mage/mg"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/frontpage"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline/publication"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/stepfile"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/vulnerability"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/web"
 )
 
@@ -32,9 +34,11 @@ const address = "127.0.0.1:8080"
 // home that is large enough (SPIRE_REPO_KEEP);
 // -trust=FILE, with further public keys that clients shall trust, such as the
 // next one (SPIRE_REPO_TRUST); -refresh, to sign the indexes again although
-// nothing is new (SPIRE_REPO_REFRESH=true); -at=2026-11-24T00:00:00Z, the time of the publication.
-func (Repo) Build(ctx context.Context, version, arch, source, url, trust, at, keep *string, refresh *bool) error {
-	archive, err := archiveOf(url, trust, at, keep, refresh)
+// nothing is new (SPIRE_REPO_REFRESH=true); -at=2026-11-24T00:00:00Z, the time of the
+// publication; -results=DIR, with reports of the tests, one a folder, for the status page
+// (SPIRE_REPO_RESULTS).
+func (Repo) Build(ctx context.Context, version, arch, source, url, trust, at, keep, results *string, refresh *bool) error {
+	archive, err := archiveOf(url, trust, at, keep, results, refresh)
 	if err != nil {
 		return err
 	}
@@ -62,12 +66,12 @@ func (Repo) Build(ctx context.Context, version, arch, source, url, trust, at, ke
 //
 // Flags: -url=https://HOST/PATH, where the repository is served (SPIRE_REPO_URL);
 // -repository=owner/name, where the releases are (GITHUB_REPOSITORY); -first, when
-// nothing was ever published at -url (SPIRE_REPO_FIRST=true); -trust, -keep, -refresh and
-// -at as of repo:build. The key as of sign. Of a private repository GITHUB_TOKEN or
+// nothing was ever published at -url (SPIRE_REPO_FIRST=true); -trust, -keep, -refresh, -at
+// and -results as of repo:build. The key as of sign. Of a private repository GITHUB_TOKEN or
 // GH_TOKEN is needed. In a workflow, the output `changed` of its step says whether
 // there is something new to serve.
-func (Repo) Sync(ctx context.Context, url, repository, trust, at, keep *string, refresh, first *bool) error {
-	archive, err := archiveOf(url, trust, at, keep, refresh)
+func (Repo) Sync(ctx context.Context, url, repository, trust, at, keep, results *string, refresh, first *bool) error {
+	archive, err := archiveOf(url, trust, at, keep, results, refresh)
 	if err != nil {
 		return err
 	}
@@ -99,13 +103,21 @@ func synchronise(ctx context.Context, archive pipeline.Archive, from *hub.Reposi
 }
 
 // archiveOf is the archive that the flags tell of, without a signer.
-func archiveOf(url, trust, at, keep *string, refresh *bool) (archive pipeline.Archive, err error) {
+func archiveOf(url, trust, at, keep, results *string, refresh *bool) (archive pipeline.Archive, err error) {
 	archive = pipeline.Archive{URL: flag(url, "SPIRE_REPO_URL"), Refresh: isOn(refresh, "SPIRE_REPO_REFRESH")}
 	if archive.Now, err = moment(at); err != nil {
 		return archive, err
 	}
 	if archive.Everything, err = keepsAll(flag(keep, "SPIRE_REPO_KEEP")); err != nil {
 		return archive, err
+	}
+	archive.Results = flag(results, "SPIRE_REPO_RESULTS")
+	accepted, err := vulnerability.Accepted(checkout().Root)
+	if err != nil {
+		return archive, err
+	}
+	for _, one := range accepted {
+		archive.Accepted = append(archive.Accepted, frontpage.Accepted(one))
 	}
 	archive.Trusted, err = certificates(flag(trust, "SPIRE_REPO_TRUST"))
 	return archive, err

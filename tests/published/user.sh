@@ -8,14 +8,6 @@ set -eu
 # shellcheck source=lib/common.sh
 . "$(dirname "$0")/lib/common.sh"
 
-# went_well WHAT: and nobody complains of what is ours. What is said of the
-# distribution's own repositories is not for us to mend.
-went_well() {
-    [ "$CODE" -eq 0 ] || fail "$1, expected exit code 0, got $CODE: $(brief)"
-    OUTPUT=$(printf '%s\n' "$OUTPUT" | grep -F -e "$URL" -e spire -e spiffe || :)
-    unwarned "$1"
-}
-
 # says FILE LINE...: lines that are in it.
 says() {
     file=$1

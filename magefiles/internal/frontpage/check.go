@@ -89,6 +89,7 @@ func (s Site) checkKeyring() error {
 		found func(File) bool
 	}{
 		{certificates, func(f File) bool { return f.Kind == AsKey && f.Path == certificates }},
+		{rawKeyring, func(f File) bool { return f.Kind == AsKey && f.Path == rawKeyring }},
 		{"the deb " + debKeyring, func(f File) bool { return f.Kind == AsDeb && f.Package == debKeyring }},
 		{"the rpm " + rpmKeyring + " in " + rpmFolder, isRelease},
 	} {

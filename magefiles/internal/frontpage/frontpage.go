@@ -64,7 +64,8 @@ type Version struct {
 	Version   string // bare, as the packages have it, such as 1.13.3
 	Release   int    // of the packaging, from 1
 	Published time.Time
-	Commit    string // of the upstream tag, 40 hex digits; empty if it is not known
+	Tagged    time.Time // of upstream's commit; zero if it is not known
+	Commit    string    // of the upstream tag, 40 hex digits; empty if it is not known
 	Files     []File
 }
 

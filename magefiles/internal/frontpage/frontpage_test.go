@@ -144,7 +144,7 @@ func TestLinksAndIDs(t *testing.T) {
 			ids[id] = true
 		}
 	}
-	paths := map[string]bool{}
+	paths := map[string]bool{StatusPage: false}
 	for _, f := range s.Keyring {
 		paths[f.Path] = false
 	}

@@ -23,6 +23,7 @@ import (
 // What the lines to paste name beside the site's own values.
 const (
 	certificates = "spire-archive-keyring.asc" // at the root
+	rawKeyring   = "spire-archive-keyring.gpg" // the same, not armoured
 	debKeyring   = "spire-archive-keyring"     // the packages that hold them
 	rpmKeyring   = "spire-release"
 	installed    = "/usr/share/keyrings/spire-archive-keyring.gpg" // where the deb has them
@@ -31,7 +32,8 @@ const (
 // rpmFolder is that of the rpms for the usual architecture.
 var rpmFolder = "rpm/" + architecture.Usual().RPM
 
-// The lines are shell scripts with the site's values in them. Each block is a
+// The lines are shell scripts with the site's values in them. Those that are quick, quick-*,
+// believe the site for the first time, by TLS alone. Each other block is a
 // single command for the shell: it is read to its end before any of it runs, so
 // that no program in it can swallow the lines after its own, and none runs
 // after one that failed.
@@ -54,6 +56,7 @@ var blocks = template.Must(template.New("pastes").Option("missingkey=error").Par
 type values struct {
 	URL          string
 	Certificates string // name of the file at the root
+	Keyring      string // and of the same, not armoured
 	Installed    string // where apt looks for the keys
 	Sources      string // for apt
 	AptEntry     string // an extended regular expression of another entry for apt
@@ -76,7 +79,7 @@ func (s Site) values() values {
 		fingerprints = append(fingerprints, key.Fingerprint)
 	}
 	return values{
-		URL: s.URL, Certificates: certificates, Installed: installed,
+		URL: s.URL, Certificates: certificates, Keyring: rawKeyring, Installed: installed,
 		Sources:      strings.TrimSpace(s.Sources),
 		AptEntry:     pkgdef.AptEntry(s.URL),
 		Fingerprints: strings.Join(fingerprints, " "),

@@ -6,7 +6,9 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/frontpage"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/matrix"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline/publication"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo"
@@ -27,6 +29,11 @@ type Archive struct {
 	Refresh bool      // sign the indexes again though nothing is new
 	// Everything says that nothing is given up, from now on: neither a version nor a state.
 	Everything bool
+	// Results is the folder with reports of tests, one a folder, for the status page; empty
+	// where there are none.
+	Results string
+	// Accepted are known vulnerabilities that are shipped, for the status page.
+	Accepted []frontpage.Accepted
 }
 
 // RepositoryDir is where a repository is unless told otherwise.
@@ -104,6 +111,21 @@ func (p Pipeline) archive(a Archive) (archive publication.Archive, err error) {
 		}
 		archive.Sources, archive.Packages = append(archive.Sources, source), append(archive.Packages, packages...)
 	}
-	archive.Keyrings, err = pkgdef.LoadKeyrings(p.Root)
-	return archive, err
+	if archive.Keyrings, err = pkgdef.LoadKeyrings(p.Root); err != nil {
+		return archive, err
+	}
+	return archive, p.seen(a, &archive)
+}
+
+// seen notes what the status page says of tests and of vulnerabilities.
+func (p Pipeline) seen(a Archive, archive *publication.Archive) error {
+	rows, err := matrix.Load(filepath.Join(p.Root, "tests", "distros.yaml"))
+	if err != nil {
+		return err
+	}
+	archive.Places, archive.Accepted = publication.Places(rows), a.Accepted
+	if a.Results != "" {
+		archive.Tested, err = publication.Seen(a.Results, archive.Sources, archive.Places)
+	}
+	return err
 }

@@ -17,13 +17,13 @@ import (
 // apply brings the tree to the state of a ledger and gives that ledger, with the
 // index files that are kept now. files are what is new; nil where a publication
 // is finished that was cut off.
-func (r Repository) apply(ctx context.Context, l ledger.Ledger, files *batch.Batch, page func(ledger.Ledger) ([]byte, error)) (ledger.Ledger, error) {
+func (r Repository) apply(ctx context.Context, l ledger.Ledger, files *batch.Batch, pages func(ledger.Ledger) (map[string][]byte, error)) (ledger.Ledger, error) {
 	var b built
 	to, keys := r.tree(l.Published), r.keys()
 	err := do(ctx, []index.Step{
 		// Nothing names these yet.
 		{Name: "copying the packages", Do: func() error { return files.Place(to) }},
-		{Name: "making the indexes", Do: func() (err error) { b, err = r.build(ctx, l, page); return err }},
+		{Name: "making the indexes", Do: func() (err error) { b, err = r.build(ctx, l, pages); return err }},
 		// From here on it is known what is being published, and can be finished.
 		{Name: "writing the plan", Do: func() error { return to.Put(ledger.PendingName, ledger.Encode(b.signed)) }},
 		{Name: "writing the log", Do: func() error { return r.tree(transparency.Time).PutAll(b.tiles) }},
@@ -38,8 +38,8 @@ func (r Repository) apply(ctx context.Context, l ledger.Ledger, files *batch.Bat
 		return ledger.Ledger{}, err
 	}
 	return b.ledger, do(ctx, []index.Step{
-		// What the page and the ledger say is true now.
-		{Name: "writing the page", Do: func() error { return to.Put("index.html", b.page) }},
+		// What the pages and the ledger say is true now.
+		{Name: "writing the pages", Do: func() error { return to.PutAll(b.pages) }},
 		{Name: "writing the ledger", Do: func() error { return b.signed.Put(to) }},
 		{Name: "removing what is not needed", Do: func() error { return layout.Sweep(to, b.ledger, keys) }},
 		{Name: "removing the plan", Do: func() error { return to.Remove(ledger.PendingName) }},
@@ -63,7 +63,7 @@ func do(ctx context.Context, steps []index.Step) error {
 type built struct {
 	ledger ledger.Ledger
 	signed ledger.Signed
-	page   []byte
+	pages  map[string][]byte
 	// first are the index files that no client is led to yet, by path; steps put all
 	// others in place.
 	first map[string][]byte
@@ -75,7 +75,7 @@ type built struct {
 }
 
 // build makes and signs all that a publication writes.
-func (r Repository) build(ctx context.Context, l ledger.Ledger, page func(ledger.Ledger) ([]byte, error)) (b built, err error) {
+func (r Repository) build(ctx context.Context, l ledger.Ledger, pages func(ledger.Ledger) (map[string][]byte, error)) (b built, err error) {
 	state := index.State{
 		Tree: r.tree(l.Published), Ledger: l, Updates: notice.Updates(l, r.Notices), Signing: r.signing(),
 		Origin: r.Origin, Description: r.Description, URL: r.URL, Certificates: r.Certificates, Log: r.Log,
@@ -104,8 +104,8 @@ func (r Repository) build(ctx context.Context, l ledger.Ledger, page func(ledger
 	if b.signed.Signature, err = r.signing().Sign(ctx, b.signed.Ledger); err != nil {
 		return b, err
 	}
-	if b.page, err = page(b.ledger); err != nil {
-		return b, fmt.Errorf("making the page: %w", err)
+	if b.pages, err = pages(b.ledger); err != nil {
+		return b, fmt.Errorf("making the pages: %w", err)
 	}
 	return b, nil
 }

@@ -127,7 +127,7 @@ func TestAptInTheMiddle(t *testing.T) {
 	served, published := make(chan bool), make(chan bool)
 	go func() {
 		<-served
-		if _, err := r.Publish(t.Context(), Publication{Files: next, Now: days(1), Page: page}); err != nil {
+		if _, err := r.Publish(t.Context(), Publication{Files: next, Now: days(1), Pages: pages}); err != nil {
 			t.Error(err)
 		}
 		close(published)

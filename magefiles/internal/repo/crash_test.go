@@ -130,13 +130,13 @@ func TestStopped(t *testing.T) {
 			t.Parallel()
 			r := twin(t, s.before)
 			r.after = stop(n)
-			if _, err := r.Publish(t.Context(), Publication{Files: s.files, Now: ripe, Page: page}); !errors.Is(err, errStopped) {
+			if _, err := r.Publish(t.Context(), Publication{Files: s.files, Now: ripe, Pages: pages}); !errors.Is(err, errStopped) {
 				t.Fatalf("it was not stopped: %v", err)
 			}
 			s.check(t, r)
 			s.checkOthers(t, twin(t, r))
 			r.after = nil
-			if _, err := r.Publish(t.Context(), Publication{Files: s.files, Now: ripe, Page: page}); err != nil {
+			if _, err := r.Publish(t.Context(), Publication{Files: s.files, Now: ripe, Pages: pages}); err != nil {
 				t.Fatal(err)
 			}
 			if diff := difference(s.want, snapshot(t, r.Dir)); diff != "" {
@@ -153,19 +153,19 @@ func TestStoppedAgain(t *testing.T) {
 	for first := 10; ; first += 9 {
 		r := twin(t, s.before)
 		r.after = stop(first)
-		_, err := r.Publish(t.Context(), Publication{Files: s.files, Now: ripe, Page: page})
+		_, err := r.Publish(t.Context(), Publication{Files: s.files, Now: ripe, Pages: pages})
 		if err == nil {
 			return
 		}
 		_, statErr := os.Stat(r.path(ledger.PendingName))
 		planned := statErr == nil
 		r.after = stop(first / 2)
-		if _, err := r.Publish(t.Context(), Publication{Now: ripe.Add(ledger.Lifetime / 4), Page: page}); err != nil && !errors.Is(err, errStopped) {
+		if _, err := r.Publish(t.Context(), Publication{Now: ripe.Add(ledger.Lifetime / 4), Pages: pages}); err != nil && !errors.Is(err, errStopped) {
 			t.Fatal(err)
 		}
 		s.check(t, r)
 		r.after = nil
-		report, err := r.Publish(t.Context(), Publication{Now: ripe.Add(ledger.Lifetime / 4), Page: page})
+		report, err := r.Publish(t.Context(), Publication{Now: ripe.Add(ledger.Lifetime / 4), Pages: pages})
 		must(t, err)
 		if diff := difference(s.want, snapshot(t, r.Dir)); planned && (diff != "" || !report.Unchanged) {
 			t.Errorf("stopped after %d: %+v\n%s", first, report, diff)
@@ -240,7 +240,7 @@ func publishAndDie(args []string) {
 		}
 		return nil
 	}
-	_, err = r.Publish(context.Background(), Publication{Files: args[3:], Now: ripe, Page: page})
+	_, err = r.Publish(context.Background(), Publication{Files: args[3:], Now: ripe, Pages: pages})
 	panic(fmt.Sprint("still alive: ", err))
 }
 
@@ -285,7 +285,7 @@ func TestDiskFull(t *testing.T) {
 		must(t, run.New("cp", "-a", s.before.Dir, r.Dir).Run(t.Context()))
 		must(t, os.MkdirAll(filepath.Join(disk, ".work/repo/.work"), 0o755)) // for the lock
 		fill(t, disk, more<<10)
-		_, err := r.Publish(t.Context(), Publication{Files: s.files, Now: ripe, Page: page})
+		_, err := r.Publish(t.Context(), Publication{Files: s.files, Now: ripe, Pages: pages})
 		if err == nil || !strings.Contains(err.Error(), "make room on the disk") {
 			t.Fatalf("with %d KB: %v", more, err)
 		}
@@ -373,10 +373,10 @@ func TestRetired(t *testing.T) {
 	}
 	isThere(true) // the indexes of day 90 name them until day 104
 	publish(t, r, days(105))
-	_, err := r.Publish(t.Context(), Publication{Now: days(105), Refresh: true, Page: page})
+	_, err := r.Publish(t.Context(), Publication{Now: days(105), Refresh: true, Pages: pages})
 	must(t, err)
 	isThere(true) // somebody's clock may be wrong
-	_, err = r.Publish(t.Context(), Publication{Now: days(106), Refresh: true, Page: page})
+	_, err = r.Publish(t.Context(), Publication{Now: days(106), Refresh: true, Pages: pages})
 	must(t, err)
 	isThere(false)
 	if _, err := os.Stat(r.path("files/1.11.0-1")); err == nil {

@@ -494,14 +494,14 @@ func TestFetchInto(t *testing.T) {
 	publish(t, newer, days(202), small(t, "1.14.0")...)
 	pending := twin(t, s.tree)
 	pending.after = stop(15)
-	if _, err := pending.Publish(t.Context(), Publication{Files: small(t, "1.14.0"), Now: days(202), Page: page}); !errors.Is(err, errStopped) {
+	if _, err := pending.Publish(t.Context(), Publication{Files: small(t, "1.14.0"), Now: days(202), Pages: pages}); !errors.Is(err, errStopped) {
 		t.Fatal(err)
 	}
 	pending.after = nil
 	older := newRepository(t)
 	publish(t, older, days(5), small(t, "1.12.0")...)
 	older.after = stop(15)
-	if _, err := older.Publish(t.Context(), Publication{Files: small(t, "1.12.1"), Now: days(6), Page: page}); !errors.Is(err, errStopped) {
+	if _, err := older.Publish(t.Context(), Publication{Files: small(t, "1.12.1"), Now: days(6), Pages: pages}); !errors.Is(err, errStopped) {
 		t.Fatal(err)
 	}
 	older.after = nil

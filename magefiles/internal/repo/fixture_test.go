@@ -177,18 +177,18 @@ func (k pair) public() []byte {
 	return binary.Bytes()
 }
 
-// page is a front page that shows the state.
-func page(l ledger.Ledger) ([]byte, error) {
+// pages are a front page that shows the state.
+func pages(l ledger.Ledger) (map[string][]byte, error) {
 	var text bytes.Buffer
 	for _, f := range l.Files {
 		fmt.Fprintln(&text, f.Path)
 	}
-	return text.Bytes(), nil
+	return map[string][]byte{"index.html": text.Bytes()}, nil
 }
 
 func publish(t testing.TB, r Repository, now time.Time, files ...string) Report {
 	t.Helper()
-	report, err := r.Publish(t.Context(), Publication{Files: files, Now: now, Page: page})
+	report, err := r.Publish(t.Context(), Publication{Files: files, Now: now, Pages: pages})
 	must(t, err)
 	return report
 }
@@ -197,7 +197,7 @@ func publish(t testing.TB, r Repository, now time.Time, files ...string) Report 
 func publishFails(t *testing.T, r Repository, now time.Time, files ...string) string {
 	t.Helper()
 	before := snapshot(t, r.Dir)
-	_, err := r.Publish(t.Context(), Publication{Files: files, Now: now, Page: page})
+	_, err := r.Publish(t.Context(), Publication{Files: files, Now: now, Pages: pages})
 	if err == nil {
 		t.Fatal("no error")
 	}

@@ -77,8 +77,11 @@ type Publication struct {
 	// Refresh makes the indexes anew though nothing is new in them, so that they
 	// are valid for longer.
 	Refresh bool
-	// Page makes index.html of the state that is published.
-	Page func(ledger.Ledger) ([]byte, error)
+	// Tested is what was seen of versions since the last publication. It takes the place of
+	// what was seen of them at the same places before, and makes no publication by itself.
+	Tested []ledger.Tested
+	// Pages makes layout.Pages of the state that is published, by name.
+	Pages func(ledger.Ledger) (map[string][]byte, error)
 }
 
 // Report is what a call of Publish did.
@@ -160,7 +163,7 @@ func (r Repository) publish(ctx context.Context, p Publication) (report Report, 
 	if pending {
 		fmt.Fprintf(r.Log, "finishing the publication of %s, which was cut off\n", old.Published.Format(time.DateTime))
 		report.Resumed = true
-		if old, err = r.apply(ctx, old, nil, p.Page); err != nil {
+		if old, err = r.apply(ctx, old, nil, p.Pages); err != nil {
 			return Report{}, err
 		}
 	}
@@ -177,7 +180,7 @@ func (r Repository) publish(ctx context.Context, p Publication) (report Report, 
 	}
 	next, retired := r.next(old, report.Added, p.Now)
 	report.Retired, report.Until = retired, next.Until
-	_, err = r.apply(ctx, next, files, p.Page)
+	_, err = r.apply(ctx, next.See(p.Tested), files, p.Pages)
 	return report, err
 }
 

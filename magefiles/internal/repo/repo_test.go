@@ -83,7 +83,7 @@ func TestReproducible(t *testing.T) {
 	if diff := difference(snapshot(t, one.Dir), snapshot(t, two.Dir)); diff != "" {
 		t.Error(diff)
 	}
-	report, err := two.Publish(t.Context(), Publication{Now: days(1), Refresh: true, Page: page})
+	report, err := two.Publish(t.Context(), Publication{Now: days(1), Refresh: true, Pages: pages})
 	must(t, err)
 	if report.Unchanged {
 		t.Error("nothing was done")
@@ -122,7 +122,7 @@ func TestUnchanged(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := twin(t, r)
 			before := snapshot(t, r.Dir)
-			report, err := r.Publish(t.Context(), Publication{Files: files, Now: days(test.days), Refresh: test.refresh, Page: page})
+			report, err := r.Publish(t.Context(), Publication{Files: files, Now: days(test.days), Refresh: test.refresh, Pages: pages})
 			must(t, err)
 			diff := difference(before, snapshot(t, r.Dir))
 			if report.Unchanged != test.unchanged || test.unchanged != (diff == "") || len(report.Added) > 0 {
@@ -434,11 +434,11 @@ func TestTampered(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			want := twin(t, r)
-			_, err := want.Publish(t.Context(), Publication{Files: files, Now: days(1), Refresh: true, Page: page})
+			_, err := want.Publish(t.Context(), Publication{Files: files, Now: days(1), Refresh: true, Pages: pages})
 			must(t, err)
 			r := twin(t, r)
 			test.change(r)
-			_, err = r.Publish(t.Context(), Publication{Files: files, Now: days(1), Refresh: true, Page: page})
+			_, err = r.Publish(t.Context(), Publication{Files: files, Now: days(1), Refresh: true, Pages: pages})
 			if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
 				t.Fatalf("the error is %v, not %q", err, test.want)
 			}
@@ -460,11 +460,11 @@ func TestNoMetadata(t *testing.T) {
 	publish(t, r, day, signed(t, "1.13.3", 1)...)
 	again := func(r Repository) error {
 		must(t, os.RemoveAll(r.path("rpm/x86_64/repodata")))
-		_, err := r.Publish(t.Context(), Publication{Now: days(1), Refresh: true, Page: page})
+		_, err := r.Publish(t.Context(), Publication{Now: days(1), Refresh: true, Pages: pages})
 		return err
 	}
 	want, mended, bad := twin(t, r), twin(t, r), twin(t, r)
-	_, err := want.Publish(t.Context(), Publication{Now: days(1), Refresh: true, Page: page})
+	_, err := want.Publish(t.Context(), Publication{Now: days(1), Refresh: true, Pages: pages})
 	must(t, err)
 	rpm := "rpm/x86_64/spire-agent-1.13.3-1.x86_64.rpm"
 	must(t, os.Chtimes(mended.path(rpm), days(5), days(5))) // as copies have it
@@ -537,7 +537,7 @@ func TestForeignSigner(t *testing.T) {
 	r := newRepository(t)
 	publish(t, r, day, signed(t, "1.13.3", 1)...)
 	r.Signer = newKey(t)
-	_, err := r.Publish(t.Context(), Publication{Now: days(1), Refresh: true, Page: page})
+	_, err := r.Publish(t.Context(), Publication{Now: days(1), Refresh: true, Pages: pages})
 	if err == nil || !strings.Contains(err.Error(), "not one that clients trust") {
 		t.Errorf("the error is %v", err)
 	}
@@ -575,7 +575,7 @@ func TestLock(t *testing.T) {
 		return nil
 	}
 	go func() {
-		_, err := one.Publish(t.Context(), Publication{Files: first, Now: day, Page: page})
+		_, err := one.Publish(t.Context(), Publication{Files: first, Now: day, Pages: pages})
 		ended <- err
 	}()
 	select {

@@ -269,7 +269,7 @@ func TestArchiveStopped(t *testing.T) {
 	for n := 40; n < changes; n += 60 {
 		one := twin(t, r)
 		one.after = stop(n)
-		if _, err := one.Publish(t.Context(), Publication{Files: next, Now: days(200), Page: page}); !errors.Is(err, errStopped) {
+		if _, err := one.Publish(t.Context(), Publication{Files: next, Now: days(200), Pages: pages}); !errors.Is(err, errStopped) {
 			t.Fatalf("after %d changes of %d: %v", n, changes, err)
 		}
 		if missing := lacks(one, before); len(missing) > 0 {

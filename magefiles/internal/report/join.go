@@ -35,16 +35,24 @@ func Join(dir string) (Run, error) {
 	return joined, nil
 }
 
+// Read reads the run of one report's Data.
+func Read(file string) (run Run, err error) {
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return run, err
+	}
+	if err := json.Unmarshal(content, &run); err != nil {
+		return run, fmt.Errorf("%s is no report: %w", file, err)
+	}
+	return run, nil
+}
+
 // add is the run with another one's results behind its own. It begins with the
 // first and ends with the last.
 func (r Run) add(file string) (Run, error) {
-	content, err := os.ReadFile(file)
+	other, err := Read(file)
 	if err != nil {
 		return r, err
-	}
-	var other Run
-	if err := json.Unmarshal(content, &other); err != nil {
-		return r, fmt.Errorf("%s is no report: %w", file, err)
 	}
 	if r.Version == "" {
 		r.Version, r.Start, r.Took = other.Version, other.Start, other.Took

@@ -7,7 +7,9 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strings"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/layout"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/ledger"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
@@ -17,8 +19,53 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/provenance"
 )
 
-// page is the front page of what is published. entry is apt's.
-func (a Archive) page(l ledger.Ledger, entry string) ([]byte, error) {
+// pages are the front page of what is published, and the archive's status. entry is apt's.
+func (a Archive) pages(l ledger.Ledger, entry string) (map[string][]byte, error) {
+	site, err := a.site(l, entry)
+	if err != nil {
+		return nil, err
+	}
+	var page bytes.Buffer
+	if err := frontpage.Write(&page, site); err != nil {
+		return nil, err
+	}
+	files, err := a.status(l, site).Files()
+	if err == nil {
+		files[layout.Pages[0]] = page.Bytes()
+	}
+	return files, err
+}
+
+// status is how the archive is.
+func (a Archive) status(l ledger.Ledger, site frontpage.Site) frontpage.Status {
+	status := frontpage.Status{
+		Site: site, Places: a.Places, Accepted: a.Accepted,
+		Log: frontpage.Log{Entries: l.Log.Size, Root: l.Log.Root},
+	}
+	main := a.Sources[0].Name
+	minors := map[string]bool{} // of each source, the newest first
+	count := map[string]int{}
+	for _, v := range site.Versions {
+		of := v.Of(main)
+		minor := of + " " + v.Version[:strings.LastIndex(v.Version, ".")]
+		if !minors[minor] {
+			minors[minor] = true
+			count[of]++
+			if count[of] <= pkgdef.SupportedMinors {
+				status.Supports = append(status.Supports, v.Label())
+			}
+		}
+	}
+	for _, tested := range l.Tested {
+		status.Tested = append(status.Tested, frontpage.Tested{
+			Version: strings.TrimPrefix(tested.Version, main+"-"), Place: tested.Place, Outcome: frontpage.Outcome(tested.Outcome), Seen: tested.Seen,
+		})
+	}
+	return status
+}
+
+// site is what is published.
+func (a Archive) site(l ledger.Ledger, entry string) (frontpage.Site, error) {
 	site := frontpage.Site{
 		URL: a.URL, Project: provenance.Project, Sources: entry, Main: a.Sources[0].Name,
 		Published: l.Published, Ends: l.Until,
@@ -39,13 +86,11 @@ func (a Archive) page(l ledger.Ledger, entry string) ([]byte, error) {
 	for _, source := range a.Sources {
 		versions, err := a.versions(l, source)
 		if err != nil {
-			return nil, err
+			return site, err
 		}
 		site.Versions = append(site.Versions, versions...)
 	}
-	var page bytes.Buffer
-	err := frontpage.Write(&page, site)
-	return page.Bytes(), err
+	return site, nil
 }
 
 // again says whether a path is in the folder of rpms for another architecture than
@@ -70,7 +115,7 @@ func (a Archive) versions(l ledger.Ledger, source pkgdef.Source) ([]frontpage.Ve
 		if file.Source != source.Name || file.Kind != ledger.Sums {
 			continue // each version has its checksums once
 		}
-		version := frontpage.Version{Title: source.Title, Upstream: source.Repository, Version: file.Version, Release: file.Release, Published: file.Published}
+		version := frontpage.Version{Title: source.Title, Upstream: source.Repository, Version: file.Version, Release: file.Release, Published: file.Published, Tagged: source.Releases[file.Version].Time}
 		if !source.Main {
 			version.Source = source.Name
 		}

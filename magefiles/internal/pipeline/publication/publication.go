@@ -7,10 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/index"
@@ -18,6 +18,7 @@ import (
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/frontpage"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
@@ -39,6 +40,11 @@ type Archive struct {
 	Packages []pkgdef.Package // of all sources
 	Keyrings []pkgdef.Keyring // packages that bring the certificates and the address
 	Log      io.Writer
+	// Tested is what was seen of versions since the last publication; Places are where they
+	// are tested; Accepted are known vulnerabilities that are shipped.
+	Tested   []ledger.Tested
+	Places   []frontpage.Place
+	Accepted []frontpage.Accepted
 }
 
 // Names of the certificates at the repository's root: all that are trusted.
@@ -71,13 +77,16 @@ func (a Archive) Publish(ctx context.Context, files []string) (repo.Report, erro
 	if err != nil {
 		return repo.Report{}, err
 	}
-	entry, err := a.aptEntry()
+	entries, err := a.entries()
 	if err != nil {
 		return repo.Report{}, err
 	}
-	return a.tree().Publish(ctx, repo.Publication{
+	tree := a.tree()
+	maps.Copy(tree.Keys, entries)
+	return tree.Publish(ctx, repo.Publication{
 		Files: slices.Concat(files, keyrings), Now: a.Now, Refresh: a.Refresh,
-		Page: func(l ledger.Ledger) ([]byte, error) { return a.page(l, entry) },
+		Tested: a.Tested,
+		Pages:  func(l ledger.Ledger) (map[string][]byte, error) { return a.pages(l, string(entries[aptEntry])) },
 	})
 }
 
@@ -157,17 +166,23 @@ func (a Archive) keyring(ctx context.Context, k pkgdef.Keyring, dir string) (str
 }
 
 // aptEntry is the file that tells apt of the repository.
-func (a Archive) aptEntry() (string, error) {
+const aptEntry = "spire.sources"
+
+// entries are the files at the root that tell clients of the repository, as the packages
+// with the keys have them, by the names in their folders.
+func (a Archive) entries() (map[string][]byte, error) {
+	entries := map[string][]byte{}
 	for _, definition := range a.Keyrings {
 		texts, err := definition.Texts(a.URL, a.keys())
 		if err != nil {
-			return "", err
+			return nil, err
 		}
-		for path, text := range texts {
-			if strings.HasPrefix(path, "/etc/apt/sources.list.d/") {
-				return string(text), nil
-			}
+		for _, config := range definition.Config {
+			entries[config.File] = texts[config.Path]
 		}
 	}
-	return "", errors.New("no package of packages/ has an entry for apt")
+	if entries[aptEntry] == nil {
+		return nil, errors.New("no package of packages/ has an entry for apt: " + aptEntry)
+	}
+	return entries, nil
 }

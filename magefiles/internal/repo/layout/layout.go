@@ -92,6 +92,9 @@ func Folder(main string, of ledger.Revision) string {
 	return path.Join(index.FilesFolder, full)
 }
 
+// Pages are for people and feed readers, at the root.
+var Pages = []string{"index.html", "status.html", "status.json", "feed.xml"}
+
 // Owned are the folders in which everything is the repository's own.
 func Owned() []string {
 	owned := []string{index.FilesFolder, ledger.Records, transparency.Folder}

@@ -80,8 +80,18 @@ type Ledger struct {
 	// Notices is the SHA-256 of the notices that the indexes tell of: others are a reason
 	// to make them anew. It is empty where they have no place for any.
 	Notices string `json:",omitempty"`
+	// Tested is what was last seen of what is offered, in order of version and place.
+	Tested []Tested `json:",omitempty"`
 	// Log is the public log with this publication; empty where there was none yet.
 	Log Head `json:",omitzero"`
+}
+
+// Tested is what the tests saw of a version at a place.
+type Tested struct {
+	Version string // source, version and the packaging's release, such as spire-1.14.5-1
+	Place   string // a distribution release on an architecture, such as debian-12-arm64
+	Outcome string // works, failed or not run
+	Seen    time.Time
 }
 
 // Head is what is known of the public log.
@@ -268,7 +278,7 @@ func (l Ledger) Where(is func(File) bool) []File {
 
 // Next is the ledger after a publication.
 func (l Ledger) Next(added []File, now time.Time) (next Ledger, retired []File) {
-	next = Ledger{Published: now, Until: now.Add(Lifetime), Everything: l.Everything, Log: l.Log}
+	next = Ledger{Published: now, Until: now.Add(Lifetime), Everything: l.Everything, Tested: l.Tested, Log: l.Log}
 	if now.After(l.Published) { // else it is the same publication once more
 		next.Log.Before = l.Log.Size
 	}
@@ -305,6 +315,32 @@ func (l *Ledger) retire(retired []File, end time.Time) {
 		l.Tombstones = append(l.Tombstones, Tombstone{f.Path, f.SHA256, f.Size, f.Published, end})
 	}
 	slices.SortFunc(l.Tombstones, func(a, b Tombstone) int { return cmp.Compare(a.Path, b.Path) })
+}
+
+// See is the ledger that knows what was seen of the versions that it offers: what is new
+// in the place of what was seen of a version at the same place before.
+func (l Ledger) See(tested []Tested) Ledger {
+	type where struct{ version, place string }
+	last := map[where]Tested{}
+	for _, one := range append(slices.Clone(l.Tested), tested...) {
+		if at := (where{one.Version, one.Place}); !one.Seen.Before(last[at].Seen) {
+			last[at] = one
+		}
+	}
+	offered := map[string]bool{}
+	for _, f := range l.Files {
+		offered[f.Revision().Label()] = true
+	}
+	l.Tested = nil
+	for _, one := range last {
+		if offered[one.Version] {
+			l.Tested = append(l.Tested, one)
+		}
+	}
+	slices.SortFunc(l.Tested, func(a, b Tested) int {
+		return cmp.Or(cmp.Compare(a.Version, b.Version), cmp.Compare(a.Place, b.Place))
+	})
+	return l
 }
 
 // Keep is the ledger that knows of further index files: that those of the paths are named

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"cmp"
+	"fmt"
 	"path"
 	"slices"
 	"strconv"
@@ -40,6 +41,9 @@ type Revision struct {
 func (e Revision) Compare(other Revision) int {
 	return CompareVersions(e.Version, e.Release, other.Version, other.Release)
 }
+
+// Label is the revision's source, version and release, such as spire-1.14.5-1.
+func (e Revision) Label() string { return fmt.Sprintf("%s-%s-%d", e.Source, e.Version, e.Release) }
 
 // minor is the source and its MAJOR.MINOR; of a day it is the month.
 func (e Revision) minor() Revision {

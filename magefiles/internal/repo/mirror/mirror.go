@@ -261,9 +261,10 @@ func (m Mirror) unnamed(l ledger.Ledger) []wanted {
 	for _, name := range layout.Logged(l) {
 		files = append(files, want(name, "", host.Limit, transparency.Time))
 	}
-	for _, name := range append(layout.Fixed(l), "index.html") {
+	for _, name := range append(layout.Fixed(l), layout.Pages...) {
 		w := want(name, "", host.Limit, l.Published)
-		w.may = name == transparency.Checkpoint // an archive of former days has no log yet
+		// An archive of former days has no log, and one page.
+		w.may = name == transparency.Checkpoint || slices.Contains(layout.Pages, name)
 		files = append(files, w)
 	}
 	for name := range m.Keys {

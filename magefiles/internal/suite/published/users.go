@@ -38,7 +38,7 @@ func (v visitor) users(ctx context.Context, t *tally.Tally) error {
 	if err != nil {
 		return err
 	}
-	report, err := h.Run(ctx, places, []string{"user"})
+	report, err := h.Run(ctx, places, []string{"user", "quick"})
 	host.Count(t, report)
 	if err == nil && report.Count(scenario.Skipped) == len(report) {
 		err = errors.New("no machine could be had, so nobody knows whether the packages can be installed")
