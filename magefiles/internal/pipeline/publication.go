@@ -25,6 +25,9 @@ type Archive struct {
 	Trusted []sign.Certificate
 	Now     time.Time // of the publication
 	Refresh bool      // sign the indexes again though nothing is new
+	// Home is where it is kept, if that is more than a web host: what is published is read
+	// there, and not at URL.
+	Home publication.Place
 }
 
 // RepositoryDir is where a repository is unless told otherwise.
@@ -41,7 +44,7 @@ func (p Pipeline) Publish(ctx context.Context, a Archive, files []string) (repo.
 }
 
 // Sync makes the repository what is released: on a machine that has no tree it
-// fetches the one that is published at a.URL, and publishes in it the releases
+// fetches the one that is published at a.URL (or what it needs of that in a.Home), and publishes in it the releases
 // that it lacks. A run that was killed after a release and before its publication
 // is so finished by the next one, wherever that runs. first says that nothing was
 // ever published at a.URL.
@@ -86,7 +89,7 @@ func (p Pipeline) archive(a Archive) (archive publication.Archive, err error) {
 	}
 	archive = publication.Archive{
 		Dir: cmp.Or(a.Dir, p.RepositoryDir()), URL: a.URL,
-		Signer: a.Signer, Now: a.Now, Refresh: a.Refresh, Log: p.Log,
+		Signer: a.Signer, Now: a.Now, Refresh: a.Refresh, Home: a.Home, Log: p.Log,
 	}
 	if archive.Certificates, err = p.trusted(a); err != nil {
 		return archive, err

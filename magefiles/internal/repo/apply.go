@@ -35,7 +35,7 @@ func (r Repository) apply(ctx context.Context, l ledger.Ledger, files *batch.Bat
 	}
 	return b.ledger, do(ctx, []index.Step{
 		// What the page and the ledger say is true now.
-		{Name: "writing the page", Do: func() error { return to.Put("index.html", b.page) }},
+		{Name: "writing the page", Do: func() error { return to.Put(layout.Page, b.page) }},
 		{Name: "writing the ledger", Do: func() error { return b.signed.Put(to) }},
 		{Name: "removing what is not needed", Do: func() error { return layout.Sweep(to, b.ledger, keys) }},
 		{Name: "removing the plan", Do: func() error { return to.Remove(ledger.PendingName) }},

@@ -23,8 +23,7 @@ import (
 // Lacking are the releases that the repository lacks, the oldest first. A machine that
 // has no tree fetches the one that is published; first says that nothing ever was.
 func (a Archive) Lacking(ctx context.Context, from *hub.Repository, first bool) ([]Release, error) {
-	tree := a.tree()
-	published, err := tree.Fetch(ctx, a.URL, first)
+	published, err := a.fetched(ctx, first)
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +36,7 @@ func (a Archive) Lacking(ctx context.Context, from *hub.Repository, first bool) 
 		releases[release.Released] = release
 	}
 	var lacking []Release
-	for _, one := range tree.Due(published, slices.Collect(maps.Keys(releases)), a.Now) {
+	for _, one := range a.tree().Due(published, slices.Collect(maps.Keys(releases)), a.Now) {
 		lacking = append(lacking, releases[one])
 	}
 	if len(lacking) == 0 && len(published.Files) == 0 {

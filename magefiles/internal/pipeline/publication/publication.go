@@ -33,6 +33,7 @@ type Archive struct {
 	Certificates []sign.Certificate
 	Now          time.Time // of the publication
 	Refresh      bool      // sign the indexes again though nothing is new
+	Home         Place     // where it is kept, if that is more than a web host
 
 	Sources  []pkgdef.Source  // of which packages are published, the main one first
 	Packages []pkgdef.Package // of all sources

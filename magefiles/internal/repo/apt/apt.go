@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"path"
@@ -69,17 +68,19 @@ func folder(source string) string { return path.Join(pool, source[:1], source) }
 func packages(arch string) string { return component + "/binary-" + arch + "/Packages" }
 func listing(arch string) string  { return component + "/Contents-" + arch }
 
-func fixed() []string {
+// fixed are the files that always have the same name. apt takes Release and its signature
+// where there is no InRelease only.
+func fixed() [][]string {
 	plain := []string{sources}
 	for _, arch := range archs {
 		plain = append(plain, packages(arch), listing(arch))
 	}
-	paths := []string{InRelease, release, releaseGPG}
+	var lists []string
 	for _, name := range plain {
 		name = path.Join(dists, name)
-		paths = append(paths, name, name+".gz", name+".xz")
+		lists = append(lists, name, name+".gz", name+".xz")
 	}
-	return paths
+	return [][]string{lists, {release, releaseGPG}, {InRelease}}
 }
 
 // record is what the indexes say of one file.
@@ -107,16 +108,11 @@ func build(ctx context.Context, s index.State) (index.Made, error) {
 	for name, content := range indexes {
 		first[byHash(name, artifact.DigestBytes(content))] = content
 	}
+	files := tree.Below(dists, indexes)
+	files[release], files[releaseGPG], files[InRelease] = text, signature, inRelease
 	return index.Made{
 		Unchanging: slices.Collect(maps.Keys(first)), First: first,
-		Steps: []index.Step{
-			{Name: "writing the apt indexes", Do: func() error { return s.PutAll(tree.Below(dists, indexes)) }},
-			// apt takes these two where there is no InRelease only.
-			{Name: "writing Release", Do: func() error {
-				return errors.Join(s.Put(release, text), s.Put(releaseGPG, signature))
-			}},
-			{Name: "writing InRelease", Do: func() error { return s.Put(InRelease, inRelease) }},
-		},
+		Steps: index.InOrder(s.Tree, fixed(), files),
 	}, nil
 }
 

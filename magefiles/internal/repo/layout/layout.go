@@ -4,6 +4,7 @@ package layout
 
 import (
 	"fmt"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -102,11 +103,61 @@ func Owned() []string {
 }
 
 // Fixed are the paths of the owned folders' files that always have the same name.
-func Fixed() (paths []string) {
+func Fixed() []string { return slices.Concat(Groups()...) }
+
+// Keys are the files with certificates, where clients of any kind ask for them.
+func Keys(certificates []index.Certificate) map[string][]byte {
+	files := map[string][]byte{}
 	for _, kind := range kinds {
-		paths = append(paths, kind.Fixed...)
+		if kind.Keys != nil {
+			maps.Copy(files, kind.Keys(certificates))
+		}
+	}
+	return files
+}
+
+// Reads are the Fixed files from which the indexes of the next state are made.
+func Reads() (paths []string) {
+	for _, kind := range kinds {
+		paths = append(paths, kind.Reads...)
 	}
 	return paths
+}
+
+// Page is the front page's path.
+const Page = "index.html"
+
+// Groups are the Fixed files in the order in which they are put in place: those of a group
+// at once, the groups one after the other.
+func Groups() (groups [][]string) {
+	for _, kind := range kinds {
+		groups = append(groups, kind.Fixed...)
+	}
+	return groups
+}
+
+// Order is the order in which a publication's files are put in place, so that a client
+// finds all that it is led to: of a group all before any of the next one. keys are the
+// files with certificates.
+func Order(l ledger.Ledger, keys map[string][]byte) [][]string {
+	var files, indexes []string
+	for _, f := range l.Files {
+		files = append(files, f.Path)
+		if f.Record != "" {
+			files = append(files, ledger.RecordPath(f.Record))
+		}
+	}
+	needed := l.Needed()
+	for _, g := range l.Tombstones {
+		if needed[g.Path] {
+			files = append(files, g.Path)
+		}
+	}
+	for _, k := range l.Kept {
+		indexes = append(indexes, k.Path)
+	}
+	order := [][]string{files, indexes, slices.Sorted(maps.Keys(keys))}
+	return append(append(order, Groups()...), []string{Page}, []string{ledger.SignatureName, ledger.Name})
 }
 
 // Sweep removes what no valid index names, and what a publication left that was cut

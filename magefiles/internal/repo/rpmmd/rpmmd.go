@@ -38,7 +38,7 @@ var Index = index.Kind{
 		index.NewForm(pkgdef.RPM, root, `N-V-R\.`+index.OneOf(archs, noarch)+`\.rpm`),
 		sourceForm,
 	},
-	Heads: metadataPaths(repomd), Traces: metadataPaths(""), Fixed: append(metadataPaths(repomd), metadataPaths(signature)...),
+	Heads: metadataPaths(repomd), Traces: metadataPaths(""), Fixed: pairs(), Reads: slices.Concat(pairs()...),
 	Tools:   []string{"createrepo_c", "rpm"},
 	Folders: places, Keys: keys, Inspect: inspect, Make: build, Read: read,
 }
@@ -51,6 +51,14 @@ func metadataPaths(name string) (paths []string) {
 		paths = append(paths, path.Join(root, folder, repodata, name))
 	}
 	return paths
+}
+
+// pairs are repomd.xml and its signature, of each folder.
+func pairs() (groups [][]string) {
+	for i, name := range metadataPaths(repomd) {
+		groups = append(groups, []string{name, metadataPaths(signature)[i]})
+	}
+	return groups
 }
 
 // places are the folders of a file. An rpm of no architecture is in those of all.
