@@ -217,6 +217,9 @@ func TestMain(m *testing.M) {
 	if line := os.Getenv(killVariable); line != "" {
 		publishAndDie(strings.Split(line, "\n"))
 	}
+	if line := os.Getenv(bringVariable); line != "" {
+		bringAndDie(strings.Split(line, "\n"))
+	}
 	os.Exit(m.Run())
 }
 

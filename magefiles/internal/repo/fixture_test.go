@@ -322,6 +322,12 @@ func keyring(t testing.TB, version string) []string {
 // makeDeb is a small deb.
 func makeDeb(t testing.TB, pkg, version, arch, source string) []byte {
 	t.Helper()
+	return makeDebOf(t, pkg, version, arch, source, pkg+version+arch)
+}
+
+// makeDebOf is a deb with a file of the given content.
+func makeDebOf(t testing.TB, pkg, version, arch, source, content string) []byte {
+	t.Helper()
 	control := fmt.Sprintf("Package: %s\nVersion: %s\nArchitecture: %s\nSection: net\nMaintainer: Nobody <nobody@example.org>\nDescription: small\n for tests\n", pkg, version, arch)
 	if source != "" {
 		control += "Source: " + source + "\n"
@@ -335,7 +341,7 @@ func makeDeb(t testing.TB, pkg, version, arch, source string) []byte {
 		{"debian-binary", []byte("2.0\n")},
 		// Not packed: another Go would pack them into other bytes.
 		{"control.tar", makeTar(t, "control", control)},
-		{"data.tar", makeTar(t, "usr/bin/"+pkg, pkg+version+arch)},
+		{"data.tar", makeTar(t, "usr/bin/"+pkg, content)},
 	} {
 		fmt.Fprintf(&deb, "%-16s%-12d%-6d%-6d%-8o%-10d`\n", member.name, day.Unix(), 0, 0, 0o100644, len(member.content))
 		deb.Write(member.content)

@@ -34,7 +34,7 @@ const archived = "s3://" + s3test.Bucket + "/spire"
 // bucket is the store behind a front.
 func bucket(t testing.TB, front *s3test.Front, p host.Patience, log io.Writer) store.Store {
 	t.Helper()
-	found, err := store.Open(archived, store.Access{Endpoint: front.URL, KeyID: "tester", Secret: "testing"}, p, log)
+	found, err := store.Open(archived, store.Access{Endpoint: front.URL, KeyID: s3test.KeyID, Secret: s3test.Secret}, p, log)
 	must(t, err)
 	return found
 }

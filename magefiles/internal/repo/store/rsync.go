@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 
@@ -139,5 +140,10 @@ func (r *remote) Remove(ctx context.Context, names []string) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
+	for _, name := range names {
+		if err := os.MkdirAll(filepath.Join(dir, filepath.FromSlash(path.Dir(name))), 0o755); err != nil {
+			return err
+		}
+	}
 	return r.rsync(ctx, fmt.Sprintf("removing %d files", len(names)), names, "--delete-missing-args", dir+"/", r.address)
 }
