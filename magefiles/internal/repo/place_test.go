@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -49,6 +50,9 @@ func brought(t *testing.T, to store.Store, dir string) {
 	}
 	if report := bring(t, r, to); !report.Unchanged {
 		t.Errorf("again: %+v", report)
+	}
+	if _, err := publisher(r).Publish(t.Context(), placed(t, r.Dir)); err == nil || !strings.Contains(err.Error(), "that is the tree itself") {
+		t.Errorf("to itself: %v", err)
 	}
 	part := newRepository(t)
 	_, err := part.FetchFrom(t.Context(), to, false)
@@ -309,8 +313,9 @@ func killPublisher(t *testing.T, endpoint string) {
 func BenchmarkBring10(b *testing.B)   { benchmarkBring(b, 10) }
 func BenchmarkBring5000(b *testing.B) { benchmarkBring(b, 5000) }
 
-// versionSize is how large a package of the benchmarks is: real ones have 5 to 30 MB.
-const versionSize = 4 << 20
+// packageSize is how large each of the ten packages is that the benchmarks add: together
+// they have what a real version has.
+const packageSize = 28 << 20
 
 func benchmarkBring(b *testing.B, packages int) {
 	g := gateway(b)
@@ -319,10 +324,14 @@ func benchmarkBring(b *testing.B, packages int) {
 	r := parted(b)
 	figures := func(what string, begun time.Time) {
 		requests := front.Forget()
-		var size int64
+		var size, packages int64
 		for _, request := range requests {
 			size += request.Bytes
+			if ext := path.Ext(request.Key); ext == ".deb" || ext == ".rpm" {
+				packages += request.Bytes
+			}
 		}
+		b.ReportMetric(float64(size-packages)/1e6, what+"-index-MB")
 		b.ReportMetric(float64(len(requests)), what+"-requests")
 		b.ReportMetric(float64(size)/1e6, what+"-MB")
 		b.ReportMetric(time.Since(begun).Seconds(), what+"-s")
@@ -343,7 +352,7 @@ func benchmarkBring(b *testing.B, packages int) {
 		figures("fetch", begun)
 		begun = time.Now()
 		publish(b, fresh, days(1), large(b, "1.15.0", 10)...)
-		b.ReportMetric(time.Since(begun).Seconds(), "index-s")
+		b.ReportMetric(time.Since(begun).Seconds(), "build-s")
 		begun = time.Now()
 		bring(b, fresh, to)
 		figures("add", begun)
@@ -356,7 +365,7 @@ func large(b *testing.B, version string, packages int) []string {
 	f := &folder{TB: b, dir: b.TempDir()}
 	for i := range packages {
 		pkg := part(i)
-		f.add(pkg+"_"+version+"-1_amd64.deb", makeDebOf(b, pkg, version+"-1", "amd64", "spire", strings.Repeat(pkg, versionSize/len(pkg))))
+		f.add(pkg+"_"+version+"-1_amd64.deb", makeDebOf(b, pkg, version+"-1", "amd64", "spire", strings.Repeat(pkg, packageSize/len(pkg))))
 	}
 	return f.sums()
 }

@@ -65,6 +65,9 @@ func (p Publisher) Publish(ctx context.Context, to Store) (Report, error) {
 // locked does something while nobody else changes the tree, nor the store where that can
 // be locked.
 func (p Publisher) locked(ctx context.Context, to Store, do func() error) error {
+	if other, ok := to.(directory); ok && sameFolder(other.Dir, p.Tree.Dir) {
+		return errors.New("that is the tree itself: give another folder")
+	}
 	unlock, err := p.Tree.Lock(ctx, p.Log)
 	if err != nil {
 		return err
@@ -76,6 +79,12 @@ func (p Publisher) locked(ctx context.Context, to Store, do func() error) error 
 	}
 	defer free()
 	return do()
+}
+
+func sameFolder(a, b string) bool {
+	one, err1 := os.Stat(a)
+	other, err2 := os.Stat(b)
+	return err1 == nil && err2 == nil && os.SameFile(one, other)
 }
 
 // publication is one that goes on.

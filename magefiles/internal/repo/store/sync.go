@@ -46,6 +46,9 @@ func (s *Source) Published(ctx context.Context) (ledger.Ledger, ledger.Signed, e
 func (s *Source) Take(ctx context.Context, to tree.Tree, l ledger.Ledger, signed ledger.Signed) error {
 	to.At = l.Published
 	packed, _, err := s.Read(ctx, s.state.plan.Reads)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w (another publication may just have ended there: run it again)", err)
+	}
 	if err != nil {
 		return err
 	}
