@@ -220,7 +220,9 @@ func TestMain(m *testing.M) {
 	if line := os.Getenv(bringVariable); line != "" {
 		bringAndDie(strings.Split(line, "\n"))
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	_ = os.RemoveAll(theStage.dir) // empty where nothing was made
+	os.Exit(code)
 }
 
 func publishAndDie(args []string) {

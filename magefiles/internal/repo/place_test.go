@@ -38,10 +38,9 @@ func brought(t *testing.T, to store.Store, dir string) {
 	t.Helper()
 	r, there := newRepository(t), newRepository(t)
 	there.Dir = dir
-	publish(t, r, day, small(t, "1.11.0")...)
-	publish(t, r, days(1), append(small(t, "1.12.0"), keyring(t, "2026.03.01")...)...)
+	publish(t, r, day, append(small(t, "1.12.0"), keyring(t, "2026.03.01")...)...)
 	bring(t, r, to)
-	for i, files := range [][]string{small(t, "1.13.0"), nil, small(t, "1.14.0"), signed(t, "1.14.1", 1)} {
+	for i, files := range [][]string{small(t, "1.13.0"), nil, small(t, "1.14.1")} {
 		publish(t, r, days(100*(i+1)), files...)
 		bring(t, r, to)
 		if diff := cmp.Diff(contents(t, r), contents(t, there)); diff != "" {
@@ -57,7 +56,7 @@ func brought(t *testing.T, to store.Store, dir string) {
 	part := newRepository(t)
 	_, err := part.FetchFrom(t.Context(), to, false)
 	must(t, err)
-	publish(t, part, days(401), small(t, "1.14.2")...)
+	publish(t, part, days(301), small(t, "1.14.2")...)
 	bring(t, part, to)
 	if _, err := publisher(r).Publish(t.Context(), to); err == nil || !strings.Contains(err.Error(), "run repo:sync again") {
 		t.Errorf("an older tree: %v", err)
@@ -76,7 +75,7 @@ func TestBroughtToFolder(t *testing.T) {
 
 // In a folder the pair of repomd.xml and its signature is exchanged at once: it never parts.
 func TestBroughtToFolderMeanwhile(t *testing.T) {
-	needs(t)
+	long(t)
 	dir := filepath.Join(t.TempDir(), "www", "repo")
 	to, r := placed(t, dir), newRepository(t)
 	publish(t, r, day, small(t, "1.13.0")...)
@@ -154,6 +153,7 @@ func rsync(t *testing.T, dir string) (address string) {
 }
 
 func TestBroughtByRsync(t *testing.T) {
+	long(t)
 	dir := filepath.Join(t.TempDir(), "www")
 	brought(t, placed(t, rsync(t, dir)), dir)
 }
@@ -240,14 +240,14 @@ func TestBroughtCutOffReally(t *testing.T) {
 
 // A publisher is killed for good, at some of its requests.
 func TestPublisherKilled(t *testing.T) {
-	needs(t)
+	long(t)
 	s := newStage(t)
 	secret := filepath.Join(t.TempDir(), "key")
 	file, err := os.Create(secret)
 	must(t, err)
 	must(t, ours().entity.SerializePrivate(file, ours().config()))
 	must(t, file.Close())
-	for _, n := range points(s.asks, 17) {
+	for _, n := range points(s.asks, 9) {
 		memory := s.memory.Clone()
 		front := s3test.NewFront(t, memory)
 		left := n
