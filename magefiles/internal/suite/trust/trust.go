@@ -67,6 +67,10 @@ func staged(ctx context.Context, b subject.Build, do func(context.Context, *rehe
 	rehearsal := rehearsal{Build: b, place: place, www: www, base: "http://" + listener.Addr().String()}
 	defer rehearsal.close()
 	rehearsal.reads = rehearsal.base
+	if err := os.Mkdir(www, 0o755); err != nil { // what is not there cannot be served
+		_ = listener.Close()
+		return err
+	}
 	go func() { _ = web.ServeOn(ctx, listener, www) }()
 	return do(ctx, &rehearsal, places)
 }
