@@ -1,8 +1,10 @@
 package repo
 
 import (
+	"archive/tar"
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -19,12 +21,14 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/host"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/layout"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/ledger"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/store"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/store/s3test"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tarball"
 )
 
 // once makes one attempt at everything.
@@ -523,6 +527,51 @@ func TestFetchFromStoreRefused(t *testing.T) {
 	}
 	if _, err := newRepository(t).FetchFrom(t.Context(), to, false); err == nil || !strings.Contains(err.Error(), ".tar.gz") {
 		t.Errorf("half of what is read: %v", err)
+	}
+}
+
+// Who can write to the store, and signs nothing, does not reach the machine that publishes.
+func TestFetchFromStoreHostile(t *testing.T) {
+	needs(t)
+	s := newStage(t)
+	memory := s.memory.Clone()
+	var hostile bytes.Buffer
+	archive := tarball.New(&hostile, day)
+	for key, object := range memory.Objects() { // with what has to be there
+		if strings.HasSuffix(key, ".tar.gz") {
+			reader := tar.NewReader(bytes.NewReader(unpack(t, key, object.Content)))
+			for header, err := reader.Next(); err == nil; header, err = reader.Next() {
+				if header.Typeflag != tar.TypeReg {
+					continue
+				}
+				content, err := io.ReadAll(reader)
+				must(t, err)
+				must(t, archive.Bytes(header.Name, 0o644, content))
+			}
+		}
+	}
+	must(t, archive.Bytes("evil", 0o644, []byte("theirs")))
+	must(t, archive.Close())
+	packed, err := artifact.Gzip(hostile.Bytes())
+	must(t, err)
+	var plan map[string]any
+	must(t, json.Unmarshal(memory.Objects()["spire/ledger.plan"].Content, &plan))
+	plan["Reads"], plan["Keys"] = "ledger/theirs.tar.gz", []string{"evil", "../evil"}
+	plan["Remove"] = []string{"index.html", "../other/key", "apt/../../other/key"}
+	memory.Put("spire/ledger.plan", ledger.Encode(plan))
+	memory.Put("spire/ledger/theirs.tar.gz", packed)
+	memory.Put("other/key", []byte("somebody's"))
+	to := bucket(t, s3test.NewFront(t, memory), once, io.Discard)
+	r := newRepository(t)
+	_, err = r.FetchFrom(t.Context(), to, false)
+	must(t, err)
+	if readerOf(t, r).exists("evil") {
+		t.Error("their file is there")
+	}
+	publish(t, r, ripe.Add(time.Hour), small(t, "1.14.1")...)
+	bring(t, r, to)
+	if _, ok := memory.Objects()["other/key"]; !ok {
+		t.Error("somebody's file was removed")
 	}
 }
 

@@ -222,10 +222,10 @@ func want(path, sha256 string, size int64, at time.Time) wanted {
 // take fetches the tree of a ledger. The ledger comes last: until then the folder
 // is no repository.
 func (m Mirror) take(ctx context.Context, from host.Host, l ledger.Ledger, signed ledger.Signed) error {
-	files := named(l)
-	if err := check(files); err != nil {
-		return fmt.Errorf("the published ledger: %w", err)
+	if err := Check(l); err != nil {
+		return err
 	}
+	files := named(l)
 	others := m.unnamed(l)
 	f := m.fetching(from, len(files)+len(others))
 	fmt.Fprintf(m.Log, "fetch %d files of %s\n", f.progress.Of, from)
@@ -291,6 +291,14 @@ var (
 	pathForm   = regexp.MustCompile(`^(?:` + strings.Join(layout.Owned(), "|") + `)(?:/[A-Za-z0-9][A-Za-z0-9._-]*)+$`)
 	digestForm = regexp.MustCompile(`^[0-9a-f]{64}$`)
 )
+
+// Check is an error if a published ledger names a file where none of the repository belongs.
+func Check(l ledger.Ledger) error {
+	if err := check(named(l)); err != nil {
+		return fmt.Errorf("the published ledger: %w", err)
+	}
+	return nil
+}
 
 // check is an error if a file is to be written where none of the repository
 // belongs, or two are to be at one place. The ledger is ours; but a slip in it, or

@@ -186,11 +186,15 @@ func (p *publication) list(content []byte) error {
 
 // fresh are the files of a group that the store does not have.
 func (p *publication) fresh(group []string) (files []File, err error) {
-	there, sums := p.before.vouched(), p.sums()
+	there, sums := maps.Clone(p.before.vouched()), p.sums()
+	if there == nil {
+		there = map[string]bool{}
+	}
 	for _, name := range group {
 		if there[name] {
 			continue
 		}
+		there[name] = true // what is in several folders has one record
 		from := p.Tree.Path(name)
 		sum, size, err := artifact.Digest(from)
 		if errors.Is(err, fs.ErrNotExist) && p.keeps(name) {

@@ -21,9 +21,9 @@ import (
 )
 
 // small are the small files that the next publication reads, by path, with their SHA-256
-// where the ledger tells it: the records, the provenance, what the indexes are made anew
-// from, and the keys. There are many of them: they travel as one file.
-func small(l ledger.Ledger, keys []string) map[string]string {
+// where the ledger tells it: the records, the provenance, and what the indexes are made anew
+// from. There are many of them: they travel as one file, with the keys.
+func small(l ledger.Ledger) map[string]string {
 	files := map[string]string{}
 	for _, f := range l.Files {
 		if f.Record != "" {
@@ -33,7 +33,7 @@ func small(l ledger.Ledger, keys []string) map[string]string {
 			files[f.Path] = f.SHA256
 		}
 	}
-	for _, name := range slices.Concat(layout.Reads(), keys) {
+	for _, name := range layout.Reads() {
 		files[name] = ""
 	}
 	return files
@@ -57,8 +57,7 @@ func lists(l ledger.Ledger) (kept []ledger.Kept) {
 func pack(t tree.Tree, l ledger.Ledger, keys []string) (File, error) {
 	var plain bytes.Buffer
 	archive := tarball.New(&plain, time.Unix(0, 0))
-	files := small(l, keys)
-	for _, name := range sorted(files) {
+	for _, name := range slices.Concat(sorted(small(l)), keys) {
 		content, err := os.ReadFile(t.Path(name))
 		if err != nil {
 			return File{}, fmt.Errorf("packing what the next publication reads: %w", err)
@@ -74,9 +73,9 @@ func pack(t tree.Tree, l ledger.Ledger, keys []string) (File, error) {
 	return fileOf(path.Join(ledger.Records, artifact.DigestBytes(packed)+".tar.gz"), packed, true), err
 }
 
-// unpack gives take each of the files that are wanted. Those of which the digest is known
-// have it.
-func unpack(packed []byte, files map[string]string, take func(name string, content []byte) error) error {
+// unpack gives take each of the files that are wanted, and those of the keys that are there.
+// Files of which the digest is known have it. Nobody has signed what else is in it.
+func unpack(packed []byte, files map[string]string, keys map[string][]byte, take func(name string, content []byte) error) error {
 	reader, err := gzip.NewReader(bytes.NewReader(packed))
 	if err != nil {
 		return err
@@ -91,7 +90,8 @@ func unpack(packed []byte, files map[string]string, take func(name string, conte
 			return err
 		}
 		sum, wanted := files[header.Name]
-		if !wanted || header.Typeflag != tar.TypeReg {
+		_, isKey := keys[header.Name]
+		if !wanted && !isKey || header.Typeflag != tar.TypeReg {
 			continue
 		}
 		content, err := host.ReadAll(archive)
@@ -104,7 +104,9 @@ func unpack(packed []byte, files map[string]string, take func(name string, conte
 		if err != nil {
 			return err
 		}
-		missing--
+		if wanted {
+			missing--
+		}
 	}
 	if missing != 0 {
 		return fmt.Errorf("%d files are missing in it", missing)

@@ -12,6 +12,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/host"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/layout"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/ledger"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/mirror"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/tree"
 )
 
@@ -44,6 +45,9 @@ func (s *Source) Published(ctx context.Context) (ledger.Ledger, ledger.Signed, e
 // Take brings what the next publication needs into the tree. A publication that was cut off
 // in the store is so in the tree: the next one finishes it.
 func (s *Source) Take(ctx context.Context, to tree.Tree, l ledger.Ledger, signed ledger.Signed) error {
+	if err := mirror.Check(l); err != nil {
+		return err
+	}
 	to.At = l.Published
 	packed, _, err := s.Read(ctx, s.state.plan.Reads)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -62,7 +66,7 @@ func (s *Source) Take(ctx context.Context, to tree.Tree, l ledger.Ledger, signed
 			return err
 		}
 	}
-	if err := unpack(packed, small(l, s.state.plan.Keys), to.Put); err != nil {
+	if err := unpack(packed, small(l), s.Keys, to.Put); err != nil {
 		return fmt.Errorf("reading %s: %w", s.state.plan.Reads, err)
 	}
 	if err := to.PutAll(metadata); err != nil {
