@@ -318,7 +318,7 @@ func TestTwoPublishers(t *testing.T) {
 	s := newStage(t)
 	other := twin(t, s.before)
 	publish(t, other, ripe.Add(time.Hour), small(t, "1.14.9")...)
-	for _, n := range points(s.asks, 37) {
+	for _, n := range append([]int{7}, points(s.asks, 30)...) { // 7: before the plan
 		memory := s.memory.Clone()
 		front, theirs := s3test.NewFront(t, memory), s3test.NewFront(t, memory)
 		var refused []error
@@ -695,6 +695,21 @@ func TestOrder(t *testing.T) {
 	must(t, err)
 	if wrong := misplaced(names, order(l, r)); wrong != "" {
 		t.Error(wrong)
+	}
+	front := s3test.NewFront(t, s.memory.Clone())
+	bring(t, s.after, bucket(t, front, once, io.Discard))
+	var sent []string
+	l, err = ledger.Load(s.after.Dir, s.after.Trusted)
+	must(t, err)
+	places := order(l, s.after)
+	for _, request := range front.Forget() {
+		name := strings.TrimPrefix(request.Key, "spire/")
+		if _, ok := places[name]; request.Method == http.MethodPut && ok {
+			sent = append(sent, name)
+		}
+	}
+	if wrong := misplaced(sent, places); wrong != "" || len(sent) < 20 {
+		t.Errorf("%d files are sent to the store: %s", len(sent), wrong)
 	}
 	slices.Reverse(names)
 	if misplaced(names, order(l, r)) == "" {
