@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -352,6 +353,39 @@ func TestTwoPublishers(t *testing.T) {
 			if !slices.Contains(append(debs, rpms...), want) {
 				t.Errorf("at request %d: %s is lost", n, want)
 			}
+		}
+	}
+}
+
+// A run that was not cut off, but is slow, is overtaken: another machine goes on from what it
+// has begun, and nothing that the slow one still sends comes in the place of that.
+func TestOvertaken(t *testing.T) {
+	needs(t)
+	s := newStage(t)
+	for _, n := range append([]int{s.asks - 20}, points(s.asks, 30)[1:]...) {
+		memory := s.memory.Clone()
+		front, theirs := s3test.NewFront(t, memory), s3test.NewFront(t, memory)
+		to, later := bucket(t, theirs, once, io.Discard), newRepository(t)
+		var left atomic.Int64
+		left.Store(int64(n))
+		front.Fail(func(http.ResponseWriter, *http.Request, http.Handler) bool {
+			if left.Add(-1) == -1 {
+				_, err := later.FetchFrom(context.WithoutCancel(t.Context()), to, false)
+				must(t, err)
+				publish(t, later, ripe.Add(time.Hour), small(t, "1.14.9")...)
+				bring(t, later, to)
+			}
+			return false
+		})
+		if _, err := publisher(s.after).Publish(t.Context(), bucket(t, front, once, io.Discard)); err == nil || !strings.Contains(err.Error(), "run repo:sync again") {
+			t.Errorf("overtaken at request %d: %v", n, err)
+		}
+		if diff := cmp.Diff(contents(t, later)[ledger.Name], contents(t, served(t, memory, later))[ledger.Name]); diff != "" {
+			t.Errorf("overtaken at request %d: the ledger is not the last one's", n)
+		}
+		debs, rpms := readerOf(t, served(t, memory, later)).all()
+		if !slices.Contains(debs, "spire-agent_1.14.9-1_amd64.deb") || !slices.Contains(rpms, "spire-agent-1.14.9-1.x86_64.rpm") {
+			t.Errorf("overtaken at request %d: clients find %q %q", n, debs, rpms)
 		}
 	}
 }
