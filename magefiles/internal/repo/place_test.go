@@ -120,7 +120,7 @@ func TestBroughtToFolderMeanwhile(t *testing.T) {
 func rsync(t *testing.T, dir string) (address string) {
 	t.Helper()
 	needs(t, "rsync")
-	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // for a port
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	_, port, err := net.SplitHostPort(listener.Addr().String())
 	must(t, err)
