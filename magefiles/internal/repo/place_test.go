@@ -144,7 +144,7 @@ func rsync(t *testing.T, dir string) (address string) {
 	})
 	for range 100 {
 		if conn, err := net.DialTimeout("tcp", "127.0.0.1:"+port, time.Second); err == nil {
-			conn.Close()
+			must(t, conn.Close())
 			break
 		}
 		time.Sleep(50 * time.Millisecond)

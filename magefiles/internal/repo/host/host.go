@@ -87,7 +87,7 @@ func (h Host) Get(ctx context.Context, name string, take func(io.Reader) error) 
 // Ask is Get by another method than GET.
 func (h Host) Ask(ctx context.Context, method, name string, take func(*http.Response) error) error {
 	return h.Again(ctx, h.log, "fetching "+name, func() (*http.Response, bool, error) {
-		response, err := h.once(ctx, method, name, take) //nolint:bodyclose // it is closed
+		response, err := h.once(ctx, method, name, take)
 		return response, err != nil && worth(ctx, response, err), err
 	})
 }
