@@ -15,6 +15,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline/publication"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/secret"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/stepfile"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/vulnerability"
@@ -64,13 +65,16 @@ func (Repo) Build(ctx context.Context, version, arch, source, url, trust, at, ke
 // believed by their signatures. Nothing is brought to the web host: that is for
 // whoever serves dist/repo.
 //
+// With -from=s3://BUCKET/PREFIX (SPIRE_REPO_STORE), or another place that repo:publish
+// knows, it reads there only what a publication needs, and packages stay where they are.
+//
 // Flags: -url=https://HOST/PATH, where the repository is served (SPIRE_REPO_URL);
-// -repository=owner/name, where the releases are (GITHUB_REPOSITORY); -first, when
-// nothing was ever published at -url (SPIRE_REPO_FIRST=true); -trust, -keep, -refresh, -at
-// and -results as of repo:build. The key as of sign. Of a private repository GITHUB_TOKEN or
-// GH_TOKEN is needed. In a workflow, the output `changed` of its step says whether
-// there is something new to serve.
-func (Repo) Sync(ctx context.Context, url, repository, trust, at, keep, results *string, refresh, first *bool) error {
+// -from, and -endpoint as of repo:publish; -repository=owner/name, where the releases are
+// (GITHUB_REPOSITORY); -first, when nothing was ever published at -url
+// (SPIRE_REPO_FIRST=true); -trust, -keep, -refresh, -at and -results as of repo:build. The
+// key as of sign. Of a private repository GITHUB_TOKEN or GH_TOKEN is needed. In a workflow,
+// the output `changed` of its step says whether there is something new to serve.
+func (Repo) Sync(ctx context.Context, url, repository, trust, at, keep, results, from, endpoint *string, refresh, first *bool) error {
 	archive, err := archiveOf(url, trust, at, keep, results, refresh)
 	if err != nil {
 		return err
@@ -78,13 +82,14 @@ func (Repo) Sync(ctx context.Context, url, repository, trust, at, keep, results 
 	if archive.URL == "" {
 		return errNowhere
 	}
-	from, err := destination(flag(repository, "GITHUB_REPOSITORY"), true) // nothing is changed there
+	archive.Home = place(from, endpoint)
+	releases, err := destination(flag(repository, "GITHUB_REPOSITORY"), true) // nothing is changed there
 	if err != nil {
 		return err
 	}
 	return withSigner(ctx, func(signer *sign.Signer) error {
 		archive.Signer = signer
-		return synchronise(ctx, archive, from, isOn(first, "SPIRE_REPO_FIRST"))
+		return synchronise(ctx, archive, releases, isOn(first, "SPIRE_REPO_FIRST"))
 	})
 }
 
@@ -96,10 +101,55 @@ func synchronise(ctx context.Context, archive pipeline.Archive, from *hub.Reposi
 		return err
 	}
 	publication.PrintReport(os.Stdout, report)
-	if err := publication.PrintSize(os.Stdout, checkout().RepositoryDir()); err != nil {
-		return err
+	if archive.Home.Address == "" {
+		if err := publication.PrintSize(os.Stdout, checkout().RepositoryDir()); err != nil {
+			return err
+		}
 	}
 	return stepfile.SetOutputs(fmt.Sprintf("changed=%t\n", !report.Unchanged))
+}
+
+// Publish brings the repository in dist/repo to where it is served.
+//
+// -to is s3://BUCKET/PREFIX of any service with S3's interface, the path of a folder, or a
+// host that rsync reaches: rsync://HOST/MODULE/PATH or HOST:PATH (SPIRE_REPO_STORE). Only
+// what is new is sent, by what the signed ledger there says; clients find the state before
+// or the new one, also where a run is cut off, and the next run finishes it. Of two
+// publications at once, one is refused (not by rsync, which cannot).
+//
+// Flags: -to; -endpoint=https://HOST, the service's address, without which it is AWS's
+// (SPIRE_REPO_ENDPOINT); -key=FILE, the public keys to believe, for a rehearsal, by default
+// those of packages/spire-archive-keyring/keys; -dry, to say what would be sent and change
+// nothing. Credentials are in AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and
+// AWS_SESSION_TOKEN, the region in AWS_REGION. Nothing is signed, so no secret key is needed.
+func (Repo) Publish(ctx context.Context, to, endpoint, key *string, dry *bool) error {
+	home := place(to, endpoint)
+	if home.Address == "" {
+		return errNoPlace
+	}
+	keys, err := pinned(key)
+	if err != nil {
+		return err
+	}
+	if len(keys) == 0 {
+		return errNobody
+	}
+	report, err := home.Bring(ctx, checkout().RepositoryDir(), sign.NewKeyring(keys...), dry != nil && *dry, os.Stderr)
+	if err != nil {
+		return err
+	}
+	publication.PrintBrought(os.Stdout, home, report)
+	return nil
+}
+
+var errNoPlace = errors.New("where shall it go? Give -to=s3://BUCKET/PREFIX, -to=DIRECTORY, -to=rsync://HOST/MODULE/PATH or -to=HOST:PATH, or set SPIRE_REPO_STORE")
+
+// place is where the archive is kept, by flags and environment.
+func place(address, endpoint *string) (p publication.Place) {
+	p.Address = flag(address, "SPIRE_REPO_STORE")
+	p.Endpoint, p.Region = flag(endpoint, "SPIRE_REPO_ENDPOINT"), os.Getenv("AWS_REGION")
+	p.KeyID, p.Secret, p.Token = secret.Get("AWS_ACCESS_KEY_ID"), secret.Get("AWS_SECRET_ACCESS_KEY"), secret.Get("AWS_SESSION_TOKEN")
+	return p
 }
 
 // archiveOf is the archive that the flags tell of, without a signer.

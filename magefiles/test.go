@@ -93,6 +93,15 @@ func (Test) Workflows(ctx context.Context, version *string) error {
 	return tests().Workflows(ctx, options(version, nil, nil, nil))
 }
 
+// Store publishes to a real service of object storage, while real clients read there.
+//
+// versitygw, which is compiled for it (minutes, the first time), gets one publication after
+// the other; apt, dnf and zypper, one place of each, read it SPIRE_TEST_UPDATES times. Before,
+// publications are cut off at each of their requests, and two run at once.
+func (Test) Store(ctx context.Context, version *string) error {
+	return tests().Store(ctx, options(version, nil, nil, nil))
+}
+
 // Self tests the tests: it plants faults in packages, which they must find.
 func (Test) Self(ctx context.Context, version *string) error {
 	return tests().Self(ctx, options(version, nil, nil, nil))

@@ -34,6 +34,9 @@ type Archive struct {
 	Results string
 	// Accepted are known vulnerabilities that are shipped, for the status page.
 	Accepted []frontpage.Accepted
+	// Home is where it is kept, if that is more than a web host: what is published is read
+	// there, and not at URL.
+	Home publication.Place
 }
 
 // RepositoryDir is where a repository is unless told otherwise.
@@ -50,7 +53,7 @@ func (p Pipeline) Publish(ctx context.Context, a Archive, files []string) (repo.
 }
 
 // Sync makes the repository what is released: on a machine that has no tree it
-// fetches the one that is published at a.URL, and publishes in it the releases
+// fetches the one that is published at a.URL (or what it needs of that in a.Home), and publishes in it the releases
 // that it lacks. A run that was killed after a release and before its publication
 // is so finished by the next one, wherever that runs. first says that nothing was
 // ever published at a.URL.
@@ -95,7 +98,7 @@ func (p Pipeline) archive(a Archive) (archive publication.Archive, err error) {
 	}
 	archive = publication.Archive{
 		Dir: cmp.Or(a.Dir, p.RepositoryDir()), URL: a.URL,
-		Signer: a.Signer, Now: a.Now, Refresh: a.Refresh, Everything: a.Everything, Log: p.Log,
+		Signer: a.Signer, Now: a.Now, Refresh: a.Refresh, Everything: a.Everything, Home: a.Home, Log: p.Log,
 	}
 	if archive.Certificates, err = p.trusted(a); err != nil {
 		return archive, err

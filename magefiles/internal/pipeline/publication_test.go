@@ -3,6 +3,7 @@ package pipeline
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
@@ -18,6 +19,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub/hubtest"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline/pipelinetest"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline/publication"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/ledger"
@@ -35,6 +37,7 @@ type world struct {
 	served string // empty where nothing is
 	signer *sign.Signer
 	now    time.Time
+	home   publication.Place // where the archive is kept, if not at the host alone
 }
 
 func newWorld(t *testing.T) *world {
@@ -99,7 +102,7 @@ func (w *world) sync(p Pipeline, first bool) (repo.Report, error) {
 	if err != nil {
 		w.Fatal(err)
 	}
-	return p.Sync(w.Context(), Archive{URL: w.host.URL, Signer: w.signer, Now: w.now}, from, first)
+	return p.Sync(w.Context(), Archive{URL: w.host.URL, Signer: w.signer, Now: w.now, Home: w.home}, from, first)
 }
 
 // synced wants it to go well, and gives the versions that were added.
@@ -174,6 +177,41 @@ func TestSync(t *testing.T) {
 	w.synced(fourth, false)
 	if diff := cmp.Diff(w.contents(third.RepositoryDir()), w.contents(fourth.RepositoryDir())); diff != "" {
 		t.Errorf("published anew from an older ledger:\n%s", diff)
+	}
+}
+
+// Where the archive is kept in a store, an empty machine reads what it needs there, and what
+// it brings there is what one that had all would have.
+func TestSyncStore(t *testing.T) {
+	w := newWorld(t)
+	w.home.Address = filepath.Join(t.TempDir(), "www", "repo")
+	w.served = w.home.Address
+	bring := func(p Pipeline) {
+		t.Helper()
+		if _, err := w.home.Bring(t.Context(), p.RepositoryDir(), sign.NewKeyring(w.signer.Certificate()), false, io.Discard); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.release(hubtest.Release{Tag: "v1.13.3-1"}, w.signed("1.13.3", 1), 100)
+	first := real(t)
+	w.synced(first, true)
+	bring(first)
+	w.release(hubtest.Release{Tag: "v1.13.3-2"}, w.signed("1.13.3", 2), 0)
+	w.now = w.now.Add(time.Second)
+	part := real(t)
+	if diff := cmp.Diff([]string{"1.13.3-2"}, w.synced(part, false)); diff != "" {
+		t.Errorf("added (-want +got):\n%s", diff)
+	}
+	if _, err := os.Lstat(filepath.Join(part.RepositoryDir(), "files/1.13.3-1/SHA256SUMS")); !os.IsNotExist(err) {
+		t.Errorf("what was published before was fetched (%v)", err)
+	}
+	bring(part)
+	// What is served is a whole repository: whoever fetches all of it has no less.
+	w.home.Address = ""
+	whole := real(t)
+	w.synced(whole, false)
+	if l, err := ledger.Load(whole.RepositoryDir(), sign.NewKeyring(w.signer.Certificate())); err != nil || len(l.Files) == 0 {
+		t.Errorf("%d files, %v", len(l.Files), err)
 	}
 }
 

@@ -26,8 +26,8 @@ func (r Repository) apply(ctx context.Context, l ledger.Ledger, files *batch.Bat
 		{Name: "making the indexes", Do: func() (err error) { b, err = r.build(ctx, l, pages); return err }},
 		// From here on it is known what is being published, and can be finished.
 		{Name: "writing the plan", Do: func() error { return to.Put(ledger.PendingName, ledger.Encode(b.signed)) }},
-		{Name: "writing the log", Do: func() error { return r.tree(transparency.Time).PutAll(b.tiles) }},
 		{Name: "writing the indexes by digest", Do: func() error { return to.PutAll(b.first) }},
+		{Name: "writing the log", Do: func() error { return r.tree(transparency.Time).PutAll(b.tiles) }},
 		{Name: "writing the keys", Do: func() error { return to.PutAll(keys) }},
 	})
 	if err != nil {

@@ -20,7 +20,7 @@ func set(b *testing.B, version string, packages int) []string {
 	b.Helper()
 	f := &folder{TB: b, dir: b.TempDir()}
 	for i := range packages {
-		pkg := fmt.Sprintf("spire-part-%c%c", 'a'+i/26, 'a'+i%26)
+		pkg := part(i)
 		if i%2 == 0 {
 			f.add(pkg+"_"+version+"-1_amd64.deb", makeDeb(b, pkg, version+"-1", "amd64", "spire"))
 		} else {
@@ -30,9 +30,22 @@ func set(b *testing.B, version string, packages int) []string {
 	return f.sums()
 }
 
+// part is the name of one of the benchmarks' packages.
+func part(i int) string { return fmt.Sprintf("spire-part-%c%c", 'a'+i/26, 'a'+i%26) }
+
+// parted is a repository for them.
+func parted(b *testing.B) Repository {
+	b.Helper()
+	r := newRepository(b)
+	for i := range 60 {
+		r.Names = append(r.Names, part(i))
+	}
+	return r
+}
+
 func benchmarkAdd(b *testing.B, packages int) {
 	needs(b)
-	r := newRepository(b)
+	r := parted(b)
 	for i := range packages / 10 {
 		publish(b, r, day.Add(time.Duration(i)*time.Second), set(b, fmt.Sprintf("1.13.%d", i), 10)...)
 	}

@@ -217,7 +217,12 @@ func TestMain(m *testing.M) {
 	if line := os.Getenv(killVariable); line != "" {
 		publishAndDie(strings.Split(line, "\n"))
 	}
-	os.Exit(m.Run())
+	if line := os.Getenv(bringVariable); line != "" {
+		bringAndDie(strings.Split(line, "\n"))
+	}
+	code := m.Run()
+	_ = os.RemoveAll(theStage.dir) // empty where nothing was made
+	os.Exit(code)
 }
 
 func publishAndDie(args []string) {

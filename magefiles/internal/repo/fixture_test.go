@@ -26,6 +26,7 @@ import (
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
 	"github.com/google/rpmpack"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/layout"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/ledger"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tarball"
@@ -177,13 +178,17 @@ func (k pair) public() []byte {
 	return binary.Bytes()
 }
 
-// pages are a front page that shows the state.
+// pages show the state.
 func pages(l ledger.Ledger) (map[string][]byte, error) {
 	var text bytes.Buffer
 	for _, f := range l.Files {
 		fmt.Fprintln(&text, f.Path)
 	}
-	return map[string][]byte{"index.html": text.Bytes()}, nil
+	all := map[string][]byte{}
+	for _, name := range layout.Pages {
+		all[name] = text.Bytes()
+	}
+	return all, nil
 }
 
 func publish(t testing.TB, r Repository, now time.Time, files ...string) Report {
@@ -322,6 +327,12 @@ func keyring(t testing.TB, version string) []string {
 // makeDeb is a small deb.
 func makeDeb(t testing.TB, pkg, version, arch, source string) []byte {
 	t.Helper()
+	return makeDebOf(t, pkg, version, arch, source, pkg+version+arch)
+}
+
+// makeDebOf is a deb with a file of the given content.
+func makeDebOf(t testing.TB, pkg, version, arch, source, content string) []byte {
+	t.Helper()
 	control := fmt.Sprintf("Package: %s\nVersion: %s\nArchitecture: %s\nSection: net\nMaintainer: Nobody <nobody@example.org>\nDescription: small\n for tests\n", pkg, version, arch)
 	if source != "" {
 		control += "Source: " + source + "\n"
@@ -335,7 +346,7 @@ func makeDeb(t testing.TB, pkg, version, arch, source string) []byte {
 		{"debian-binary", []byte("2.0\n")},
 		// Not packed: another Go would pack them into other bytes.
 		{"control.tar", makeTar(t, "control", control)},
-		{"data.tar", makeTar(t, "usr/bin/"+pkg, pkg+version+arch)},
+		{"data.tar", makeTar(t, "usr/bin/"+pkg, content)},
 	} {
 		fmt.Fprintf(&deb, "%-16s%-12d%-6d%-6d%-8o%-10d`\n", member.name, day.Unix(), 0, 0, 0o100644, len(member.content))
 		deb.Write(member.content)

@@ -3,7 +3,6 @@ package repo
 import (
 	"context"
 	"maps"
-	"os"
 	"slices"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
@@ -15,7 +14,7 @@ import (
 // log adds the publication to the public log. Its checkpoint comes before the indexes:
 // what a client is led to is in the log already.
 func (r Repository) log(ctx context.Context, b *built) error {
-	before, err := r.logOf(b.ledger.Log)
+	before, err := transparency.Known(r.Public, r.tree(b.ledger.Published).Read, r.Trusted, b.ledger.Log)
 	if err != nil {
 		return err
 	}
@@ -28,26 +27,6 @@ func (r Repository) log(ctx context.Context, b *built) error {
 	put := func() error { return r.tree(b.ledger.Published).Put(transparency.Checkpoint, grown.Checkpoint) }
 	b.steps = slices.Insert(b.steps, 0, index.Step{Name: "writing the log's checkpoint", Do: put})
 	return nil
-}
-
-// whole is an error unless the public log is what the ledger says. It may be as it was
-// before the ledger's publication only if that was cut off.
-func (r Repository) whole(l ledger.Ledger, pending bool) error {
-	head := l.Log
-	if !pending {
-		head.Before = head.Size
-	}
-	log, err := r.logOf(head)
-	if err == nil {
-		_, err = log.Entries(0)
-	}
-	return err
-}
-
-// logOf is the public log that a ledger knows of.
-func (r Repository) logOf(head ledger.Head) (transparency.Log, error) {
-	read := func(name string) ([]byte, error) { return os.ReadFile(r.path(name)) }
-	return transparency.Known(r.Public, read, r.Trusted, head)
 }
 
 // entries are what the log gets of a publication: the files that are new, or all in the

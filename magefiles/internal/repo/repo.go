@@ -28,6 +28,8 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/layout"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/ledger"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/mirror"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/store"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/transparency"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/tree"
 )
 
@@ -57,7 +59,7 @@ type Repository struct {
 	Signer  index.Signer
 	Trusted index.Trusted
 	// Certificates are those that clients shall trust, each for itself; Keys are files
-	// with all of them, by their paths below the tree's root.
+	// with all of them, and others that clients begin with, by their paths below the root.
 	Certificates []index.Certificate
 	Keys         map[string][]byte
 	Log          io.Writer // what was done, a line each
@@ -114,13 +116,8 @@ func (r Repository) path(name string) string { return r.tree(time.Time{}).Path(n
 
 // keys are all files with certificates.
 func (r Repository) keys() map[string][]byte {
-	files := map[string][]byte{}
+	files := layout.Keys(r.Certificates)
 	maps.Copy(files, r.Keys)
-	for _, kind := range layout.Kinds() {
-		if kind.Keys != nil {
-			maps.Copy(files, kind.Keys(r.Certificates))
-		}
-	}
 	return files
 }
 
@@ -132,6 +129,11 @@ func (r Repository) mirror() mirror.Mirror {
 // Fetch is Mirror.Fetch, into the repository.
 func (r Repository) Fetch(ctx context.Context, address string, first bool) (ledger.Ledger, error) {
 	return r.mirror().Fetch(ctx, address, first)
+}
+
+// FetchFrom is Fetch from a store, of which what a publication needs is read, and no more.
+func (r Repository) FetchFrom(ctx context.Context, from store.Store, first bool) (ledger.Ledger, error) {
+	return r.mirror().FetchFrom(ctx, &store.Source{Store: from, Trusted: r.Trusted, Keys: r.keys(), Log: r.Log}, first)
 }
 
 // Due is Ledger.Due, in the repository.
@@ -209,9 +211,16 @@ func (r Repository) open() (l ledger.Ledger, pending bool, err error) {
 	if err != nil {
 		return ledger.Ledger{}, false, err
 	}
-	errs := []error{r.whole(l, pending)}
+	home, err := ledger.LoadHome(r.path("."))
+	if err != nil {
+		return ledger.Ledger{}, false, err
+	}
+	errs := []error{transparency.Whole(r.Public, r.tree(l.Published).Read, r.Trusted, l.Log, pending)}
 	for _, f := range l.All() {
 		info, err := os.Stat(r.path(f.Path))
+		if errors.Is(err, fs.ErrNotExist) && home.Has(f) {
+			continue
+		}
 		if err == nil && info.Size() != f.Size {
 			err = fmt.Errorf("%s has %d bytes, and was published with %d", f.Path, info.Size(), f.Size)
 		}

@@ -20,11 +20,15 @@ import (
 )
 
 // Names are the variables whose values no other program gets.
-var Names = []string{
+var Names = slices.Concat([]string{
 	"SPIRE_SIGN_SECRET", "SPIRE_SIGN_PASSPHRASE",
 	"SPIRE_SIGN_COMMAND", // a key service's token can be a part of it
 	"GITHUB_TOKEN", "GH_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "ACTIONS_RUNTIME_TOKEN",
-}
+}, Cloud)
+
+// Cloud are those of the Names that are credentials of object storage, and of other services
+// that know them by these.
+var Cloud = []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
 
 // handed is the variable with the number of the open file that hands the secrets
 // from a program to itself.

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/secret"
 )
 
 // command is a crypto.Signer that a user's command stands behind, such as a key
@@ -31,6 +32,11 @@ func (c command) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byt
 	// that no echo and no error shows it.
 	command := run.New("sh", "-c", `eval "$`+CommandVariable+`"`)
 	command = command.WithEnv(CommandVariable + "=" + c.line)
+	for _, name := range secret.Cloud { // a key service's client may need them
+		if value := secret.Get(name); value != "" {
+			command = command.WithEnv(name + "=" + value)
+		}
+	}
 	command.Stdin = bytes.NewReader(digest)
 	var out bytes.Buffer
 	command.Stdout = &out

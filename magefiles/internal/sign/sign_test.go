@@ -33,6 +33,7 @@ var texts = map[string]string{
 func TestSigners(t *testing.T) {
 	s := stored(t)
 	public := write(t, "public.gpg", s.public(t, s.split))
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "cloudy") // which a key service's client reads, and no other program
 	reference := opened(t, Settings{Key: s.split})
 	service, err := New(s.certificate(t, s.split), s.private(t, s.signing), at, 2048)
 	if err != nil {
@@ -45,7 +46,7 @@ func TestSigners(t *testing.T) {
 		"secret, named":     opened(t, Settings{Key: s.split, Secret: s.secret(t, "--export-secret-keys", s.split)}),
 		"secret subkeys":    opened(t, Settings{Secret: s.secret(t, "--export-secret-subkeys", s.split)}),
 		"only that subkey":  opened(t, Settings{Secret: s.secret(t, "--export-secret-subkeys", s.signing+"!")}),
-		"command":           opened(t, Settings{Command: s.service(t, s.signing), Certificate: public}),
+		"command":           opened(t, Settings{Command: `test "$AWS_SECRET_ACCESS_KEY" = cloudy && ` + s.service(t, s.signing), Certificate: public}),
 		"crypto.Signer":     service,
 		"passphrase to own": opened(t, Settings{Key: s.split, Passphrase: "needs none"}),
 	} {

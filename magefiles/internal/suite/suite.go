@@ -156,6 +156,11 @@ func (s Suite) Workflows(ctx context.Context, o pipeline.Options) error {
 	return s.runBuilt(ctx, o, "workflows' runs", ofBuild(workflow.Check))
 }
 
+// Store publishes to a real service of object storage, while real clients read.
+func (s Suite) Store(ctx context.Context, o pipeline.Options) error {
+	return s.runBuilt(ctx, o, "store", ofBuild(trust.Store))
+}
+
 // Self plants faults in packages, and has the scenarios find them.
 func (s Suite) Self(ctx context.Context, o pipeline.Options) error {
 	return s.runBuilt(ctx, o, "self", mutation.Check)

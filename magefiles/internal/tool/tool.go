@@ -67,6 +67,7 @@ var needs = map[string]need{
 	"rpmkeys":        {why: "checks the rpms' signatures", uses: Release, packages: everywhere("rpm")},
 	"apt-ftparchive": {why: "makes the apt repository", uses: Release, packages: map[string]string{"apt-get": "apt-utils", "dnf": "apt-utils"}},
 	"createrepo_c":   {why: "makes the rpm repositories", uses: Release, packages: map[string]string{"apt-get": "createrepo-c", "dnf": "createrepo_c", "zypper": "createrepo_c"}},
+	"rsync":          {why: "brings the repository to a host", uses: Release, packages: everywhere("rsync")},
 	"git":            {why: "names the commit that a release is of", uses: Release, packages: everywhere("git")},
 
 	"dpkg-deb":        {why: "reads the debs", uses: Test, packages: everywhere("dpkg")},

@@ -234,25 +234,25 @@ func TestInstallByDistribution(t *testing.T) {
 	}{
 		"debian-12, build":   {"apt-get", "docker-cli", Build, deb, nil},
 		"debian-13, build":   {"apt-get", "", Build, deb, nil},
-		"debian-12, release": {"apt-get", "docker-cli", Release, byApt + "apt-utils createrepo-c git gpg gpg-agent rpm", nil},
+		"debian-12, release": {"apt-get", "docker-cli", Release, byApt + "apt-utils createrepo-c git gpg gpg-agent rpm rsync", nil},
 		"debian-12, test": {"apt-get", "docker-cli", Test, byApt + `apt-utils chromium cmark-gfm containerd createrepo-c dash
 			debian-archive-keyring docker.io dpkg dpkg-dev fakechroot fakeroot gcc git gpg gpg-agent gzip iptables libc6-dev libxml2-utils lintian man-db
-			mmdebstrap mount musl-tools patch piuparts rpm rpmlint runc shellcheck systemd uidmap xz-utils`,
+			mmdebstrap mount musl-tools patch piuparts rpm rpmlint rsync runc shellcheck systemd uidmap xz-utils`,
 			[]string{"setup: docker is missing (it runs the test containers): package docker.io containerd runc iptables\n"}},
 		"debian-13, test": {"apt-get", "", Test, byApt + `apt-utils chromium cmark-gfm containerd createrepo-c dash
 			debian-archive-keyring docker-cli docker.io dpkg dpkg-dev fakechroot fakeroot gcc git gpg gpg-agent gzip iptables libc6-dev libxml2-utils lintian
-			man-db mmdebstrap mount musl-tools patch piuparts rpm rpmlint runc shellcheck systemd uidmap xz-utils`,
+			man-db mmdebstrap mount musl-tools patch piuparts rpm rpmlint rsync runc shellcheck systemd uidmap xz-utils`,
 			[]string{"setup: docker is missing (it runs the test containers): package docker-cli\n"}},
 		"ubuntu-24.04, build": {"apt-get", "chromium docker-cli", Build, deb, nil},
 		"ubuntu-24.04, test": {"apt-get", "chromium docker-cli", Test, byApt + `apt-utils cmark-gfm containerd createrepo-c dash
 			debian-archive-keyring docker.io dpkg dpkg-dev fakechroot fakeroot gcc git gpg gpg-agent gzip iptables libc6-dev libxml2-utils lintian man-db
-			mmdebstrap mount musl-tools patch piuparts rpm rpmlint runc shellcheck systemd uidmap xz-utils`,
+			mmdebstrap mount musl-tools patch piuparts rpm rpmlint rsync runc shellcheck systemd uidmap xz-utils`,
 			[]string{"setup: chromium is missing (it looks at the repository's front page), and apt-get knows no package chromium" + skipped}},
 		"fedora, build":   {"dnf", "", Build, byDnf + "debian-keyring dpkg-dev fakechroot fakeroot gcc glibc-devel gzip mmdebstrap musl-gcc musl-libc-static patch rpm-build shadow-utils util-linux xz", nil},
-		"fedora, release": {"dnf", "", Release, byDnf + "apt-utils createrepo_c git gnupg2 rpm", nil},
+		"fedora, release": {"dnf", "", Release, byDnf + "apt-utils createrepo_c git gnupg2 rpm rsync", nil},
 		"fedora, test": {"dnf", "lintian cmark-gfm", Test, byDnf + `ShellCheck apt-utils chromium createrepo_c dash debian-keyring
 			docker-cli dpkg dpkg-dev fakechroot fakeroot gcc git glibc-devel gnupg2 gzip iptables-nft libxml2 man-db mmdebstrap moby-engine musl-gcc
-			musl-libc-static patch rpm rpm-build rpmlint shadow-utils systemd util-linux xz`,
+			musl-libc-static patch rpm rpm-build rpmlint rsync shadow-utils systemd util-linux xz`,
 			[]string{
 				"setup: lintian is missing (it checks the debs), and dnf knows no package lintian" + skipped,
 				"setup: piuparts is missing (it installs, upgrades and purges the debs), and dnf has no package of it" + skipped,
@@ -260,11 +260,11 @@ func TestInstallByDistribution(t *testing.T) {
 		"el with EPEL, build": {"dnf", "moby-engine docker-cli mmdebstrap", Build, byDnf + "debian-keyring dpkg-dev fakechroot fakeroot gcc glibc-devel gzip musl-gcc musl-libc-static patch rpm-build shadow-utils util-linux xz", []string{others}},
 		"el with EPEL, test": {"dnf", "moby-engine docker-cli mmdebstrap lintian cmark-gfm", Test, byDnf + `ShellCheck apt-utils chromium
 			createrepo_c dash debian-keyring dpkg dpkg-dev fakechroot fakeroot gcc git glibc-devel gnupg2 gzip iptables-nft libxml2 man-db musl-gcc
-			musl-libc-static patch rpm rpm-build rpmlint shadow-utils systemd util-linux xz`,
+			musl-libc-static patch rpm rpm-build rpmlint rsync shadow-utils systemd util-linux xz`,
 			[]string{"setup: dockerd is missing (it runs the test containers), and dnf knows no package moby-engine" + skipped}},
 		"opensuse, build": {"zypper", "musl-devel-static", Build, byZypper + "dpkg-devel fakeroot gcc glibc-devel gzip musl-devel patch rpm-build shadow util-linux xz", []string{others}},
 		"opensuse, test": {"zypper", "musl-devel-static", Test, byZypper + `ShellCheck chromium createrepo_c dash docker dpkg dpkg-devel
-			fakeroot gcc git glibc-devel gpg2 gzip iptables libxml2-tools man musl-devel patch rpm rpm-build rpmlint shadow systemd util-linux xz`,
+			fakeroot gcc git glibc-devel gpg2 gzip iptables libxml2-tools man musl-devel patch rpm rpm-build rpmlint rsync shadow systemd util-linux xz`,
 			[]string{"setup: mmdebstrap is missing (it makes the roots that packages are built and tested in), and zypper has no package of it" + others}},
 	} {
 		t.Run(name, func(t *testing.T) {

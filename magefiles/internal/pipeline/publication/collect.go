@@ -23,8 +23,11 @@ import (
 // Lacking are the releases that the repository lacks, the oldest first. A machine that
 // has no tree fetches the one that is published; first says that nothing ever was.
 func (a Archive) Lacking(ctx context.Context, from *hub.Repository, first bool) ([]Release, error) {
-	tree := a.tree()
-	published, err := tree.Fetch(ctx, a.URL, first)
+	published, err := a.fetched(ctx, first)
+	if err != nil {
+		return nil, err
+	}
+	tree, err := a.tree()
 	if err != nil {
 		return nil, err
 	}

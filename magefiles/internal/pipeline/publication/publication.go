@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -35,6 +34,7 @@ type Archive struct {
 	Now          time.Time // of the publication
 	Refresh      bool      // sign the indexes again though nothing is new
 	Everything   bool      // give nothing up, from now on
+	Home         Place     // where it is kept, if that is more than a web host
 
 	Sources  []pkgdef.Source  // of which packages are published, the main one first
 	Packages []pkgdef.Package // of all sources
@@ -77,16 +77,14 @@ func (a Archive) Publish(ctx context.Context, files []string) (repo.Report, erro
 	if err != nil {
 		return repo.Report{}, err
 	}
-	entries, err := a.entries()
+	tree, err := a.tree()
 	if err != nil {
 		return repo.Report{}, err
 	}
-	tree := a.tree()
-	maps.Copy(tree.Keys, entries)
 	return tree.Publish(ctx, repo.Publication{
 		Files: slices.Concat(files, keyrings), Now: a.Now, Refresh: a.Refresh,
 		Tested: a.Tested,
-		Pages:  func(l ledger.Ledger) (map[string][]byte, error) { return a.pages(l, string(entries[aptEntry])) },
+		Pages:  func(l ledger.Ledger) (map[string][]byte, error) { return a.pages(l, string(tree.Keys[aptEntry])) },
 	})
 }
 
@@ -115,14 +113,19 @@ func (a Archive) notices() []pkgdef.Notice {
 }
 
 // tree is the archive as a tree of files, of which the main source has the name.
-func (a Archive) tree() repo.Repository {
+func (a Archive) tree() (repo.Repository, error) {
+	entries, err := a.entries()
+	if err != nil {
+		return repo.Repository{}, err
+	}
+	entries[KeysArmoured], entries[keysBinary] = a.keys().Armoured, a.keys().Binary
 	main := a.Sources[0]
 	return repo.Repository{
 		Dir: a.Dir, URL: a.URL, Everything: a.Everything, Origin: pkgdef.Origin, Description: "Packages of " + main.Title + ", the " + main.Summary,
 		Source: main.Name, Public: pkgdef.PublicLog, Signer: a.Signer.At(a.Now), Trusted: a.trusted(),
 		Names: a.names(), Notices: a.notices(), Log: a.Log, Certificates: a.certificates(),
-		Keys: map[string][]byte{KeysArmoured: a.keys().Armoured, keysBinary: a.keys().Binary},
-	}
+		Keys: entries,
+	}, nil
 }
 
 // trusted are the keys whose signatures are believed.

@@ -120,7 +120,7 @@ func TestWitnessKey(t *testing.T) {
 	log := PublicLog{At: archive(t, ours, time.Now(), filepath.Join(dir, "SHA256SUMS")), Seen: t.TempDir(), Out: io.Discard}
 	for key, want := range map[string]string{
 		"witness": "is no key of a witness, such as NAME+HASH+KEY",
-		"witness.example.org+d8ba9f73+AaNxt0eDvMjH3oBmDvPCuRSFhMUTdXcqNQs6p/0Cu2Hl": "is no key of a witness",
+		"witness.example.org+d8ba9f73+": "is no key of a witness",
 	} {
 		log.Witnesses = []string{key}
 		if _, err := log.Read(t.Context(), by.Keys); err == nil || !strings.Contains(err.Error(), want) {

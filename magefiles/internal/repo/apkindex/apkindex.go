@@ -38,7 +38,7 @@ var archs = architecture.RPM(architecture.Released())
 var Index = index.Kind{
 	Folder: root, Suffix: suffix,
 	Forms: []index.Form{index.NewForm(root, root, `N_V-r(?P<release>[1-9][0-9]{0,5})_`+index.OneOf(archs, every)+`\.apk`)},
-	Heads: heads(), Traces: heads(), Fixed: func(ledger.Ledger) []string { return heads() },
+	Heads: heads(), Traces: heads(), Fixed: func(ledger.Ledger) [][]string { return [][]string{heads()} },
 	Folders: places, Keys: keys, Inspect: inspect, Make: build, Read: read,
 }
 

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"path"
@@ -115,23 +114,27 @@ func folder(source string) string { return path.Join(pool, source[:1], source) }
 func packages(arch string) string { return component + "/binary-" + arch + "/Packages" }
 func listing(arch string) string  { return component + "/Contents-" + arch }
 
-func fixed(l ledger.Ledger) (paths []string) {
+// fixed are the files that always have the same name, of one suite after the other.
+func fixed(l ledger.Ledger) (groups [][]string) {
 	for _, u := range suites(l) {
-		paths = append(paths, u.fixed()...)
+		groups = append(groups, u.fixed()...)
 	}
-	return paths
+	return groups
 }
 
-func (u suite) fixed() []string {
+// fixed are the suite's. apt takes Release and its signature where there is no InRelease
+// only.
+func (u suite) fixed() [][]string {
 	plain := []string{sources}
 	for _, arch := range archs {
 		plain = append(plain, packages(arch), listing(arch))
 	}
-	paths := []string{u.path(inRelease), u.path("Release"), u.path("Release.gpg")}
+	var lists []string
 	for _, name := range plain {
-		paths = append(paths, u.path(name), u.path(name+".gz"), u.path(name+".xz"))
+		name = u.path(name)
+		lists = append(lists, name, name+".gz", name+".xz")
 	}
-	return paths
+	return [][]string{lists, {u.path("Release"), u.path("Release.gpg")}, {u.path(inRelease)}}
 }
 
 // record is what the indexes say of one file.
@@ -146,7 +149,7 @@ func build(ctx context.Context, s index.State) (index.Made, error) {
 	if err != nil {
 		return index.Made{}, err
 	}
-	all := index.Made{First: map[string][]byte{}, Snapshot: map[string][]byte{}}
+	all := index.Made{Signed: map[string][]byte{}, First: map[string][]byte{}, Snapshot: map[string][]byte{}}
 	if of := s.Ledger.Snapshot(); of != "" {
 		all.Snapshot[path.Join(snapshots, of, mirrors)] = mirrorsOf(s.URL, of)
 	}
@@ -155,6 +158,7 @@ func build(ctx context.Context, s index.State) (index.Made, error) {
 		if err != nil {
 			return index.Made{}, err
 		}
+		maps.Copy(all.Signed, made.Signed)
 		maps.Copy(all.First, made.First)
 		maps.Copy(all.Snapshot, made.Snapshot)
 		all.Unchanging, all.Steps = append(all.Unchanging, made.Unchanging...), append(all.Steps, made.Steps...)
@@ -180,18 +184,13 @@ func (u suite) build(ctx context.Context, s index.State, records map[string]reco
 	for name, content := range indexes {
 		first[u.byHash(name, artifact.DigestBytes(content))] = content
 	}
+	files := tree.Below(u.dir(), indexes)
+	files[u.path("Release")], files[u.path("Release.gpg")], files[u.path(inRelease)] = text, signature, signed
 	return index.Made{
 		Signed:     map[string][]byte{u.path("Release"): text},
 		Unchanging: slices.Collect(maps.Keys(first)), First: first,
 		Snapshot: u.snapshot(s.Ledger, indexes, map[string][]byte{inRelease: signed, "Release": text, "Release.gpg": signature}),
-		Steps: []index.Step{
-			{Name: "writing the apt indexes of " + string(u), Do: func() error { return s.PutAll(tree.Below(u.dir(), indexes)) }},
-			// apt takes these two where there is no InRelease only.
-			{Name: "writing Release of " + string(u), Do: func() error {
-				return errors.Join(s.Put(u.path("Release"), text), s.Put(u.path("Release.gpg"), signature))
-			}},
-			{Name: "writing InRelease of " + string(u), Do: func() error { return s.Put(u.path(inRelease), signed) }},
-		},
+		Steps:    index.InOrder(s.Tree, u.fixed(), files),
 	}, nil
 }
 

@@ -86,16 +86,26 @@ func (h Host) Get(ctx context.Context, name string, take func(io.Reader) error) 
 
 // Ask is Get by another method than GET.
 func (h Host) Ask(ctx context.Context, method, name string, take func(*http.Response) error) error {
+	return h.Again(ctx, h.log, "fetching "+name, func() (*http.Response, bool, error) {
+		response, err := h.once(ctx, method, name, take)
+		return response, err != nil && worth(ctx, response, err), err
+	})
+}
+
+// Again makes attempts at something until one goes well, or no more of them can help,
+// which once says. Of the answer, if there was one, it reads how long the host asks to be
+// left alone. what is what is done, such as "fetching x".
+func (p Patience) Again(ctx context.Context, log io.Writer, what string, once func() (answer *http.Response, worth bool, err error)) error {
 	for attempt := 1; ; attempt++ {
-		response, err := h.once(ctx, method, name, take) //nolint:bodyclose // it is closed
+		answer, worth, err := once() //nolint:bodyclose // only its head is read
 		if err == nil {
 			return nil
 		}
-		if attempt >= h.Attempts || !worth(ctx, response, err) {
-			return fmt.Errorf("fetching %s: %w", name, err)
+		if attempt >= p.Attempts || !worth {
+			return fmt.Errorf("%s: %w", what, err)
 		}
-		wait := min(retryablehttp.DefaultBackoff(h.Pause, h.Longest, attempt-1, response), h.Longest)
-		fmt.Fprintf(h.log, "fetching %s: %v: again in %s (attempt %d of %d)\n", name, err, wait, attempt+1, h.Attempts)
+		wait := min(retryablehttp.DefaultBackoff(p.Pause, p.Longest, attempt-1, answer), p.Longest)
+		fmt.Fprintf(log, "%s: %v: again in %s (attempt %d of %d)\n", what, err, wait, attempt+1, p.Attempts)
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():

@@ -31,8 +31,13 @@ type Kind struct {
 	// Heads are the indexes that are signed, from which clients begin. Traces are what is
 	// there once one was published.
 	Heads, Traces []string
-	// Fixed are the files that always have the same name, in a tree of a ledger.
-	Fixed func(ledger.Ledger) []string
+	// Fixed are the files that always have the same name, in a tree of a ledger, in groups:
+	// those of a group are put in place at once, and one group after the other. The last ones
+	// switch clients over.
+	Fixed func(ledger.Ledger) [][]string
+	// Reads are the Fixed files of the state before from which Make makes the next one, with
+	// the lists that they name; nil where it reads none.
+	Reads func(ledger.Ledger) []string
 	// Tools are the programs that Inspect and Make take.
 	Tools []string
 
@@ -108,6 +113,23 @@ type Made struct {
 type Step struct {
 	Name string // what it does, for its error
 	Do   func() error
+}
+
+// InOrder are the steps that put files, by path, in the place of those before, one group
+// of a kind's Fixed ones after the other.
+func InOrder(t tree.Tree, groups [][]string, files map[string][]byte) (steps []Step) {
+	for _, group := range groups {
+		put := func() error {
+			for _, name := range group {
+				if err := t.Put(name, files[name]); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+		steps = append(steps, Step{Name: "writing " + group[0], Do: put})
+	}
+	return steps
 }
 
 // Gunzip is what gzip has packed, no more than the host's limit.

@@ -4,6 +4,7 @@ package layout
 
 import (
 	"fmt"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -107,10 +108,27 @@ func Owned() []string {
 
 // Fixed are the paths of the owned folders' files that always have the same name, in a
 // tree of the ledger.
-func Fixed(l ledger.Ledger) (paths []string) {
-	paths = append(paths, transparency.Checkpoint)
+func Fixed(l ledger.Ledger) []string { return slices.Concat(Groups(l)...) }
+
+// Keys are the files with certificates, where clients of any kind ask for them.
+func Keys(certificates []index.Certificate) map[string][]byte {
+	files := map[string][]byte{}
 	for _, kind := range kinds {
-		paths = append(paths, kind.Fixed(l)...)
+		if kind.Keys != nil {
+			maps.Copy(files, kind.Keys(certificates))
+		}
+	}
+	return files
+}
+
+// Reads are the files, beside records, from which the next state is made: of the indexes,
+// and the public log.
+func Reads(l ledger.Ledger) []string {
+	paths := append(Logged(l), transparency.Checkpoint)
+	for _, kind := range kinds {
+		if kind.Reads != nil {
+			paths = append(paths, kind.Reads(l)...)
+		}
 	}
 	return paths
 }
@@ -124,6 +142,42 @@ func Logged(l ledger.Ledger) []string {
 	paths := slices.Concat(transparency.Paths(l.Log.Before), transparency.Paths(l.Log.Size))
 	slices.Sort(paths)
 	return slices.Compact(paths)
+}
+
+// Groups are the Fixed files in the order in which they are put in place: those of a group
+// at once, the groups one after the other. What a client is led to is in the log already.
+func Groups(l ledger.Ledger) [][]string {
+	groups := [][]string{{transparency.Checkpoint}}
+	for _, kind := range kinds {
+		groups = append(groups, kind.Fixed(l)...)
+	}
+	return groups
+}
+
+// Order is the order in which a publication's files are put in place, so that a client
+// finds all that it is led to: of a group all before any of the next one. First are packages
+// and records, then index files whose names tell their digests, then the log's tiles, whose
+// names do not. keys are the files with certificates.
+func Order(l ledger.Ledger, keys map[string][]byte) [][]string {
+	var files []string
+	for _, f := range l.All() {
+		files = append(files, f.Path)
+		if f.Record != "" {
+			files = append(files, ledger.RecordPath(f.Record))
+		}
+	}
+	needed := l.Needed()
+	for _, g := range l.Tombstones {
+		if needed[g.Path] {
+			files = append(files, g.Path)
+		}
+	}
+	var indexes []string
+	for _, k := range l.Kept {
+		indexes = append(indexes, k.Path)
+	}
+	order := [][]string{files, indexes, Logged(l), slices.Sorted(maps.Keys(keys))}
+	return append(append(order, Groups(l)...), Pages, []string{ledger.SignatureName, ledger.Name})
 }
 
 // Sweep removes what no valid index names, and what a publication left that was cut

@@ -266,6 +266,19 @@ func (l Ledger) Taken() map[string]string {
 	return digests
 }
 
+// Lacks is the first name that another ledger has, with its bytes, and this one has not;
+// empty where there is none. What lacks nothing can follow the other one: nothing that
+// clients have seen is taken away, or changes.
+func (l Ledger) Lacks(other Ledger) string {
+	known, taken := l.Taken(), other.Taken()
+	for _, name := range slices.Sorted(maps.Keys(taken)) {
+		if known[name] != taken[name] {
+			return name
+		}
+	}
+	return ""
+}
+
 // Find are the offered files with the given key: one, or one for each place.
 func (l Ledger) Find(key string) []File {
 	return l.Where(func(f File) bool { return Key(f.Path) == key })

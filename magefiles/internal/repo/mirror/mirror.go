@@ -9,13 +9,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
 	"path"
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -27,9 +25,6 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/transparency"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/tree"
 )
-
-// telling is how long nothing is said of a fetch that goes on.
-const telling = 5 * time.Second
 
 // Mirror is a folder for what is published.
 type Mirror struct {
@@ -68,6 +63,28 @@ func (m Mirror) Fetch(ctx context.Context, address string, first bool) (ledger.L
 	if err != nil {
 		return ledger.Ledger{}, err
 	}
+	home, err := ledger.LoadHome(m.Tree.Path("."))
+	if err == nil && home != (ledger.Home{}) {
+		err = fmt.Errorf("of the repository a part only is in %s, and the rest at %s: remove the folder and run again", m.Tree.Dir, home.Address)
+	}
+	if err != nil {
+		return ledger.Ledger{}, err
+	}
+	return m.FetchFrom(ctx, site{m, from}, first)
+}
+
+// Source is where a tree is published.
+type Source interface {
+	fmt.Stringer
+	// Published is the ledger there, whose signature was verified. The error wraps
+	// fs.ErrNotExist where nothing is published.
+	Published(ctx context.Context) (ledger.Ledger, ledger.Signed, error)
+	// Take brings what is published into the tree, the ledger last.
+	Take(ctx context.Context, to tree.Tree, l ledger.Ledger, signed ledger.Signed) error
+}
+
+// FetchFrom is Fetch, from any source.
+func (m Mirror) FetchFrom(ctx context.Context, from Source, first bool) (ledger.Ledger, error) {
 	unlock, err := m.Tree.Lock(ctx, m.Log)
 	if err != nil {
 		return ledger.Ledger{}, err
@@ -75,9 +92,29 @@ func (m Mirror) Fetch(ctx context.Context, address string, first bool) (ledger.L
 	defer unlock()
 	l, err := m.bring(ctx, from, first)
 	if err != nil {
-		return ledger.Ledger{}, fmt.Errorf("fetching the repository at %s: %w", address, m.explain(err))
+		return ledger.Ledger{}, fmt.Errorf("fetching the repository at %s: %w", from, m.explain(err))
 	}
 	return l, nil
+}
+
+// site is a web host that serves the tree.
+type site struct {
+	Mirror
+	host.Host
+}
+
+// Published reads the ledger.
+func (s site) Published(ctx context.Context) (ledger.Ledger, ledger.Signed, error) {
+	l, signed, err := s.published(ctx, s.Host)
+	if host.NotThere(err, ledger.Name) {
+		err = fmt.Errorf("%w: %w", fs.ErrNotExist, err)
+	}
+	return l, signed, err
+}
+
+// Take fetches the whole tree.
+func (s site) Take(ctx context.Context, _ tree.Tree, l ledger.Ledger, signed ledger.Signed) error {
+	return s.take(ctx, s.Host, l, signed)
 }
 
 func (m Mirror) host(address string) (host.Host, error) {
@@ -90,16 +127,16 @@ func (m Mirror) host(address string) (host.Host, error) {
 
 func (m Mirror) explain(err error) error { return artifact.Explain(err, m.Tree.Path(".")) }
 
-func (m Mirror) bring(ctx context.Context, from host.Host, first bool) (ledger.Ledger, error) {
+func (m Mirror) bring(ctx context.Context, from Source, first bool) (ledger.Ledger, error) {
 	have, err := ledger.Load(m.Tree.Path("."), m.Trusted)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return ledger.Ledger{}, err
 	}
-	published, signed, err := m.published(ctx, from)
+	published, signed, err := from.Published(ctx)
 	switch {
-	case host.NotThere(err, ledger.Name) && first:
+	case errors.Is(err, fs.ErrNotExist) && first:
 		return have, nil
-	case host.NotThere(err, ledger.Name):
+	case errors.Is(err, fs.ErrNotExist):
 		return ledger.Ledger{}, fmt.Errorf("%w: find out where it has gone; only if nothing was ever published there, make the first publication with -first", err)
 	case err != nil:
 		return ledger.Ledger{}, err
@@ -109,7 +146,7 @@ func (m Mirror) bring(ctx context.Context, from host.Host, first bool) (ledger.L
 	if stays, err := m.stays(have, published); err != nil || stays {
 		return have, err
 	}
-	return published, m.take(ctx, from, published, signed)
+	return published, from.Take(ctx, m.Tree, published, signed)
 }
 
 // Sample fetches some of the files that are published at address, https://HOST/PATH, into
@@ -122,9 +159,9 @@ func (m Mirror) Sample(ctx context.Context, address string, choose func([]ledger
 	if err != nil {
 		return nil, err
 	}
-	l, _, err := m.published(ctx, from)
-	if host.NotThere(err, ledger.Name) {
-		return nil, fmt.Errorf("%w: %w", fs.ErrNotExist, err)
+	l, _, err := site{m, from}.Published(ctx)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, err
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading what is published at %s: %w", address, err)
@@ -137,7 +174,7 @@ func (m Mirror) Sample(ctx context.Context, address string, choose func([]ledger
 	if err := check(files); err != nil {
 		return nil, fmt.Errorf("the ledger that is published at %s: %w", address, err)
 	}
-	f := &fetching{Mirror: m, from: from, of: len(files), told: time.Now()}
+	f := m.fetching(from, len(files))
 	if err := f.all(ctx, files); err != nil {
 		return nil, fmt.Errorf("fetching from %s: %w", address, m.explain(err))
 	}
@@ -165,11 +202,8 @@ func (m Mirror) stays(have, published ledger.Ledger) (bool, error) {
 	if have.Published.Before(published.Published) {
 		return false, nil
 	}
-	known, taken := have.Taken(), published.Taken()
-	for _, name := range slices.Sorted(maps.Keys(taken)) {
-		if known[name] != taken[name] {
-			return false, fmt.Errorf("what is in %s was made at %s, after what is published there, and without its %s: the two have parted. Remove the folder and run again", m.Tree.Dir, have.Published.Format(time.RFC3339), name)
-		}
+	if name := have.Lacks(published); name != "" {
+		return false, fmt.Errorf("what is in %s was made at %s, after what is published there, and without its %s: the two have parted. Remove the folder and run again", m.Tree.Dir, have.Published.Format(time.RFC3339), name)
 	}
 	fmt.Fprintf(m.Log, "keep %s: it is as new as what is published\n", m.Tree.Dir)
 	return true, nil
@@ -191,13 +225,13 @@ func want(path, sha256 string, size int64, at time.Time) wanted {
 // take fetches the tree of a ledger. The ledger comes last: until then the folder
 // is no repository.
 func (m Mirror) take(ctx context.Context, from host.Host, l ledger.Ledger, signed ledger.Signed) error {
-	files := named(l)
-	if err := check(files); err != nil {
-		return fmt.Errorf("the published ledger: %w", err)
+	if err := Check(l); err != nil {
+		return err
 	}
+	files := named(l)
 	others := m.unnamed(l)
-	f := &fetching{Mirror: m, from: from, of: len(files) + len(others), told: time.Now()}
-	fmt.Fprintf(m.Log, "fetch %d files of %s\n", f.of, from)
+	f := m.fetching(from, len(files)+len(others))
+	fmt.Fprintf(m.Log, "fetch %d files of %s\n", f.progress.Of, from)
 	if err := f.all(ctx, files); err != nil {
 		return err
 	}
@@ -223,12 +257,7 @@ func (m Mirror) take(ctx context.Context, from host.Host, l ledger.Ledger, signe
 
 // logged is an error unless the public log is the one that the ledger means, whole.
 func (m Mirror) logged(l ledger.Ledger) error {
-	read := func(name string) ([]byte, error) { return os.ReadFile(m.Tree.Path(name)) }
-	log, err := transparency.Known(m.Public, read, m.Trusted, l.Log)
-	if err == nil {
-		_, err = log.Entries(0)
-	}
-	return err
+	return transparency.Whole(m.Public, m.Tree.Read, m.Trusted, l.Log, false)
 }
 
 // named are the files whose digests the ledger, or their name in it, tells.
@@ -280,6 +309,14 @@ var (
 	digestForm = regexp.MustCompile(`^[0-9a-f]{64}$`)
 )
 
+// Check is an error if a published ledger names a file where none of the repository belongs.
+func Check(l ledger.Ledger) error {
+	if err := check(named(l)); err != nil {
+		return fmt.Errorf("the published ledger: %w", err)
+	}
+	return nil
+}
+
 // check is an error if a file is to be written where none of the repository
 // belongs, or two are to be at one place. The ledger is ours; but a slip in it, or
 // a stolen key, shall not reach the rest of the machine.
@@ -305,13 +342,12 @@ func check(files []wanted) error {
 // fetching is one fetch of a tree.
 type fetching struct {
 	Mirror
-	from host.Host
-	of   int // files
+	from     host.Host
+	progress *host.Progress
+}
 
-	mu    sync.Mutex
-	done  int // files
-	bytes int64
-	told  time.Time
+func (m Mirror) fetching(from host.Host, files int) *fetching {
+	return &fetching{m, from, host.NewProgress(m.Log, "fetched", files)}
 }
 
 // all fetches files, several at once.
@@ -343,27 +379,15 @@ func (f *fetching) one(ctx context.Context, w wanted) error {
 			})
 		})
 		if host.NotThere(err, w.Path) && w.may {
-			f.tell(w, 0)
+			f.progress.Tell(w.Path, 0)
 			return nil
 		}
 		if err != nil {
 			return err
 		}
 	}
-	f.tell(w, size)
+	f.progress.Tell(w.Path, size)
 	at := f.Tree
 	at.At = w.at
 	return at.Wrote("fetched", w.Path)
-}
-
-// tell says from time to time, and at the end, how far it is.
-func (f *fetching) tell(w wanted, size int64) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.done++
-	f.bytes += size
-	if f.done == f.of || time.Since(f.told) > telling {
-		f.told = time.Now()
-		fmt.Fprintf(f.Log, "fetched %d of %d, %.1f MB: %s\n", f.done, f.of, float64(f.bytes)/1e6, w.Path)
-	}
 }

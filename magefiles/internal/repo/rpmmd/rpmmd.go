@@ -39,7 +39,8 @@ var Index = index.Kind{
 		index.NewForm(pkgdef.RPM, root, `N-V-R\.`+index.OneOf(archs, noarch)+`\.rpm`),
 		sourceForm,
 	},
-	Heads: metadataPaths(repomd), Traces: metadataPaths(""), Fixed: fixed,
+	Heads: metadataPaths(repomd), Traces: metadataPaths(""), Fixed: pairs,
+	Reads:   func(l ledger.Ledger) []string { return slices.Concat(pairs(l)...) },
 	Tools:   []string{"createrepo_c", "rpm"},
 	Folders: places, Keys: keys, Inspect: inspect, Make: build, Read: read,
 }
@@ -54,11 +55,12 @@ func metadataPaths(name string) (paths []string) {
 	return paths
 }
 
-func fixed(l ledger.Ledger) (paths []string) {
+// pairs are repomd.xml and its signature, of each folder.
+func pairs(l ledger.Ledger) (groups [][]string) {
 	for _, p := range placesOf(l) {
-		paths = append(paths, p.metadata(repomd), p.metadata(signature))
+		groups = append(groups, []string{p.metadata(repomd), p.metadata(signature)})
 	}
-	return paths
+	return groups
 }
 
 // places are the folders of a file. An rpm of no architecture is in those of all.

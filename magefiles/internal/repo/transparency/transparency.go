@@ -82,6 +82,19 @@ func Known(origin string, read Read, trusted Trusted, head ledger.Head) (Log, er
 	return l, fmt.Errorf("the repository's log has %d entries and the root %s, and its ledger says %d and %s (put an earlier copy of the whole folder in its place)", l.Tree.N, l.Tree.Hash, head.Size, head.Root)
 }
 
+// Whole is an error unless the log is the one that a ledger knows of, to its last entry. It
+// may be as it was before the ledger's publication only where that is pending.
+func Whole(origin string, read Read, trusted Trusted, head ledger.Head, pending bool) error {
+	if !pending {
+		head.Before = head.Size
+	}
+	log, err := Known(origin, read, trusted, head)
+	if err == nil {
+		_, err = log.Entries(0)
+	}
+	return err
+}
+
 // Entries are the entries from a number on, each verified against the checkpoint.
 func (l Log) Entries(from int64) (entries []Entry, err error) {
 	for _, tile := range entryTiles(from, l.Tree.N) {

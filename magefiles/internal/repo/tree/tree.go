@@ -37,6 +37,9 @@ type Tree struct {
 // Path is where a file is.
 func (t Tree) Path(name string) string { return filepath.Join(t.Dir, filepath.FromSlash(name)) }
 
+// Read is the content of a file.
+func (t Tree) Read(name string) ([]byte, error) { return os.ReadFile(t.Path(name)) }
+
 // Lock keeps other runs out of the tree until unlock is called. It says on log whom
 // it waits for.
 func (t Tree) Lock(ctx context.Context, log io.Writer) (unlock func(), err error) {

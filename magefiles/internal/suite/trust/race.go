@@ -32,6 +32,9 @@ func (r *rehearsal) race(ctx context.Context, t *tally.Tally, places []matrix.Ta
 	if err := r.clone(ctx, good, busy); err != nil {
 		return err
 	}
+	if err := r.bring(ctx); err != nil {
+		return err
+	}
 	publishing, stop := context.WithCancel(ctx)
 	defer stop()
 	published, failed := 0, make(chan error, 1)
@@ -70,5 +73,8 @@ func (r *rehearsal) publishMore(ctx context.Context, number int) error {
 		Dir: filepath.Join(r.www, busy), URL: r.base + "/" + good, Signer: r.ours.Signer,
 		Now: time.Now(), Refresh: true,
 	}, nil)
-	return err
+	if err != nil {
+		return err
+	}
+	return r.bring(ctx)
 }

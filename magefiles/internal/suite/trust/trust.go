@@ -20,6 +20,7 @@ import (
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/matrix"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline/publication"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline/verify"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/host"
@@ -35,6 +36,16 @@ import (
 // repository, and has the real clients of every row use it as its front page
 // says, and refuse it in every way in which it can be broken.
 func Check(ctx context.Context, t *tally.Tally, b subject.Build) error {
+	return staged(ctx, b, func(ctx context.Context, r *rehearsal, places []matrix.Target) error {
+		if err := r.prepare(ctx); err != nil {
+			return err
+		}
+		return r.run(ctx, t, places)
+	})
+}
+
+// staged has a rehearsal that is served, and the places of its clients.
+func staged(ctx context.Context, b subject.Build, do func(context.Context, *rehearsal, []matrix.Target) error) error {
 	if err := host.Need(); err != nil {
 		return err
 	}
@@ -56,12 +67,13 @@ func Check(ctx context.Context, t *tally.Tally, b subject.Build) error {
 	www := filepath.Join(place, "www")
 	rehearsal := rehearsal{Build: b, place: place, www: www, base: "http://" + listener.Addr().String()}
 	defer rehearsal.close()
-	if err := rehearsal.prepare(ctx); err != nil {
+	rehearsal.reads = rehearsal.base
+	if err := os.Mkdir(www, 0o755); err != nil { // what is not there cannot be served
 		_ = listener.Close()
 		return err
 	}
 	go func() { _ = web.ServeOn(ctx, listener, www) }()
-	return rehearsal.run(ctx, t, places)
+	return do(ctx, &rehearsal, places)
 }
 
 // rehearsal is a set of repositories with keys of their own, each below a
@@ -70,6 +82,8 @@ type rehearsal struct {
 	subject.Build
 	place, www string
 	base       string // where www is served
+	reads      string // where clients read: there, or what has the same folders
+	home       publication.Place
 	ours       *testkey.Key
 	foreign    *testkey.Key
 	now        time.Time
@@ -128,7 +142,7 @@ func (r *rehearsal) play(ctx context.Context, t *tally.Tally, places []matrix.Ta
 	if err != nil {
 		return err
 	}
-	h.Vars = append(h.Vars, "BASE="+r.base, "PASTE="+paste, fmt.Sprintf("UPDATES=%d", updates()))
+	h.Vars = append(h.Vars, "BASE="+r.reads, "PASTE="+paste, fmt.Sprintf("UPDATES=%d", updates()))
 	report, err := h.Run(ctx, theirs, []string{script})
 	for i := range report {
 		report[i].Scenario = "trust " + client + map[bool]string{true: " " + script}[script != client]
@@ -140,16 +154,22 @@ func (r *rehearsal) play(ctx context.Context, t *tally.Tally, places []matrix.Ta
 // good is the folder of the repository that nobody has broken.
 const good = "good"
 
-// prepare makes all repositories.
-func (r *rehearsal) prepare(ctx context.Context) (err error) {
+// sign signs what was built, by a new key.
+func (r *rehearsal) sign(ctx context.Context) (err error) {
 	r.now = time.Now().UTC().Truncate(time.Second)
 	if r.ours, err = testkey.New(ctx, testkey.Rehearsal, r.now); err != nil {
 		return err
 	}
-	if r.foreign, err = testkey.New(ctx, testkey.Other, r.now); err != nil {
+	r.signed, err = r.SignBy(ctx, r.ours.Signer, filepath.Join(r.place, "signed"))
+	return err
+}
+
+// prepare makes all repositories.
+func (r *rehearsal) prepare(ctx context.Context) (err error) {
+	if err := r.sign(ctx); err != nil {
 		return err
 	}
-	if r.signed, err = r.SignBy(ctx, r.ours.Signer, filepath.Join(r.place, "signed")); err != nil {
+	if r.foreign, err = testkey.New(ctx, testkey.Other, r.now); err != nil {
 		return err
 	}
 	p, err := r.versioned(ctx, 0)
@@ -232,14 +252,24 @@ func (r *rehearsal) visited(ctx context.Context, places []matrix.Target) error {
 	for _, part := range r.Parts() {
 		to.Versions[part.Source.Name] = part.Full()
 	}
-	byClient := map[string]string{}
+	for _, place := range oneEach(places) {
+		to.On = append(to.On, place.Name())
+	}
+	return published.Check(ctx, r.Checkout, to)
+}
+
+// oneEach is a place of each client.
+func oneEach(places []matrix.Target) (each []matrix.Target) {
+	byClient := map[string]matrix.Target{}
 	for _, place := range places {
 		if place.Image.Suite != "" && place.Arch == runtime.GOARCH {
-			byClient[place.Client()] = place.Name()
+			byClient[place.Client()] = place
 		}
 	}
-	to.On = slices.Sorted(maps.Values(byClient))
-	return published.Check(ctx, r.Checkout, to)
+	for _, client := range slices.Sorted(maps.Keys(byClient)) {
+		each = append(each, byClient[client])
+	}
+	return each
 }
 
 // verifyShipped has verify find the signed files right, whole and covered.
