@@ -201,7 +201,7 @@ func (s Status) data() statusData {
 		d.Keys = append(d.Keys, keyData(key))
 	}
 	for _, v := range s.Versions {
-		one := versionData{v.Of(s.Site.Main), v.Full(), v.Commit, v.Tagged, v.Published, s.Supported(v), []testedData{}}
+		one := versionData{v.Of(s.Main), v.Full(), v.Commit, v.Tagged, v.Published, s.Supported(v), []testedData{}}
 		for _, place := range s.Places {
 			seen := s.At(v, place)
 			one.Tested = append(one.Tested, testedData{place.Name, place.Arch, place.Informing, seen.Outcome, seen.Seen})
@@ -209,7 +209,7 @@ func (s Status) data() statusData {
 		d.Versions = append(d.Versions, one)
 	}
 	for _, a := range s.Accepted {
-		d.Vulnerabilities = append(d.Vulnerabilities, acceptedData{a.ID, a.Part, a.Reason, a.Until, a.Justification})
+		d.Vulnerabilities = append(d.Vulnerabilities, acceptedData(a))
 	}
 	return d
 }

@@ -17,9 +17,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/net/http2"
-	"golang.org/x/net/http2/h2c"
 )
 
 const example = "../../../packages/spire-agent/examples/envoy-sds/envoy.yaml"
@@ -85,7 +82,9 @@ func agent(t *testing.T, secrets map[string][]byte) (config string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := http.Server{Handler: h2c.NewHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	plain := new(http.Protocols)
+	plain.SetUnencryptedHTTP2(true)
+	server := http.Server{Protocols: plain, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var head [5]byte
 		_, _ = io.ReadFull(r.Body, head[:])
 		message := make([]byte, head[4])
@@ -98,7 +97,7 @@ func agent(t *testing.T, secrets map[string][]byte) (config string) {
 		}
 		resource := field(field(nil, 1, []byte(secretType)), 2, secret)
 		_ = send(w, field(nil, 2, resource))
-	}), new(http2.Server))}
+	})}
 	go func() { _ = server.Serve(listener) }()
 	t.Cleanup(func() { _ = server.Close() })
 	content, err := os.ReadFile(example)

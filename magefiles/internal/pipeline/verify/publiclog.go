@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/transparency-dev/formats/note"
-	sumdb "golang.org/x/mod/sumdb/note"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
@@ -71,7 +70,7 @@ func (p PublicLog) look(ctx context.Context, trusted sign.Keyring) (transparency
 		if err != nil {
 			return transparency.Log{}, fmt.Errorf("%q is no key of a witness, such as NAME+HASH+KEY: %w", key, err)
 		}
-		watch.Witnesses = append(watch.Witnesses, sumdb.Verifier(verifier))
+		watch.Witnesses = append(watch.Witnesses, verifier)
 	}
 	return watch.Look()
 }
