@@ -18,6 +18,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/secret"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/stepfile"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/host"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/vulnerability"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/web"
 )
@@ -162,6 +163,11 @@ func archiveOf(url, trust, at, keep, results *string, refresh *bool) (archive pi
 		return archive, err
 	}
 	archive.Results = flag(results, "SPIRE_REPO_RESULTS")
+	rows, err := host.Rows(checkout().Root)
+	if err != nil {
+		return archive, err
+	}
+	archive.Places = publication.Places(rows)
 	accepted, err := vulnerability.Accepted(checkout().Root)
 	if err != nil {
 		return archive, err

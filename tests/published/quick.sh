@@ -25,9 +25,8 @@ deb)
     ;;
 rpm) answers "$1 has its files as they were" 0 '' rpm --verify "$1" ;;
 esac
-name=$1
 shift
 for file; do
     same "mode of $file" 644 "$(stat -c %a "$file")"
-    [ ! -e "$file.rpmnew" ] && [ ! -e "$file.dpkg-new" ] || fail "$file, expected it as $name has it, got another one beside it"
+    gone "$file.rpmnew" "$file.dpkg-new" "$file.dpkg-dist"
 done

@@ -8,7 +8,6 @@ import (
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/frontpage"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/hub"
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/matrix"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline/publication"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo"
@@ -32,7 +31,9 @@ type Archive struct {
 	// Results is the folder with reports of tests, one a folder, for the status page; empty
 	// where there are none.
 	Results string
-	// Accepted are known vulnerabilities that are shipped, for the status page.
+	// Places are where the packages are tested, and Accepted known vulnerabilities that are
+	// shipped, for the status page.
+	Places   []frontpage.Place
 	Accepted []frontpage.Accepted
 	// Home is where it is kept, if that is more than a web host: what is published is read
 	// there, and not at URL.
@@ -117,18 +118,9 @@ func (p Pipeline) archive(a Archive) (archive publication.Archive, err error) {
 	if archive.Keyrings, err = pkgdef.LoadKeyrings(p.Root); err != nil {
 		return archive, err
 	}
-	return archive, p.seen(a, &archive)
-}
-
-// seen notes what the status page says of tests and of vulnerabilities.
-func (p Pipeline) seen(a Archive, archive *publication.Archive) error {
-	rows, err := matrix.Load(filepath.Join(p.Root, "tests", "distros.yaml"))
-	if err != nil {
-		return err
-	}
-	archive.Places, archive.Accepted = publication.Places(rows), a.Accepted
+	archive.Places, archive.Accepted = a.Places, a.Accepted
 	if a.Results != "" {
 		archive.Tested, err = publication.Seen(a.Results, archive.Sources, archive.Places)
 	}
-	return err
+	return archive, err
 }
