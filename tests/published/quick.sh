@@ -7,7 +7,10 @@ set -eu
 # shellcheck source=lib/common.sh
 . "$(dirname "$0")/lib/common.sh"
 
-[ -z "$STANDIN" ] || pkg_prepare
+if [ -n "$STANDIN" ]; then
+    pkg_prepare
+    mkdir -p /etc/pki/rpm-gpg /etc/yum.repos.d /etc/zypp/repos.d # a distribution's own packages have them
+fi
 umask 077 # apt reads as another user
 quietly sh -e "$TOP/pastes/quick-$CLIENT"
 went_well "the front page's three lines"

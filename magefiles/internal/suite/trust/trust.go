@@ -258,11 +258,12 @@ func (r *rehearsal) visited(ctx context.Context, places []matrix.Target) error {
 	return published.Check(ctx, r.Checkout, to)
 }
 
-// oneEach is a place of each client.
+// oneEach is a place of each client. A row that plays its own scenarios alone plays no
+// others.
 func oneEach(places []matrix.Target) (each []matrix.Target) {
 	byClient := map[string]matrix.Target{}
 	for _, place := range places {
-		if place.Image.Suite != "" && place.Arch == runtime.GOARCH {
+		if place.Image.Suite != "" && place.Arch == runtime.GOARCH && len(place.Scenarios) == 0 {
 			byClient[place.Client()] = place
 		}
 	}

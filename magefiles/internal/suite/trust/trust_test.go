@@ -4,9 +4,12 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/matrix"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/host"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/suitetest"
 )
 
@@ -31,6 +34,29 @@ func TestCasesArePlayed(t *testing.T) {
 		word := regexp.MustCompile(`[ ='"]` + broken.name + `[ ;'"\n]`)
 		if !word.MatchString(scripts.String()) {
 			t.Errorf("no script of tests/trust looks at %s", broken.name)
+		}
+	}
+}
+
+// A client of which nothing is played would pass.
+func TestOneEach(t *testing.T) {
+	rows, err := host.Rows(suitetest.Root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var places []matrix.Target
+	for _, row := range rows { // as Check selects them
+		if row.Tier == matrix.Blocking {
+			places = append(places, matrix.Target{Distribution: row, Arch: runtime.GOARCH})
+		}
+	}
+	clients := map[string]bool{}
+	for _, place := range oneEach(places) {
+		clients[place.Client()] = len(place.Plays([]string{"quick", "user"}, nil)) == 2
+	}
+	for _, client := range host.Clients {
+		if !clients[client] {
+			t.Errorf("nothing is played with %s", client)
 		}
 	}
 }
