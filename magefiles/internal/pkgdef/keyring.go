@@ -62,6 +62,10 @@ const (
 
 const copyright = "copyright" // in Debian's machine-readable form
 
+// longestChange is what is left of a changelog's line of 80 columns behind "  * " (lintian,
+// debian-changelog-line-too-long).
+const longestChange = 76
+
 // DayForm is the form of keyring packages' versions, for the time package.
 const DayForm = "2006.01.02"
 
@@ -149,6 +153,9 @@ func (k Keyring) check() error {
 	}
 	if strings.Contains(k.Changes, "\n") {
 		errs = append(errs, fmt.Errorf("changes %q is not one line", k.Changes))
+	}
+	if n := len(k.Changes); n > longestChange {
+		errs = append(errs, fmt.Errorf("changes %q has %d bytes: a line of a Debian changelog has room for %d", k.Changes, n, longestChange))
 	}
 	errs = append(errs, checkSummary(k.Summary), checkInstalled(k.Keys, "/usr/share/keyrings/", "/etc/pki/rpm-gpg/"))
 	for file := range k.form().asTheyAre {

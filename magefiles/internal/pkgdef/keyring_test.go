@@ -278,6 +278,7 @@ func TestBadKeyrings(t *testing.T) {
 		"day of hyphens":             {swap(ring, "2026.01.31", "2026-01-31"), []string{ring, `version "2026-01-31"`}},
 		"no changes":                 {swap(ring, "changes: First version.\n", ""), []string{ring, "changes is missing"}},
 		"changes of two lines":       {swap(ring, "changes: First version.", `changes: "a\nb"`), []string{ring, `changes "a\nb"`}},
+		"changes that are too long":  {swap(ring, "changes: First version.", "changes: "+strings.Repeat("x", 77)), []string{ring, "has 77 bytes: a line of a Debian changelog has room for 76"}},
 		"no license":                 {swap(ring, "license: MIT\n", ""), []string{ring, "license is missing"}},
 		"no section":                 {swap(ring, "section: misc\n", ""), []string{ring, "section is missing"}},
 		"summary with a full stop":   {swap(ring, "summary: keys", "summary: keys."), []string{ring, `summary "keys."`}},
