@@ -135,7 +135,7 @@ func (Repo) Publish(ctx context.Context, to, endpoint, key *string, dry *bool) e
 	if len(keys) == 0 {
 		return errNobody
 	}
-	report, err := home.Bring(ctx, checkout().RepositoryDir(), sign.NewKeyring(keys...), dry != nil && *dry, os.Stderr)
+	report, err := checkout().Bring(ctx, home, checkout().RepositoryDir(), sign.NewKeyring(keys...), dry != nil && *dry)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline/publication"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/store"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
 )
@@ -80,6 +81,15 @@ func (p Pipeline) Sync(ctx context.Context, a Archive, from *hub.Repository, fir
 	}
 	// Packages, sources, keys, front page, and last the indexes that name them.
 	return archive.PublishEach(ctx, folders)
+}
+
+// Bring makes a place what the repository in dir is: see publication.Place.
+func (p Pipeline) Bring(ctx context.Context, to publication.Place, dir string, keys sign.Keyring, dry bool) (store.Report, error) {
+	keyrings, err := pkgdef.LoadKeyrings(p.Root)
+	if err != nil {
+		return store.Report{}, err
+	}
+	return to.Bring(ctx, dir, keyrings, keys, dry, p.Log)
 }
 
 // collect downloads releases while no other run works in dist.

@@ -3,7 +3,6 @@ package pipeline
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
@@ -188,7 +187,7 @@ func TestSyncStore(t *testing.T) {
 	w.served = w.home.Address
 	bring := func(p Pipeline) {
 		t.Helper()
-		if _, err := w.home.Bring(t.Context(), p.RepositoryDir(), sign.NewKeyring(w.signer.Certificate()), false, io.Discard); err != nil {
+		if _, err := p.Bring(t.Context(), w.home, p.RepositoryDir(), sign.NewKeyring(w.signer.Certificate()), false); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -253,11 +253,7 @@ func publishAndDie(args []string) {
 func TestKilled(t *testing.T) {
 	needs(t)
 	s := newScene(t)
-	secret := filepath.Join(t.TempDir(), "key")
-	file, err := os.Create(secret)
-	must(t, err)
-	must(t, ours().entity.SerializePrivate(file, ours().config()))
-	must(t, file.Close())
+	secret := secretFile(t)
 	for n := 3; n < s.changes; n += 8 {
 		r := twin(t, s.before)
 		line := strings.Join(append([]string{r.Dir, secret, fmt.Sprint(n)}, s.files...), "\n")

@@ -156,6 +156,17 @@ var ours = sync.OnceValue(func() pair {
 	return pair{entity}
 })
 
+// secretFile is a file with our secret key, for a process that is killed.
+func secretFile(t testing.TB) string {
+	t.Helper()
+	secret := filepath.Join(t.TempDir(), "key")
+	file, err := os.Create(secret)
+	must(t, err)
+	must(t, ours().entity.SerializePrivate(file, ours().config()))
+	must(t, file.Close())
+	return secret
+}
+
 func newRepository(t testing.TB) Repository {
 	t.Helper()
 	return repositoryIn(filepath.Join(t.TempDir(), "dist", "repo"), ours())

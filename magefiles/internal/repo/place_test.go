@@ -242,11 +242,7 @@ func TestBroughtCutOffReally(t *testing.T) {
 func TestPublisherKilled(t *testing.T) {
 	long(t)
 	s := newStage(t)
-	secret := filepath.Join(t.TempDir(), "key")
-	file, err := os.Create(secret)
-	must(t, err)
-	must(t, ours().entity.SerializePrivate(file, ours().config()))
-	must(t, file.Close())
+	secret := secretFile(t)
 	for _, n := range points(s.asks, 9) {
 		memory := s.memory.Clone()
 		front := s3test.NewFront(t, memory)

@@ -7,7 +7,6 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/layout"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/ledger"
@@ -31,7 +30,7 @@ func (a Archive) pages(l ledger.Ledger, entry string) (map[string][]byte, error)
 	}
 	files, err := a.status(l, site).Files()
 	if err == nil {
-		files[layout.Pages[0]] = page.Bytes()
+		files[layout.Page] = page.Bytes()
 	}
 	return files, err
 }
@@ -42,23 +41,18 @@ func (a Archive) status(l ledger.Ledger, site frontpage.Site) frontpage.Status {
 		Site: site, Places: a.Places, Accepted: a.Accepted,
 		Log: frontpage.Log{Entries: l.Log.Size, Root: l.Log.Root},
 	}
-	main := a.Sources[0].Name
-	minors := map[string]bool{} // of each source, the newest first
-	count := map[string]int{}
-	for _, v := range site.Versions {
-		of := v.Of(main)
-		minor := of + " " + v.Version[:strings.LastIndex(v.Version, ".")]
-		if !minors[minor] {
-			minors[minor] = true
-			count[of]++
-			if count[of] <= pkgdef.SupportedMinors {
-				status.Supports = append(status.Supports, v.Label())
-			}
+	label := func(source, full string) string {
+		if source == a.Sources[0].Name {
+			return full
 		}
+		return source + "-" + full
+	}
+	for _, of := range l.Supported() {
+		status.Supports = append(status.Supports, label(of.Source, of.Full()))
 	}
 	for _, tested := range l.Tested {
 		status.Tested = append(status.Tested, frontpage.Tested{
-			Version: strings.TrimPrefix(tested.Version, main+"-"), Place: tested.Place, Outcome: frontpage.Outcome(tested.Outcome), Seen: tested.Seen,
+			Version: label(tested.Source, tested.Version), Place: tested.Place, Outcome: frontpage.Outcome(tested.Outcome), Seen: tested.Seen,
 		})
 	}
 	return status

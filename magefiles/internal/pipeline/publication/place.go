@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/host"
@@ -28,23 +27,23 @@ func (p Place) open(log io.Writer) (store.Store, error) {
 	return store.Open(p.Address, p.Access, host.Usual, log)
 }
 
-// Bring makes the place what the repository in dir is. keys are those that clients trust;
-// dry says on log what would be done, and does nothing.
-func (p Place) Bring(ctx context.Context, dir string, keys sign.Keyring, dry bool, log io.Writer) (store.Report, error) {
+// Bring makes the place what the repository in dir is, which has the keyrings' entries at its
+// root. keys are those that clients trust; dry says on log what would be done, and does nothing.
+func (p Place) Bring(ctx context.Context, dir string, keyrings []pkgdef.Keyring, keys sign.Keyring, dry bool, log io.Writer) (store.Report, error) {
 	to, err := p.open(log)
 	if err != nil {
 		return store.Report{}, err
 	}
 	from := tree.Tree{Dir: dir}
-	names, err := certificatesIn(from)
+	begin, err := beginnings(from, keyrings)
 	if err != nil {
 		return store.Report{}, err
 	}
-	return store.Publisher{Tree: from, Keys: names, Trusted: keys, Public: pkgdef.PublicLog, Log: log, Dry: dry}.Publish(ctx, to)
+	return store.Publisher{Tree: from, Keys: begin, Trusted: keys, Public: pkgdef.PublicLog, Log: log, Dry: dry}.Publish(ctx, to)
 }
 
-// certificatesIn are the files with certificates of a tree.
-func certificatesIn(t tree.Tree) (map[string][]byte, error) {
+// beginnings are the files with certificates of a tree, and the entries at its root.
+func beginnings(t tree.Tree, keyrings []pkgdef.Keyring) (map[string][]byte, error) {
 	armoured, err := os.ReadFile(t.Path(KeysArmoured))
 	if err != nil {
 		return nil, fmt.Errorf("reading the repository's keys: %w (make the repository with repo:build or repo:sync)", err)
@@ -55,24 +54,14 @@ func certificatesIn(t tree.Tree) (map[string][]byte, error) {
 	}
 	files := layout.Keys(Archive{Certificates: certificates}.certificates())
 	files[KeysArmoured], files[keysBinary] = armoured, sign.Binary(certificates...)
-	return files, entriesIn(t, files)
-}
-
-// entriesIn adds what is at the root for those who begin: see Archive.entries.
-func entriesIn(t tree.Tree, files map[string][]byte) error {
-	for _, end := range []string{"*.sources", "*.pref", "*.repo"} {
-		found, err := filepath.Glob(t.Path(end))
-		if err != nil {
-			return err
-		}
-		for _, file := range found {
-			name := filepath.Base(file)
-			if files[name], err = t.Read(name); err != nil {
-				return err
+	for _, definition := range keyrings {
+		for _, config := range definition.Config {
+			if files[config.File], err = t.Read(config.File); err != nil {
+				return nil, fmt.Errorf("reading what clients begin with: %w (make the repository with repo:build or repo:sync)", err)
 			}
 		}
 	}
-	return nil
+	return files, nil
 }
 
 // PrintBrought writes what a publication brought to a place.

@@ -44,11 +44,11 @@ func Seen(dir string, sources []pkgdef.Source, places []frontpage.Place) (seen [
 
 // tested is what one report says of each place.
 func tested(run report.Run, sources []pkgdef.Source, places []frontpage.Place) (seen []ledger.Tested) {
-	at := slices.IndexFunc(sources, func(s pkgdef.Source) bool { return strings.HasPrefix(run.Version, s.Title+" ") })
+	end := strings.LastIndex(run.Version, " ") // one source's title can begin another's
+	at := slices.IndexFunc(sources, func(s pkgdef.Source) bool { return end > 0 && s.Title == run.Version[:end] })
 	if at < 0 {
 		return nil
 	}
-	version := sources[at].Name + "-" + strings.TrimPrefix(run.Version, sources[at].Title+" ")
 	for _, place := range places {
 		var ended []report.Status
 		for _, result := range run.Results {
@@ -57,7 +57,7 @@ func tested(run report.Run, sources []pkgdef.Source, places []frontpage.Place) (
 			}
 		}
 		if len(ended) > 0 {
-			seen = append(seen, ledger.Tested{Version: version, Place: place.Name, Outcome: string(outcome(ended)), Seen: run.Start.UTC()})
+			seen = append(seen, ledger.Tested{Source: sources[at].Name, Version: run.Version[end+1:], Place: place.Name, Outcome: string(outcome(ended)), Seen: run.Start.UTC()})
 		}
 	}
 	return seen

@@ -39,8 +39,9 @@ func TestSeen(t *testing.T) {
 	reported("a", "SPIRE 1.14.5-1", result("debian-13", report.Passed), result("debian-13", report.Skipped), result("debian-sid", report.Skipped))
 	reported("b", "SPIRE 1.14.5-1", result("debian-12-arm64", report.Passed), result("debian-12-arm64", report.Failed), result("<script>", report.Passed))
 	reported("c", "SPIFFE Helper 0.11.0-1", result("debian-13", report.Passed))
+	reported("cc", "SPIRE Controller Manager 0.6.4-3", result("debian-13", report.Failed))
 	reported("d", "Something else 1.0.0-1", result("debian-13", report.Passed))
-	sources := []pkgdef.Source{{Name: "spire", Title: "SPIRE"}, {Name: "spiffe-helper", Title: "SPIFFE Helper"}}
+	sources := []pkgdef.Source{{Name: "spire", Title: "SPIRE"}, {Name: "spiffe-helper", Title: "SPIFFE Helper"}, {Name: "spire-controller-manager", Title: "SPIRE Controller Manager"}}
 	places := Places([]matrix.Distribution{
 		{Name: "debian-13", Architectures: []string{"amd64"}, Tier: matrix.Blocking},
 		{Name: "debian-12", Architectures: []string{"arm64"}, Tier: matrix.Blocking},
@@ -48,10 +49,11 @@ func TestSeen(t *testing.T) {
 	})
 	got, err := Seen(dir, sources, places)
 	want := []ledger.Tested{
-		{Version: "spire-1.14.5-1", Place: "debian-13", Outcome: "works", Seen: at},
-		{Version: "spire-1.14.5-1", Place: "debian-sid", Outcome: "not run", Seen: at},
-		{Version: "spire-1.14.5-1", Place: "debian-12-arm64", Outcome: "failed", Seen: at},
-		{Version: "spiffe-helper-0.11.0-1", Place: "debian-13", Outcome: "works", Seen: at},
+		{Source: "spire", Version: "1.14.5-1", Place: "debian-13", Outcome: "works", Seen: at},
+		{Source: "spire", Version: "1.14.5-1", Place: "debian-sid", Outcome: "not run", Seen: at},
+		{Source: "spire", Version: "1.14.5-1", Place: "debian-12-arm64", Outcome: "failed", Seen: at},
+		{Source: "spiffe-helper", Version: "0.11.0-1", Place: "debian-13", Outcome: "works", Seen: at},
+		{Source: "spire-controller-manager", Version: "0.6.4-3", Place: "debian-13", Outcome: "failed", Seen: at},
 	}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("%v\n%s", err, diff)

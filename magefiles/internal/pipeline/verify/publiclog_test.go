@@ -119,7 +119,7 @@ func TestWitnessKey(t *testing.T) {
 	by, dir := shipped(t, ours, "")
 	log := PublicLog{At: archive(t, ours, time.Now(), filepath.Join(dir, "SHA256SUMS")), Seen: t.TempDir(), Out: io.Discard}
 	for key, want := range map[string]string{
-		"witness": "is no key of a witness, such as NAME+HASH+KEY",
+		"witness":                       "is no key of a witness, such as NAME+HASH+KEY",
 		"witness.example.org+d8ba9f73+": "is no key of a witness",
 	} {
 		log.Witnesses = []string{key}

@@ -86,15 +86,18 @@ func Paths(n index.Name, base, main string, of ledger.Revision) (paths []string)
 // Folder is the folder of what no index lists of a revision. Those of other sources
 // than the main one, such as keyring packages, have its name before the version.
 func Folder(main string, of ledger.Revision) string {
-	full := fmt.Sprintf("%s-%d", of.Version, of.Release)
+	full := of.Full()
 	if of.Source != main {
 		full = of.Source + "-" + full
 	}
 	return path.Join(index.FilesFolder, full)
 }
 
+// Page is the front page.
+const Page = "index.html"
+
 // Pages are for people and feed readers, at the root.
-var Pages = []string{"index.html", "status.html", "status.json", "feed.xml"}
+var Pages = []string{Page, "status.html", "status.json", "feed.xml"}
 
 // Owned are the folders in which everything is the repository's own.
 func Owned() []string {

@@ -80,7 +80,7 @@ type Ledger struct {
 	// Notices is the SHA-256 of the notices that the indexes tell of: others are a reason
 	// to make them anew. It is empty where they have no place for any.
 	Notices string `json:",omitempty"`
-	// Tested is what was last seen of what is offered, in order of version and place.
+	// Tested is what was last seen of what is offered, in order of source, version and place.
 	Tested []Tested `json:",omitempty"`
 	// Log is the public log with this publication; empty where there was none yet.
 	Log Head `json:",omitzero"`
@@ -88,7 +88,8 @@ type Ledger struct {
 
 // Tested is what the tests saw of a version at a place.
 type Tested struct {
-	Version string // source, version and the packaging's release, such as spire-1.14.5-1
+	Source  string
+	Version string // with the packaging's release, such as 1.14.5-1
 	Place   string // a distribution release on an architecture, such as debian-12-arm64
 	Outcome string // works, failed or not run
 	Seen    time.Time
@@ -333,25 +334,25 @@ func (l *Ledger) retire(retired []File, end time.Time) {
 // See is the ledger that knows what was seen of the versions that it offers: what is new
 // in the place of what was seen of a version at the same place before.
 func (l Ledger) See(tested []Tested) Ledger {
-	type where struct{ version, place string }
+	type where struct{ source, version, place string }
 	last := map[where]Tested{}
 	for _, one := range append(slices.Clone(l.Tested), tested...) {
-		if at := (where{one.Version, one.Place}); !one.Seen.Before(last[at].Seen) {
+		if at := (where{one.Source, one.Version, one.Place}); !one.Seen.Before(last[at].Seen) {
 			last[at] = one
 		}
 	}
-	offered := map[string]bool{}
+	offered := map[[2]string]bool{}
 	for _, f := range l.Files {
-		offered[f.Revision().Label()] = true
+		offered[[2]string{f.Source, f.Revision().Full()}] = true
 	}
 	l.Tested = nil
 	for _, one := range last {
-		if offered[one.Version] {
+		if offered[[2]string{one.Source, one.Version}] {
 			l.Tested = append(l.Tested, one)
 		}
 	}
 	slices.SortFunc(l.Tested, func(a, b Tested) int {
-		return cmp.Or(cmp.Compare(a.Version, b.Version), cmp.Compare(a.Place, b.Place))
+		return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(a.Version, b.Version), cmp.Compare(a.Place, b.Place))
 	})
 	return l
 }

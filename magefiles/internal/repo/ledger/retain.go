@@ -42,8 +42,8 @@ func (e Revision) Compare(other Revision) int {
 	return CompareVersions(e.Version, e.Release, other.Version, other.Release)
 }
 
-// Label is the revision's source, version and release, such as spire-1.14.5-1.
-func (e Revision) Label() string { return fmt.Sprintf("%s-%s-%d", e.Source, e.Version, e.Release) }
+// Full is the version with the packaging's release, such as 1.14.5-1.
+func (e Revision) Full() string { return fmt.Sprintf("%s-%d", e.Version, e.Release) }
 
 // minor is the source and its MAJOR.MINOR; of a day it is the month.
 func (e Revision) minor() Revision {
@@ -83,6 +83,9 @@ func retained(files []File, now time.Time) map[Revision]bool {
 	}
 	return stays
 }
+
+// Supported are the newest revisions of the minor versions that upstream mends.
+func (l Ledger) Supported() []Revision { return newest(l.Files) }
 
 // newest are the newest revisions of each source's newest minors.
 func newest(files []File) []Revision {

@@ -244,7 +244,7 @@ func (m Mirror) take(ctx context.Context, from host.Host, l ledger.Ledger, signe
 	if err := f.all(ctx, others); err != nil {
 		return err
 	}
-	if err := m.logged(l); err != nil {
+	if err := transparency.Whole(m.Public, m.Tree.Read, m.Trusted, l.Log, false); err != nil {
 		return err
 	}
 	if err := layout.Sweep(m.Tree, l, m.Keys); err != nil {
@@ -253,11 +253,6 @@ func (m Mirror) take(ctx context.Context, from host.Host, l ledger.Ledger, signe
 	to := m.Tree
 	to.At = l.Published
 	return signed.Put(to)
-}
-
-// logged is an error unless the public log is the one that the ledger means, whole.
-func (m Mirror) logged(l ledger.Ledger) error {
-	return transparency.Whole(m.Public, m.Tree.Read, m.Trusted, l.Log, false)
 }
 
 // named are the files whose digests the ledger, or their name in it, tells.

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	checkpoint "github.com/transparency-dev/formats/log"
 	"golang.org/x/mod/sumdb/note"
@@ -112,16 +111,4 @@ func has(n *note.Note, by note.Verifier) bool {
 		}
 	}
 	return false
-}
-
-// treeText is a tree as it is kept: size and root.
-func treeText(tree tlog.Tree) string { return fmt.Sprintf("%d %s\n", tree.N, tree.Hash) }
-
-func parseTree(text string) (tree tlog.Tree, err error) {
-	var root string
-	if _, err = fmt.Sscanf(strings.TrimSpace(text), "%d %s", &tree.N, &root); err != nil {
-		return tree, err
-	}
-	tree.Hash, err = tlog.ParseHash(root)
-	return tree, err
 }

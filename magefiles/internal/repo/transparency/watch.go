@@ -50,7 +50,7 @@ func (w Watch) before() (tree tlog.Tree, err error) {
 		return tree, nil
 	}
 	if err == nil {
-		tree, err = parseTree(string(content))
+		tree, err = tlog.ParseTree(content)
 	}
 	if err != nil {
 		return tree, fmt.Errorf("reading what was last seen of the log: %w", err)
@@ -62,7 +62,7 @@ func (w Watch) keep(tree tlog.Tree) error {
 	if err := os.MkdirAll(filepath.Dir(w.Seen), 0o755); err != nil {
 		return fmt.Errorf("keeping what was seen of the log: %w", err)
 	}
-	return artifact.WriteBytes(w.Seen, 0o644, []byte(treeText(tree)))
+	return artifact.WriteBytes(w.Seen, 0o644, tlog.FormatTree(tree))
 }
 
 // Listed says what the entries know: by name, what was ever published under it.
@@ -77,8 +77,8 @@ func List(entries []Entry) Listed {
 	return listed
 }
 
-// Has is an error unless a file of the name was published with the digest, and never
-// another one at its place.
+// Has is an error unless a file of the name was published with the digest. (That another
+// one was at the same path is Twice's to find.)
 func (l Listed) Has(name, sha256 string) error {
 	var digests []string
 	found := false

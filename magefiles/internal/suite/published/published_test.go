@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/mod/sumdb/tlog"
+
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline/publication"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/transparency"
@@ -174,7 +176,7 @@ func TestPublished(t *testing.T) {
 	t.Run("a log that was rolled back", func(t *testing.T) {
 		_, to := s.publish(2 * time.Hour)
 		seen := filepath.Join(to.Seen, url.QueryEscape(to.URL))
-		if err := artifact.WriteBytes(seen, 0o644, []byte("99999 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n")); err != nil {
+		if err := artifact.WriteBytes(seen, 0o644, tlog.FormatTree(tlog.Tree{N: 99_999})); err != nil {
 			t.Fatal(err)
 		}
 		finds(t, to, each("the log was rolled back: it has ", "public log"))

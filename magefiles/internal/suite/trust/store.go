@@ -70,6 +70,6 @@ func (r *rehearsal) bring(ctx context.Context) error {
 	if r.home.Address == "" {
 		return nil
 	}
-	_, err := r.home.Bring(ctx, filepath.Join(r.www, busy), sign.NewKeyring(r.ours.Signer.Certificate()), false, r.Log)
+	_, err := r.Pipeline.Bring(ctx, r.home, filepath.Join(r.www, busy), sign.NewKeyring(r.ours.Signer.Certificate()), false)
 	return err
 }
