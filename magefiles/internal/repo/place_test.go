@@ -11,6 +11,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -254,7 +255,7 @@ func TestPublisherKilled(t *testing.T) {
 			if left--; left >= 0 {
 				return false
 			}
-			killPublisher(t, front.URL)
+			killPublisher(t, secret)
 			panic(http.ErrAbortHandler)
 		})
 		command := run.New("/proc/self/exe").WithEnv(bringVariable + "=" + strings.Join([]string{s.after.Dir, secret, front.URL}, "\n"))
@@ -273,6 +274,10 @@ func TestPublisherKilled(t *testing.T) {
 // bringVariable makes this test program a publisher: folder, key file, endpoint.
 const bringVariable = "SPIRE_REPO_BRING"
 
+// publisherSuffix ends the name of the file, beside that of the key, with the process that
+// publishes.
+const publisherSuffix = ".publisher"
+
 func bringAndDie(args []string) {
 	file, err := os.Open(args[1])
 	if err != nil {
@@ -286,23 +291,20 @@ func bringAndDie(args []string) {
 	if err != nil {
 		panic(err)
 	}
+	if err := os.WriteFile(args[1]+publisherSuffix, []byte(strconv.Itoa(os.Getpid())), 0o644); err != nil {
+		panic(err)
+	}
 	_, err = publisher(repositoryIn(args[0], pair{ring[0]})).Publish(context.Background(), to)
 	panic(fmt.Sprint("still alive: ", err))
 }
 
-// killPublisher kills the program that publishes to an endpoint.
-func killPublisher(t *testing.T, endpoint string) {
-	environments, err := filepath.Glob("/proc/[0-9]*/environ")
+// killPublisher kills the program that publishes with the key of a file.
+func killPublisher(t *testing.T, secret string) {
+	content, err := os.ReadFile(secret + publisherSuffix)
 	must(t, err)
-	for _, file := range environments {
-		content, _ := os.ReadFile(file)
-		if bytes.Contains(content, []byte(bringVariable+"=")) && bytes.Contains(content, []byte(endpoint)) {
-			var pid int
-			if _, err := fmt.Sscanf(file, "/proc/%d/", &pid); err == nil {
-				must(t, syscall.Kill(pid, syscall.SIGKILL))
-			}
-		}
-	}
+	pid, err := strconv.Atoi(string(content))
+	must(t, err)
+	must(t, syscall.Kill(pid, syscall.SIGKILL))
 }
 
 // Publishing 10 and 5,000 packages to a real service, and then one version more.
