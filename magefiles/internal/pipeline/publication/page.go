@@ -71,11 +71,8 @@ func (a Archive) site(l ledger.Ledger, entry string) (frontpage.Site, error) {
 	for _, certificate := range a.Certificates {
 		site.Keys = append(site.Keys, frontpage.Key{Fingerprint: certificate.Fingerprint(), Ends: certificate.Ends()})
 	}
-	for _, file := range l.Files {
-		known := slices.ContainsFunc(a.Sources, func(s pkgdef.Source) bool { return s.Name == file.Source })
-		if !known && !again(file.Path) {
-			site.Keyring = append(site.Keyring, shown(file))
-		}
+	for _, file := range a.keyringFiles(l) {
+		site.Keyring = append(site.Keyring, shown(file))
 	}
 	for _, source := range a.Sources {
 		versions, err := a.versions(l, source)
@@ -85,6 +82,22 @@ func (a Archive) site(l ledger.Ledger, entry string) (frontpage.Site, error) {
 		site.Versions = append(site.Versions, versions...)
 	}
 	return site, nil
+}
+
+// keyringFiles are those of the packages with the keys, newest first: the page's lines name
+// the first that they find.
+func (a Archive) keyringFiles(l ledger.Ledger) []ledger.File {
+	var files []ledger.File
+	for _, file := range l.Files {
+		known := slices.ContainsFunc(a.Sources, func(s pkgdef.Source) bool { return s.Name == file.Source })
+		if !known && !again(file.Path) {
+			files = append(files, file)
+		}
+	}
+	slices.SortStableFunc(files, func(a, b ledger.File) int {
+		return ledger.CompareVersions(b.Version, b.Release, a.Version, a.Release)
+	})
+	return files
 }
 
 // again says whether a path is in the folder of rpms for another architecture than

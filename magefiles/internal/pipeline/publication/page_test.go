@@ -37,3 +37,22 @@ func TestPages(t *testing.T) {
 		t.Errorf("the pages are %q, and made are %q", layout.Pages, made)
 	}
 }
+
+// The lines to paste take the newest of the packages with the keys.
+func TestNewestKeyringFirst(t *testing.T) {
+	file := func(version string, release int) ledger.File {
+		return ledger.File{
+			Path:    "rpm/x86_64/spire-release-" + version + ".noarch.rpm",
+			Package: "spire-release", Source: "spire-release", Version: version, Release: release,
+		}
+	}
+	archive := Archive{Sources: []pkgdef.Source{{Name: "spire"}}}
+	of := ledger.Ledger{Files: []ledger.File{file("2026.9.24", 1), file("2026.11.24", 1), file("2026.11.24", 2), {Path: "a.rpm", Source: "spire"}}}
+	var found []int
+	for _, f := range archive.keyringFiles(of) {
+		found = append(found, slices.IndexFunc(of.Files, func(one ledger.File) bool { return one == f }))
+	}
+	if want := []int{2, 1, 0}; !slices.Equal(found, want) {
+		t.Errorf("the files are %v, want %v", found, want)
+	}
+}
