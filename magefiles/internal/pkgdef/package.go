@@ -443,7 +443,7 @@ func (p Package) Scriptlets(source Source, version string) scriptlets.Data {
 		Name: p.Name, Version: version, Steps: p.steps(source),
 		Sysusers: p.Units.Sysusers != "", SysusersLines: p.Units.Users, Tmpfiles: p.Units.Tmpfiles != "",
 		Units: p.Units.Switched(), Services: p.Units.Services(), Shared: p.Shares, TPM: p.TPM, Inits: p.Units.Inits(),
-		State: p.State, Config: p.configPaths(), Purge: p.Purge, Keep: p.Keep,
+		State: p.State, AppArmor: p.Units.AppArmor != "", Config: p.configPaths(), Purge: p.Purge, Keep: p.Keep,
 	}
 	if p.Plugin != nil {
 		data.Plugin, data.Host = p.Program(), p.Plugin.Host()

@@ -52,6 +52,9 @@ type Layout struct {
 	// Exclusive says that a file belongs to one package alone: a unit that several bring
 	// is in a folder of each, and scriptlets put it in its place.
 	Exclusive bool
+	// AppArmor says that its machines have that, and look for profiles in /etc/apparmor.d.
+	// Elsewhere a package has its own among the examples.
+	AppArmor bool
 	// OpenRC says that its machines have that in the place of systemd.
 	OpenRC bool
 	// Adopts says that the package speaks of configuration that it takes over, which would
@@ -61,7 +64,7 @@ type Layout struct {
 
 // DebLayout and RPMLayout are those of debs and rpms.
 var (
-	DebLayout = Layout{Lintian: true, Exclusive: true, Texts: func(docs, _ string) map[string]Entry {
+	DebLayout = Layout{Lintian: true, Exclusive: true, AppArmor: true, Texts: func(docs, _ string) map[string]Entry {
 		return map[string]Entry{
 			DocCopyright: {Path: docs + "/copyright", Kind: File},
 			DocChanges:   {Path: docs + "/changelog.gz", Kind: Doc},
@@ -81,7 +84,7 @@ var (
 // entry is in belong to the package.
 var shared = map[string]bool{
 	"/": true, "/etc": true, "/usr": true, "/usr/bin": true, "/usr/lib": true,
-	"/etc/conf.d": true, "/etc/init.d": true, "/usr/lib/systemd": true, "/usr/lib/systemd/system": true, "/usr/lib/systemd/system-preset": true,
+	"/etc/apparmor.d": true, "/etc/conf.d": true, "/etc/init.d": true, "/usr/lib/systemd": true, "/usr/lib/systemd/system": true, "/usr/lib/systemd/system-preset": true,
 	"/usr/lib/sysusers.d": true, "/usr/lib/tmpfiles.d": true, "/usr/libexec": true, "/usr/share": true,
 	"/usr/share/bash-completion": true, "/usr/share/bash-completion/completions": true,
 	"/usr/share/doc": true, "/usr/share/licenses": true, "/usr/share/lintian": true, "/usr/share/lintian/overrides": true, "/usr/share/man": true, "/usr/share/man/man1": true, "/usr/share/man/man7": true,
@@ -141,7 +144,19 @@ func (p Package) services(format Layout) []Entry {
 	if format.OpenRC {
 		return p.OpenRC
 	}
-	return slices.Concat(p.Systemd, p.Units.sharedEntries(format.Exclusive))
+	return slices.Concat(p.Systemd, p.Units.sharedEntries(format.Exclusive), p.profile(format))
+}
+
+// profile is the entry of AppArmor's profile for the units, if there is one.
+func (p Package) profile(format Layout) []Entry {
+	entry := Entry{Path: p.examplesDir() + "/apparmor/" + p.Name, Kind: File, Mode: 0o644, From: p.Units.AppArmor}
+	switch {
+	case entry.From == "":
+		return nil
+	case format.AppArmor:
+		entry.Path, entry.Kind = "/etc/apparmor.d/"+p.Name, Conf
+	}
+	return []Entry{entry}
 }
 
 // ofConfiguration finds the folders that configuration is in. rpm makes them with

@@ -780,3 +780,41 @@ func TestCheckVersion(t *testing.T) {
 		}
 	}
 }
+
+// The services that a profile of AppArmor is for name it, and go without where it is not
+// loaded; the profile has the package's name, by which the scriptlets load it.
+func TestProfiles(t *testing.T) {
+	packages, err := Load(checkout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	profiles := 0
+	for _, p := range packages {
+		if p.Units.AppArmor == "" {
+			continue
+		}
+		profiles++
+		contains(t, p.Units.AppArmor, "\nprofile "+p.Name+" ", "include if exists <local/"+p.Name+">")
+		for _, unit := range p.Units.Files {
+			if name := filepath.Base(unit); strings.HasSuffix(name, ".service") && !p.Units.static[name] {
+				contains(t, unit, "\nAppArmorProfile=-"+p.Name+"\n")
+			}
+		}
+	}
+	if profiles != 3 {
+		t.Errorf("%d profiles, want those of the three programs of SPIRE", profiles)
+	}
+}
+
+func contains(t *testing.T, file string, texts ...string) {
+	t.Helper()
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range texts {
+		if !strings.Contains(string(content), text) {
+			t.Errorf("%s has no %q", file, strings.TrimSpace(text))
+		}
+	}
+}

@@ -22,6 +22,7 @@ type Units struct {
 	Sysusers string   // path of sysusers.conf; empty if there is none
 	Tmpfiles string   // path of tmpfiles.conf; empty if there is none
 	Preset   string   // path of preset
+	AppArmor string   // path of apparmor, the profile that the units name; empty if there is none
 	Users    []scriptlets.SysusersLine
 
 	name    string
@@ -102,11 +103,13 @@ func (u *Units) add(file string, entry fs.DirEntry) (err error) {
 		u.Tmpfiles = file
 	case name == "preset":
 		u.Preset = file
+	case name == "apparmor":
+		u.AppArmor = file
 	case strings.HasSuffix(name, ".service"), strings.HasSuffix(name, ".target"):
 		u.Files = append(u.Files, file)
 		err = u.readUnit(file)
 	default:
-		err = fmt.Errorf("%s: not a service, its drop-ins (NAME.service.d), a target, sysusers.conf, tmpfiles.conf, preset, drop-ins or openrc", file)
+		err = fmt.Errorf("%s: not a service, its drop-ins (NAME.service.d), a target, sysusers.conf, tmpfiles.conf, preset, apparmor, drop-ins or openrc", file)
 	}
 	return err
 }

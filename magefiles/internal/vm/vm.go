@@ -35,7 +35,7 @@ func ToolPackages() []string {
 // image for a cloud has, and tools to set up a TPM.
 func RootPackages() []string {
 	return []string{
-		"ca-certificates", "curl", "dbus", "gpg", "gpg-agent", "linux-image-cloud-amd64",
+		"apparmor", "ca-certificates", "curl", "dbus", "gpg", "gpg-agent", "linux-image-cloud-amd64",
 		"openssl", "systemd", "systemd-sysv", "tpm2-tools", "udev",
 	}
 }

@@ -111,3 +111,6 @@ oidc_keys() {
     domain=$(sed -En 's/^[[:space:]]*domains[[:space:]]*=[[:space:]]*\["([^"]*)".*/\1/p' "$OIDC_CONF")
     curl --silent --show-error --fail --unix-socket "$OIDC_SOCKET" --header "Host: $domain" http://localhost/keys
 }
+
+# denials: what AppArmor has denied since the boot.
+denials() { journalctl --dmesg --no-pager --quiet | grep 'apparmor="DENIED"' || :; }

@@ -47,6 +47,9 @@ type Data struct {
 	// Helped leaves users and units to what debhelper puts in place of its token.
 	Helped bool
 
+	// AppArmor is whether there is a profile for the services, /etc/apparmor.d/NAME.
+	AppArmor bool
+
 	// State is the argument of /usr/libexec/NAME/state; empty if there is none.
 	State string
 

@@ -36,6 +36,7 @@ func everything() Data {
 		Units:         []string{"spire-server.service", "spire-server.target", "spire-server@.service"},
 		Services:      []string{"spire-server.service", "spire-server@*.service"},
 		State:         "server",
+		AppArmor:      true,
 		Purge:         []string{"/run/spire/server", "/var/log/spire/server"},
 		Keep:          []string{"/var/lib/spire/server"},
 		Config:        []string{"/etc/spire/server/server.conf"},
