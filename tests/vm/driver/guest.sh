@@ -45,7 +45,10 @@ network() {
 
 state=$(systemctl is-system-running --wait || :)
 echo "== booted: systemd is $state, $(systemd-detect-virt), up for $(cut -d . -f 1 /proc/uptime) s"
-[ -e $STATE/network ] || network
+[ -e $STATE/network ] || {
+    network
+    find /etc/apparmor.d -maxdepth 1 -type f -delete # see apparmor.conf
+}
 : >$STATE/network
 
 for name in $SCENARIOS; do

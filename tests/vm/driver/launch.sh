@@ -75,6 +75,7 @@ if kvm_works; then processor='-accel kvm -cpu host'; fi
 # which takes longer to unpack and run by software than all the rest of a boot.
 # It is forgotten at the end. The unit comes by firmware, as systemd takes it.
 unit=$(base64 --wrap=0 "$GUEST/driver/guest.service")
+profiles=$(base64 --wrap=0 "$GUEST/driver/apparmor.conf")
 # shellcheck disable=SC2086 # lists of options
 timeout --kill-after=5 "$SECONDS_TO_LIVE" qemu-system-x86_64 $processor \
     -smp 2 -m 1024 -nodefaults -display none \
@@ -87,5 +88,6 @@ timeout --kill-after=5 "$SECONDS_TO_LIVE" qemu-system-x86_64 $processor \
     -device virtio-rng-pci \
     -netdev 'user,id=net,restrict=on,guestfwd=tcp:10.0.2.100:8000-cmd:socat - UNIX-CONNECT:/web/http,guestfwd=tcp:10.0.2.100:8081-cmd:socat - TCP:127.0.0.1:8081' -device virtio-net-pci,netdev=net \
     -chardev socket,id=tpm,path=/tmp/tpm.sock -tpmdev emulator,id=tpm,chardev=tpm -device tpm-crb,tpmdev=tpm \
-    -smbios "type=11,value=io.systemd.credential.binary:systemd.extra-unit.guest.service=$unit" $invitation &
+    -smbios "type=11,value=io.systemd.credential.binary:systemd.extra-unit.guest.service=$unit" \
+    -smbios "type=11,value=io.systemd.credential.binary:systemd.unit-dropin.apparmor.service=$profiles" $invitation &
 wait $!
