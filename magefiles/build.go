@@ -24,11 +24,12 @@ import (
 // -unchecked to go on without the checksum database (SPIRE_UNCHECKED=1); packages of the
 // last two are marked as unverified. -packages=spire-agent makes some packages only, also
 // where a dependency of the others cannot be had; such a part is never signed.
-// -formats=deb,dsc makes files of some formats only.
+// -formats=deb,dsc makes files of some formats only, and of others than a release has:
+// of deb, rpm, dsc, srpm, and apk and archlinux (SPIRE_FORMATS).
 func Build(ctx context.Context, version, arch, source *string, unchecked *bool, packages, formats *string) error {
 	o := options(version, arch, source, unchecked)
 	o.Packages = list(packages, "")
-	return build(ctx, o, list(formats, "")...)
+	return build(ctx, o, list(formats, "SPIRE_FORMATS")...)
 }
 
 // Compile makes the binaries only, with the flags of build.
@@ -76,8 +77,8 @@ func Vouch(ctx context.Context, version, arch, source *string) error {
 // must be one of packages/spire-archive-keyring/keys/, but for a rehearsal: SPIRE_REHEARSAL=1.
 // But for a rehearsal, upstream's tag on GitHub must be the commit of the source, or
 // the key is not even opened. Flags as for build.
-func Sign(ctx context.Context, version, arch, source *string) error {
-	return checkout().ForEach(options(version, arch, source, nil), func(o pipeline.Options) error {
+func Sign(ctx context.Context, version, arch, source, formats *string) error {
+	return checkout().ForEach(in(options(version, arch, source, nil), formats), func(o pipeline.Options) error {
 		return signed(ctx, o, false, func(pipeline.Result, *sign.Signer) error { return nil })
 	})
 }

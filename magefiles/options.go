@@ -94,6 +94,12 @@ func list(given *string, variable string) []string {
 	return nil
 }
 
+// in is the options for the formats that a flag names; all that a release has by default.
+func in(o pipeline.Options, formats *string) pipeline.Options {
+	o.Formats = list(formats, "SPIRE_FORMATS")
+	return o
+}
+
 func build(ctx context.Context, o pipeline.Options, formats ...string) error {
 	o.Formats = formats
 	return checkout().ForEach(o, func(o pipeline.Options) error {

@@ -20,3 +20,8 @@ func (Package) Deb(ctx context.Context, version, arch, source *string, unchecked
 func (Package) Rpm(ctx context.Context, version, arch, source *string, unchecked *bool) error {
 	return build(ctx, options(version, arch, source, unchecked), "rpm")
 }
+
+// Apk makes the packages for Alpine and Wolfi only, with the flags of build.
+func (Package) Apk(ctx context.Context, version, arch, source *string, unchecked *bool) error {
+	return build(ctx, options(version, arch, source, unchecked), "apk")
+}

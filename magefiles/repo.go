@@ -23,7 +23,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/web"
 )
 
-// Repo makes repositories for apt, dnf and zypper.
+// Repo makes repositories for apt, dnf, zypper and apk.
 type Repo mg.Namespace
 
 // address is where repo:serve serves.
@@ -31,7 +31,7 @@ const address = "127.0.0.1:8080"
 
 // Build signs, and makes or extends the repository in dist/repo.
 //
-// Flags: those of sign; -url=https://HOST/PATH, where it will be served (SPIRE_REPO_URL);
+// Flags: those of sign, of which -formats=deb,rpm,dsc,srpm,apk has packages for apk too; -url=https://HOST/PATH, where it will be served (SPIRE_REPO_URL);
 // -keep=all, to give up nothing from now on, neither a version nor a state, which takes a
 // home that is large enough (SPIRE_REPO_KEEP);
 // -trust=FILE, with further public keys that clients shall trust, such as the
@@ -39,7 +39,7 @@ const address = "127.0.0.1:8080"
 // nothing is new (SPIRE_REPO_REFRESH=true); -at=2026-11-24T00:00:00Z, the time of the
 // publication; -results=DIR, with reports of the tests, one a folder, for the status page
 // (SPIRE_REPO_RESULTS).
-func (Repo) Build(ctx context.Context, version, arch, source, url, trust, at, keep, results *string, refresh *bool) error {
+func (Repo) Build(ctx context.Context, version, arch, source, formats, url, trust, at, keep, results *string, refresh *bool) error {
 	archive, err := archiveOf(url, trust, at, keep, results, refresh)
 	if err != nil {
 		return err
@@ -47,7 +47,7 @@ func (Repo) Build(ctx context.Context, version, arch, source, url, trust, at, ke
 	if archive.URL == "" {
 		archive.URL = "http://" + address
 	}
-	return checkout().ForEach(options(version, arch, source, nil), func(o pipeline.Options) error {
+	return checkout().ForEach(in(options(version, arch, source, nil), formats), func(o pipeline.Options) error {
 		return signed(ctx, o, false, func(result pipeline.Result, signer *sign.Signer) error {
 			archive.Signer = signer
 			report, err := checkout().Publish(ctx, archive, result.Paths())

@@ -21,7 +21,7 @@ func Keyring(k pkgdef.Keyring, maker pkgdef.Source, url string, trusted pkgdef.C
 		Package: pkgdef.Package{Name: k.Name, Summary: k.Summary, Description: k.Description, Section: k.Section},
 		Tree:    artifact.Tree{Version: k.Version, Time: k.Time(), Verified: true},
 		Binary:  artifact.Binary{Arch: pkgdef.EveryArch},
-		License: k.License, Changes: k.Changes, Payload: k.Payload(dir),
+		License: k.License, Changes: k.Changes, Payload: k.Payload(dir, trusted),
 	}
 	texts, err := k.Texts(url, trusted)
 	if err != nil {

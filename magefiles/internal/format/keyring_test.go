@@ -23,6 +23,7 @@ const archiveURL = "http://127.0.0.1:1/spire"
 var trusted = pkgdef.Certificates{
 	Binary:   []byte("\x99one\x99two"),
 	Armoured: []byte(strings.Repeat("-----BEGIN PGP PUBLIC KEY BLOCK-----\nabc\n-----END PGP PUBLIC KEY BLOCK-----\n", 2)),
+	Raw:      map[string][]byte{strings.Repeat("1", 40) + ".rsa.pub": []byte("-----BEGIN PUBLIC KEY-----\nabc\n-----END PUBLIC KEY-----\n")},
 }
 
 var maker = pkgdef.Source{
@@ -118,6 +119,28 @@ func TestKeyringRPM(t *testing.T) {
 	golden.Check(t, "ring.rpm.golden", b.String())
 	if out := output(t, "rpm", "--checksig", path); !strings.Contains(out, "digests OK") {
 		t.Errorf("rpm --checksig says %q", out)
+	}
+}
+
+// An apk has each key in a file of its own, where apk looks for it, and no scriptlets.
+func TestKeyringAPK(t *testing.T) {
+	path := packaged(t, pkgdef.APK, realKeyring(t, pkgdef.APK))
+	if got := filepath.Base(path); !strings.HasPrefix(got, "spire-keys_") || !strings.HasSuffix(got, "-r1_noarch.apk") {
+		t.Errorf("name %s", got)
+	}
+	m, err := Read(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"file /etc/apk/keys/" + strings.Repeat("1", 40) + ".rsa.pub", "file /etc/apk/repositories.d/spire.list"} {
+		if m[want] == "" {
+			t.Errorf("it has no %s", want)
+		}
+	}
+	for item := range m {
+		if strings.HasPrefix(item, "scriptlet ") || strings.HasPrefix(item, "depend ") {
+			t.Errorf("it has %s", item)
+		}
 	}
 }
 

@@ -84,20 +84,27 @@ func (s Site) checkKeyring() error {
 	for _, f := range s.Keyring {
 		errs = append(errs, f.check(), checkSBOM(f, s.Keyring))
 	}
-	for _, want := range []struct {
-		what  string
-		found func(File) bool
-	}{
+	wanted := []wantedKey{
 		{certificates, func(f File) bool { return f.Kind == AsKey && f.Path == certificates }},
 		{rawKeyring, func(f File) bool { return f.Kind == AsKey && f.Path == rawKeyring }},
 		{"the deb " + debKeyring, func(f File) bool { return f.Kind == AsDeb && f.Package == debKeyring }},
 		{"the rpm " + rpmKeyring + " in " + rpmFolder, isRelease},
-	} {
+	}
+	if s.HasAPKs() {
+		wanted = append(wanted, wantedKey{"the apk " + apkKeyring + " in " + apkFolder, isKeys}, wantedKey{"a key in " + apkKeys, isRawKey})
+	}
+	for _, want := range wanted {
 		if _, ok := first(s.Keyring, want.found); !ok {
 			errs = append(errs, fmt.Errorf("%s is not among the keyring's files", want.what))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// wantedKey is a file that the lines to paste name.
+type wantedKey struct {
+	what  string
+	found func(File) bool
 }
 
 func (v Version) check() error {
@@ -158,7 +165,7 @@ func (s Site) checkSources() error {
 }
 
 var kinds = map[Kind]bool{
-	AsDeb: true, AsRPM: true, AsSource: true, AsSBOM: true, AsProvenance: true,
+	AsDeb: true, AsRPM: true, AsAPK: true, AsSource: true, AsSBOM: true, AsProvenance: true,
 	AsRecord: true, AsSums: true, AsSignature: true, AsKey: true,
 }
 
@@ -168,8 +175,11 @@ func (f File) check() error {
 		exact("the checksum of "+f.Path, f.SHA256, sha256Form, "of 64 lower-case hex digits"),
 		exact("the architecture of "+f.Path, f.Arch, archForm, "of lower-case letters, digits and _"),
 	}
-	if f.Package != "" || f.Kind == AsDeb || f.Kind == AsRPM {
+	if f.Package != "" || f.Kind == AsDeb || f.Kind == AsRPM || f.Kind == AsAPK {
 		errs = append(errs, exact("the package of "+f.Path, f.Package, packageForm, "of lower-case letters, digits, +, . and -"))
+	}
+	if f.Released != "" {
+		errs = append(errs, exact("the released name of "+f.Path, f.Released, pathForm, "of a plain name"))
 	}
 	if !kinds[f.Kind] {
 		errs = append(errs, fmt.Errorf("%s is of the kind %q, which the page does not know", f.Path, f.Kind))

@@ -63,6 +63,8 @@ func keyring(label string) []File {
 	return []File{
 		file("apt/pool/main/s/spire-archive-keyring/spire-archive-keyring_"+label+"_all.deb", AsDeb, "spire-archive-keyring", "all"),
 		file("rpm/x86_64/spire-release-"+label+".noarch.rpm", AsRPM, "spire-release", "noarch"),
+		file("apk/x86_64/spire-keys-"+strings.Replace(label, "-", "-r", 1)+".apk", AsAPK, "spire-keys", "noarch"),
+		file("apk/keys/"+strings.ToLower(oldKey)+".rsa.pub", AsKey, "", ""),
 		file("spire-archive-keyring.asc", AsKey, "", ""),
 		file("spire-archive-keyring.gpg", AsKey, "", ""),
 	}
@@ -82,6 +84,11 @@ func version(number string, release int, published time.Time, commit string) Ver
 				file(files+deb+".cdx.json", AsSBOM, name, arch.deb), file(files+deb+".spdx.json", AsSBOM, name, arch.deb),
 				file(files+rpm+".cdx.json", AsSBOM, name, arch.rpm), file(files+rpm+".spdx.json", AsSBOM, name, arch.rpm),
 			)
+			if release > 1 { // the first had none
+				apk := file(fmt.Sprintf("apk/%s/%s-%s-r%d.apk", arch.rpm, name, number, release), AsAPK, name, arch.rpm)
+				apk.Released = fmt.Sprintf("%s_%s-r%d_%s.apk", name, number, release, arch.rpm)
+				v.Files = append(v.Files, apk, file(files+apk.Released+".cdx.json", AsSBOM, name, arch.rpm))
+			}
 		}
 	}
 	for _, arch := range []string{"amd64", "arm64"} {

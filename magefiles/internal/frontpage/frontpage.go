@@ -6,6 +6,7 @@ package frontpage
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	_ "embed" // for the page's parts
 	"encoding/base64"
@@ -88,10 +89,12 @@ type File struct {
 	Arch    string // as the format calls it, such as amd64 or noarch; empty for a source
 	SHA256  string // 64 lower-case hex digits
 	Size    int64  // bytes
+	// Released is the name that it was released under, where that of Path is another.
+	Released string
 }
 
-// Name is the file's base name.
-func (f File) Name() string { return f.Path[strings.LastIndex(f.Path, "/")+1:] }
+// Name is the file's base name, as it was released.
+func (f File) Name() string { return cmp.Or(f.Released, f.Path[strings.LastIndex(f.Path, "/")+1:]) }
 
 // Kind is what a file is to a reader.
 type Kind string
@@ -102,6 +105,7 @@ type Kind string
 const (
 	AsDeb        Kind = "deb"
 	AsRPM        Kind = "rpm"
+	AsAPK        Kind = "apk"
 	AsSource     Kind = "source"
 	AsSBOM       Kind = "sbom"
 	AsProvenance Kind = "provenance"

@@ -26,11 +26,16 @@ const (
 	rawKeyring   = "spire-archive-keyring.gpg" // the same, not armoured
 	debKeyring   = "spire-archive-keyring"     // the packages that hold them
 	rpmKeyring   = "spire-release"
+	apkKeyring   = "spire-keys"
+	apkKeys      = "apk/keys/"                                     // the folder of the keys as apk reads them
 	installed    = "/usr/share/keyrings/spire-archive-keyring.gpg" // where the deb has them
 )
 
-// rpmFolder is that of the rpms for the usual architecture.
-var rpmFolder = "rpm/" + architecture.Usual().RPM
+// rpmFolder is that of the rpms for the usual architecture, apkFolder that of the apks.
+var (
+	rpmFolder = "rpm/" + architecture.Usual().RPM
+	apkFolder = "apk/" + architecture.Usual().RPM
+)
 
 // The lines are shell scripts with the site's values in them. Those that are quick, quick-*,
 // believe the site for the first time, by TLS alone. Each other block is a
@@ -55,26 +60,35 @@ var blocks = template.Must(template.New("pastes").Option("missingkey=error").Par
 // values are what the lines to paste are filled in with.
 type values struct {
 	URL          string
-	Certificates string // name of the file at the root
-	Keyring      string // and of the same, not armoured
-	Installed    string // where apt looks for the keys
-	Sources      string // for apt
-	AptEntry     string // an extended regular expression of another entry for apt
-	Fingerprints string // of all trusted keys, a blank between
-	Release      string // path of the rpm that holds the keys
-	Debs, RPMs   string // the newest version's packages, a blank between
-	Source       string // what they are built from
-	Package      string // one of them
-	Version      string // the newest, bare
-	Label        string // with its release
-	Sums         string // path of its checksums
+	Certificates string   // name of the file at the root
+	Keyring      string   // and of the same, not armoured
+	Installed    string   // where apt looks for the keys
+	Sources      string   // for apt
+	AptEntry     string   // an extended regular expression of another entry for apt
+	Fingerprints string   // of all trusted keys, a blank between
+	Release      string   // path of the rpm that holds the keys
+	Debs, RPMs   string   // the newest version's packages, a blank between
+	APKs         string   // likewise, and empty where there are none
+	RawKeys      []string // names of the files that apk looks for keys in
+	Keys         string   // path of the apk that holds the keys
+	Source       string   // what they are built from
+	Package      string   // one of them
+	Version      string   // the newest, bare
+	Label        string   // with its release
+	Sums         string   // path of its checksums
 }
 
 func (s Site) values() values {
 	newest := s.Versions[0]
 	rpms := packages(newest.Files, AsRPM)
 	release, _ := first(s.Keyring, isRelease)
-	var fingerprints []string
+	keys, _ := first(s.Keyring, isKeys)
+	var fingerprints, raw []string
+	for _, f := range s.Keyring {
+		if isRawKey(f) {
+			raw = append(raw, f.Name())
+		}
+	}
 	for _, key := range s.Keys {
 		fingerprints = append(fingerprints, key.Fingerprint)
 	}
@@ -86,7 +100,8 @@ func (s Site) values() values {
 		Release:      release.Path,
 		Debs:         packages(newest.Files, AsDeb),
 		RPMs:         rpms,
-		Source:       cmp.Or(newest.Source, s.Main), Package: rpms[strings.LastIndex(rpms, " ")+1:],
+		APKs:         packages(newest.Files, AsAPK), RawKeys: raw, Keys: keys.Path,
+		Source: cmp.Or(newest.Source, s.Main), Package: rpms[strings.LastIndex(rpms, " ")+1:],
 		Version: newest.Version, Label: newest.Full(), Sums: newest.sums(),
 	}
 }
@@ -95,6 +110,19 @@ func (s Site) values() values {
 // for that reason in the folders of all. Its address needs to name one.
 func isRelease(f File) bool {
 	return f.Kind == AsRPM && f.Package == rpmKeyring && strings.HasPrefix(f.Path, rpmFolder+"/")
+}
+
+// isKeys finds the apk that holds the keys, likewise.
+func isKeys(f File) bool {
+	return f.Kind == AsAPK && f.Package == apkKeyring && strings.HasPrefix(f.Path, apkFolder+"/")
+}
+
+// isRawKey finds a key as apk reads it.
+func isRawKey(f File) bool { return f.Kind == AsKey && strings.HasPrefix(f.Path, apkKeys) }
+
+// HasAPKs says whether there are packages for apk of the newest version.
+func (s Site) HasAPKs() bool {
+	return len(s.Versions) > 0 && packages(s.Versions[0].Files, AsAPK) != ""
 }
 
 // sums is the place of a version's checksums.
@@ -130,8 +158,8 @@ func (s Site) pastes() (map[string]string, error) {
 	data, filled := s.values(), map[string]string{}
 	for _, block := range blocks.Templates() {
 		id, ok := strings.CutSuffix(block.Name(), ".sh.tmpl")
-		if !ok {
-			continue // the set itself
+		if !ok || strings.HasSuffix(id, "-apk") && !s.HasAPKs() {
+			continue // the set itself, or lines that nobody could use
 		}
 		var b bytes.Buffer
 		if err := block.Execute(&b, data); err != nil {

@@ -74,7 +74,7 @@ type block struct{ ID, Label, Lines string }
 // KeyTable is the keyring as a table shows it.
 func (v view) KeyTable() table {
 	return table{ID: "keyring", Groups: []group{
-		{Rows: rows(v.Keyring, AsKey, AsDeb, AsRPM, AsSource, AsProvenance, AsRecord, AsSums, AsSignature)},
+		{Rows: rows(v.Keyring, AsKey, AsDeb, AsRPM, AsAPK, AsSource, AsProvenance, AsRecord, AsSums, AsSignature)},
 	}}
 }
 
@@ -84,6 +84,7 @@ func (v Version) Table() table {
 	for _, g := range []group{
 		{Title: "Debian and Ubuntu", Rows: rows(v.Files, AsDeb)},
 		{Title: "Fedora, EL, Amazon Linux, openSUSE, SLE", Rows: rows(v.Files, AsRPM)},
+		{Title: "Alpine, Wolfi", Rows: rows(v.Files, AsAPK)},
 		{Title: "Sources", Rows: rows(v.Files, AsSource)},
 		{Title: "Provenance and checksums", Rows: rows(v.Files, AsProvenance, AsRecord, AsSums, AsSignature)},
 	} {

@@ -24,6 +24,8 @@ func CheckURL(url string) error {
 type Certificates struct {
 	Binary   []byte // OpenPGP packets, one certificate behind the other
 	Armoured []byte // one armoured block a certificate: rpm takes no second one from a block
+	// Raw are files of their keys as apk reads them, by their names.
+	Raw map[string][]byte
 }
 
 const (
@@ -41,8 +43,22 @@ func (c Certificates) check() error {
 	if blocks != public || !bytes.HasPrefix(c.Armoured, []byte(armourPublic)) {
 		return errors.New("the armoured keyring has something else in it than public keys")
 	}
+	if len(c.Raw) == 0 {
+		return errors.New("there is no key for apk")
+	}
+	for name, key := range c.Raw {
+		if bytes.Count(key, []byte(armourBegin)) != 1 || !bytes.HasPrefix(key, []byte("-----BEGIN PUBLIC KEY-----\n")) || !rawForm.MatchString(name) {
+			return fmt.Errorf("%q is no file of one public key", name)
+		}
+	}
 	return nil
 }
+
+// RawKey ends the names of files with keys for apk.
+const RawKey = ".rsa.pub"
+
+// rawForm is that of the names of files for apk: fingerprints.
+var rawForm = regexp.MustCompile(`^[0-9a-f]{40}` + regexp.QuoteMeta(RawKey) + `$`)
 
 // beginsPublic knows the first byte of a public key, a packet of type 6, in the
 // present and in the older format (RFC 9580, section 4.2).

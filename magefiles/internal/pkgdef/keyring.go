@@ -32,7 +32,8 @@ type Keyring struct {
 	Section     string // Debian's section, or an rpm's group
 	License     string // SPDX expression
 	// Keys is where the keys are installed: in a deb binary, which is what apt
-	// 1.6 reads, in an rpm armoured, which is what rpm reads.
+	// 1.6 reads, in an rpm armoured, which is what rpm reads. In an apk it is a folder,
+	// in which each has a file.
 	Keys string
 	// Config are the files that tell the package manager of the archive: in which
 	// @URL@ stands for its address, @ORIGIN@ for what its index calls it, @PACKAGES@
@@ -157,7 +158,7 @@ func (k Keyring) check() error {
 	if n := len(k.Changes); n > longestChange {
 		errs = append(errs, fmt.Errorf("changes %q has %d bytes: a line of a Debian changelog has room for %d", k.Changes, n, longestChange))
 	}
-	errs = append(errs, checkSummary(k.Summary), checkInstalled(k.Keys, "/usr/share/keyrings/", "/etc/pki/rpm-gpg/"))
+	errs = append(errs, checkSummary(k.Summary), checkInstalled(k.Keys, "/usr/share/keyrings/", "/etc/pki/rpm-gpg/", "/etc/apk/keys"))
 	for file := range k.form().asTheyAre {
 		errs = append(errs, checkFile(k.dir, file))
 	}
@@ -200,8 +201,11 @@ type keyringForm struct {
 	armoured bool   // the keys are, as they are installed
 	// asTheyAre says where each file of the folder goes that is installed as it is.
 	asTheyAre map[string]Entry
-	// placed says that scriptlets put the configuration in its place.
-	placed bool
+	// placed says that scriptlets put the configuration in its place; silent that there are
+	// none, as the package manager minds no address that it has twice.
+	placed, silent bool
+	// each says that each key has a file of its own.
+	each bool
 	// changelog is where it is installed; empty where the format itself has a place for
 	// it, as an rpm's header.
 	changelog string
@@ -218,6 +222,10 @@ var keyringForms = map[string]keyringForm{
 	},
 	RPM: {
 		folder: "/rpm", armoured: true,
+		asTheyAre: map[string]Entry{copyright: {Path: "/usr/share/licenses/NAME/" + copyright, Kind: License}},
+	},
+	APK: {
+		folder: "/apk", silent: true, each: true,
 		asTheyAre: map[string]Entry{copyright: {Path: "/usr/share/licenses/NAME/" + copyright, Kind: License}},
 	},
 }
@@ -244,10 +252,7 @@ func (k Keyring) Texts(url string, trusted Certificates) (map[string][]byte, err
 	if err := errors.Join(CheckURL(url), trusted.check()); err != nil {
 		return nil, fmt.Errorf("filling in %s: %w", k.Name, err)
 	}
-	texts := map[string][]byte{k.Keys: trusted.Binary}
-	if k.form().armoured {
-		texts[k.Keys] = trusted.Armoured
-	}
+	texts := k.keys(trusted)
 	for _, config := range k.Config {
 		content, err := os.ReadFile(k.file(config.File))
 		if err != nil {
@@ -259,6 +264,21 @@ func (k Keyring) Texts(url string, trusted Certificates) (map[string][]byte, err
 		).Replace(string(content)))
 	}
 	return texts, nil
+}
+
+// keys are the files with the keys, by the path that they are installed at.
+func (k Keyring) keys(trusted Certificates) map[string][]byte {
+	switch form := k.form(); {
+	case form.each:
+		files := map[string][]byte{}
+		for name, key := range trusted.Raw {
+			files[k.Keys+"/"+name] = key
+		}
+		return files
+	case form.armoured:
+		return map[string][]byte{k.Keys: trusted.Armoured}
+	}
+	return map[string][]byte{k.Keys: trusted.Binary}
 }
 
 // address is where the archive has a format, without the protocol.
@@ -280,6 +300,9 @@ var sectionForm = regexp.MustCompile(`(?m)^\[([^]]*)\]$`)
 // Scriptlets put the configuration in place, or leave it to whom has it already.
 // The texts are those of Texts.
 func (k Keyring) Scriptlets(url string, texts map[string][]byte) (map[string]string, error) {
+	if k.form().silent {
+		return nil, nil
+	}
 	data := scriptlets.Keyring{Name: k.Name, Keys: k.Keys}
 	data.Address = address(url, k.Format)
 	for _, config := range k.Config {
@@ -296,13 +319,16 @@ func (k Keyring) Scriptlets(url string, texts map[string][]byte) (map[string]str
 	return scriptlets.RenderKeyring(k.Format, data)
 }
 
-// Payload lists everything that the package installs, by path. The texts, and
-// a deb's changelog, are below dir at the paths that they are installed at.
-func (k Keyring) Payload(dir string) []Entry {
+// Payload lists everything that the package with these keys installs, by path. The texts,
+// and a deb's changelog, are below dir at the paths that they are installed at.
+func (k Keyring) Payload(dir string, trusted Certificates) []Entry {
 	made := func(path string, kind Kind) Entry {
 		return Entry{Path: path, Kind: kind, Mode: 0o644, From: filepath.Join(dir, filepath.FromSlash(path))}
 	}
-	entries := []Entry{made(k.Keys, File)}
+	var entries []Entry
+	for path := range k.keys(trusted) {
+		entries = append(entries, made(path, File))
+	}
 	for _, config := range k.Config {
 		entry := made(config.Path, Conf)
 		if k.form().placed {

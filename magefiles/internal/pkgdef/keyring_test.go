@@ -25,11 +25,11 @@ func TestKeyringPayload(t *testing.T) {
 	formats, versions := map[string]string{}, map[string]bool{}
 	for _, k := range keyrings {
 		formats[k.Name], versions[k.Version] = k.Format, true
-		entries := k.Payload("TEXTS")
+		entries := k.Payload("TEXTS", someKeys())
 		golden.Check(t, k.Name+".golden", listing(t, root, entries))
 		checkPayload(t, k.Name, entries)
 	}
-	if want := map[string]string{"spire-archive-keyring": Deb, "spire-release": RPM}; !maps.Equal(formats, want) {
+	if want := map[string]string{"spire-archive-keyring": Deb, "spire-keys": APK, "spire-release": RPM}; !maps.Equal(formats, want) {
 		t.Errorf("keyring packages %v, want %v", formats, want)
 	}
 	if len(versions) != 1 {
@@ -49,8 +49,9 @@ func TestChecksAreOn(t *testing.T) {
 			"Package: *\nPin: release o=SPIRE\nPin-Priority: -1",
 			"Package: " + names(t, "spire-archive-keyring") + "\nPin: release o=SPIRE\nPin-Priority: 500",
 		},
-		"/etc/yum.repos.d/spire.repo":  {"gpgcheck=1", "repo_gpgcheck=1", "gpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-spire"},
-		"/etc/zypp/repos.d/spire.repo": {"gpgcheck=1", "repo_gpgcheck=1", "pkg_gpgcheck=1", "gpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-spire", "priority=120"},
+		"/etc/apk/repositories.d/spire.list": {"https://example.org/spire/apk"},
+		"/etc/yum.repos.d/spire.repo":        {"gpgcheck=1", "repo_gpgcheck=1", "gpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-spire"},
+		"/etc/zypp/repos.d/spire.repo":       {"gpgcheck=1", "repo_gpgcheck=1", "pkg_gpgcheck=1", "gpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-spire", "priority=120"},
 	}
 	for _, k := range keyrings {
 		texts, err := k.Texts("https://example.org/spire", someKeys())
@@ -155,7 +156,13 @@ func asRPM(t *testing.T, r repo) {
 
 // someKeys look like public keys to whoever looks at their beginning only.
 func someKeys() Certificates {
-	return Certificates{Binary: []byte("\x99one\x99two"), Armoured: []byte(strings.Repeat("-----BEGIN PGP PUBLIC KEY BLOCK-----\nabc\n-----END PGP PUBLIC KEY BLOCK-----\n", 2))}
+	return Certificates{
+		Binary: []byte("\x99one\x99two"), Armoured: []byte(strings.Repeat("-----BEGIN PGP PUBLIC KEY BLOCK-----\nabc\n-----END PGP PUBLIC KEY BLOCK-----\n", 2)),
+		Raw: map[string][]byte{
+			strings.Repeat("1", 40) + ".rsa.pub": []byte("-----BEGIN PUBLIC KEY-----\nabc\n-----END PUBLIC KEY-----\n"),
+			strings.Repeat("2", 40) + ".rsa.pub": []byte("-----BEGIN PUBLIC KEY-----\ndef\n-----END PUBLIC KEY-----\n"),
+		},
+	}
 }
 
 func loadRing(t *testing.T, r repo) Keyring {
@@ -232,7 +239,14 @@ func TestNotKeys(t *testing.T) {
 		"binary as armoured":          {func(c *Certificates) { c.Armoured = c.Binary }, "armoured"},
 		"private key":                 {func(c *Certificates) { c.Armoured = []byte(private) }, "armoured"},
 		"private key behind the rest": {func(c *Certificates) { c.Armoured = append(c.Armoured, private...) }, "armoured"},
-		"words before the keys":       {func(c *Certificates) { c.Armoured = append([]byte("keys:\n"), c.Armoured...) }, "armoured"},
+		"private key for apk": {func(c *Certificates) {
+			c.Raw = map[string][]byte{strings.Repeat("1", 40) + ".rsa.pub": []byte("-----BEGIN PRIVATE KEY-----\n")}
+		}, "no file of one public key"},
+		"no key for apk": {func(c *Certificates) { c.Raw = nil }, "no key for apk"},
+		"another file for apk": {func(c *Certificates) {
+			c.Raw = map[string][]byte{"../x.rsa.pub": []byte("-----BEGIN PUBLIC KEY-----\n")}
+		}, "no file of one public key"},
+		"words before the keys": {func(c *Certificates) { c.Armoured = append([]byte("keys:\n"), c.Armoured...) }, "armoured"},
 	} {
 		keys := someKeys()
 		c.change(&keys)
@@ -270,7 +284,7 @@ func TestBadKeyrings(t *testing.T) {
 		"unknown key":                {swap(ring, "section: misc", "section: misc\nsektion: misc"), []string{ring, "field sektion not found"}},
 		"a program's key":            {swap(ring, "section: misc", "section: misc\nsource: up"), []string{ring, "field source not found"}},
 		"two documents":              {swap(ring, "keyring: deb", "keyring: deb\n---\nkeyring: deb"), []string{ring, "more than one document"}},
-		"unknown format":             {swap(ring, "keyring: deb", "keyring: apk"), []string{ring, `keyring "apk"`}},
+		"unknown format":             {swap(ring, "keyring: deb", "keyring: snap"), []string{ring, `keyring "snap"`}},
 		"no version":                 {swap(ring, "version: 2026.01.31\n", ""), []string{ring, `version ""`}},
 		"day that is none":           {swap(ring, "2026.01.31", "2026.02.31"), []string{ring, `"2026.02.31"`}},
 		"short day":                  {swap(ring, "2026.01.31", "2026.1.31"), []string{ring, `"2026.1.31"`}},

@@ -40,6 +40,7 @@ const Zipped = ".gz"
 const (
 	Deb = "deb"
 	RPM = "rpm"
+	APK = "apk"
 )
 
 // Layout is what formats differ in of what a package installs.
@@ -83,7 +84,7 @@ var (
 // shared are the folders that belong to the distribution; all others that an
 // entry is in belong to the package.
 var shared = map[string]bool{
-	"/": true, "/etc": true, "/usr": true, "/usr/bin": true, "/usr/lib": true,
+	"/": true, "/etc": true, "/etc/apk": true, "/etc/apk/keys": true, "/usr": true, "/usr/bin": true, "/usr/lib": true,
 	"/etc/apparmor.d": true, "/etc/conf.d": true, "/etc/init.d": true, "/usr/lib/systemd": true, "/usr/lib/systemd/system": true, "/usr/lib/systemd/system-preset": true,
 	"/usr/lib/sysusers.d": true, "/usr/lib/tmpfiles.d": true, "/usr/libexec": true, "/usr/share": true,
 	"/usr/share/bash-completion": true, "/usr/share/bash-completion/completions": true,

@@ -169,7 +169,7 @@ func TestNoCommonFiles(t *testing.T) {
 		}
 		for _, k := range keyrings {
 			if k.Format == format {
-				take(k.Name, k.Payload("TEXTS"))
+				take(k.Name, k.Payload("TEXTS", someKeys()))
 			}
 		}
 	}

@@ -37,9 +37,9 @@ func TestClient(t *testing.T) {
 	needs(t)
 	s := newSite(t)
 	s.tree.Notices = mended("1.13.2")
-	publish(t, s.tree, days(202), signed(t, "1.13.2", 3)...)
+	publish(t, s.tree, days(202), append(signed(t, "1.13.2", 3), withAPKs(t, "1.13.2")...)...)
 	debs, rpms := readerOf(t, s.tree).all()
-	want := slices.Concat(debs, rpms)
+	want := slices.Concat(debs, rpms, []string{"spire-agent-1.13.2-r1.apk", "spire-server-1.13.2-r1.apk"})
 	var got []string
 	for _, name := range client.Indexes() {
 		index := s.index(name)

@@ -103,13 +103,30 @@ func (k Keyring) CheckKey(signature []byte, now time.Time) error {
 		return err
 	}
 	maker, ok := k.maker(who)
-	switch {
-	case !ok:
+	if !ok {
 		return k.explain(pgperrors.ErrUnknownIssuer, who)
-	case maker.revoked:
-		return fmt.Errorf("the key %s is revoked", maker.fingerprint())
 	}
-	return maker.lasts(now)
+	return maker.stays(now)
+}
+
+// CheckRawKey is CheckKey for a bare signature, by the name of its key's file.
+func (k Keyring) CheckRawKey(name string, now time.Time) error {
+	for _, c := range k.certificates {
+		for _, own := range c.keys() {
+			if rawName(own) == name {
+				return own.stays(now)
+			}
+		}
+	}
+	return fmt.Errorf("it is signed by the key %q, which is none of the keyring's", name)
+}
+
+// stays is an error where the key is revoked, or ends within Notice of now.
+func (k key) stays(now time.Time) error {
+	if k.revoked {
+		return fmt.Errorf("the key %s is revoked", k.fingerprint())
+	}
+	return k.lasts(now)
 }
 
 // maker is the key of the keyring that is named first among who has signed.

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/apkfile"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/apkfile/apkfiletest"
@@ -43,6 +44,20 @@ func TestRaw(t *testing.T) {
 	if len(s.withRevoked(t, s.split).RawKeys()) > 0 {
 		t.Error("a revoked key is given to who shall trust it")
 	}
+}
+
+// Whose key ends soon is told by the key's file, too.
+func TestCheckRawKey(t *testing.T) {
+	s := stored(t)
+	year := made.Add(time.Hour).AddDate(1, 0, 0) // of split's subkey
+	signer := opened(t, Settings{Secret: s.secret(t, "--export-secret-keys", s.split)})
+	ring := NewKeyring(s.certificate(t, s.split))
+	if err := ring.CheckRawKey(signer.RawKey(), year.Add(-Notice-time.Second)); err != nil {
+		t.Error(err)
+	}
+	wantError(t, ring.CheckRawKey(signer.RawKey(), year.Add(-Notice)), s.signing, "in 90 days")
+	wantError(t, ring.CheckRawKey("x.rsa.pub", made), `"x.rsa.pub"`)
+	wantError(t, NewKeyring(s.withRevoked(t, s.split)).CheckRawKey(signer.RawKey(), made), "revoked")
 }
 
 // gpg-agent's words are told as gpg's are, and never taken for a signature.

@@ -3,10 +3,12 @@ package publication
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/layout"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/ledger"
@@ -68,6 +70,12 @@ func (a Archive) site(l ledger.Ledger, entry string) (frontpage.Site, error) {
 	for _, at := range slices.Backward(l.Snapshots) {
 		site.Snapshots = append(site.Snapshots, ledger.SnapshotName(at))
 	}
+	raw := layout.Keys(a.certificates())
+	for _, name := range slices.Sorted(maps.Keys(raw)) {
+		if strings.HasSuffix(name, pkgdef.RawKey) {
+			site.Keyring = append(site.Keyring, a.keyFile(name, raw[name]))
+		}
+	}
 	for _, certificate := range a.Certificates {
 		site.Keys = append(site.Keys, frontpage.Key{Fingerprint: certificate.Fingerprint(), Ends: certificate.Ends()})
 	}
@@ -112,7 +120,7 @@ func (a Archive) keyFile(name string, content []byte) frontpage.File {
 }
 
 func shown(f ledger.File) frontpage.File {
-	return frontpage.File{Path: f.Path, Kind: frontpage.Kind(f.Kind), Package: f.Package, Arch: f.Arch, SHA256: f.SHA256, Size: f.Size}
+	return frontpage.File{Path: f.Path, Kind: frontpage.Kind(f.Kind), Package: f.Package, Arch: f.Arch, SHA256: f.SHA256, Size: f.Size, Released: f.Released}
 }
 
 // versions are those of a source, newest first.

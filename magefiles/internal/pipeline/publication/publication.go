@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -62,7 +63,11 @@ func (a Archive) certificates() (all []index.Certificate) {
 }
 
 func (a Archive) keys() pkgdef.Certificates {
-	return pkgdef.Certificates{Binary: sign.Binary(a.Certificates...), Armoured: sign.Armoured(a.Certificates...)}
+	raw := map[string][]byte{}
+	for _, certificate := range a.Certificates {
+		maps.Copy(raw, certificate.RawKeys())
+	}
+	return pkgdef.Certificates{Binary: sign.Binary(a.Certificates...), Armoured: sign.Armoured(a.Certificates...), Raw: raw}
 }
 
 // Publish adds signed files to the repository, or makes it, with the packages that have
@@ -162,10 +167,11 @@ func (a Archive) keyring(ctx context.Context, k pkgdef.Keyring, dir string) (str
 		return "", err
 	}
 	err = artifact.Write(file, 0o644, func(w io.Writer) error { return form.Write(w, item, scratch) })
-	if err != nil || k.Format != pkgdef.RPM {
+	how, has := format.Signed(name)
+	if err != nil || !has {
 		return file, err
 	}
-	return file, a.Signer.At(k.Time()).RPM(ctx, file, file) // not before the key: see At
+	return file, how.Sign(ctx, a.Signer.At(k.Time()), file, file) // not before the key: see At
 }
 
 // aptEntry is the file that tells apt of the repository.

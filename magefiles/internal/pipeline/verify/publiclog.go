@@ -16,6 +16,7 @@ import (
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/client"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/host"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/layout"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/ledger"
@@ -107,7 +108,7 @@ func (p PublicLog) seen() (string, error) {
 // indexes are the paths of what changes with every publication.
 func indexes() map[string]bool {
 	changing, all := map[string]bool{}, ledger.Ledger{Everything: true, Notices: "some"}
-	for _, name := range layout.Fixed(all) {
+	for _, name := range append(layout.Fixed(all), client.Indexes()...) {
 		changing[name] = true
 	}
 	return changing

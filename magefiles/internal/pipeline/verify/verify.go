@@ -19,6 +19,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/provenance"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/layout"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/transparency"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
 )
@@ -254,7 +255,7 @@ func (v *verifier) one(ctx context.Context, file string) (proven []string, err e
 		return nil, err
 	}
 	if v.Log != nil {
-		if err := v.Log.Has(name, sum); err != nil {
+		if err := v.Log.Has(layout.Base(name), sum); err != nil {
 			return nil, err
 		}
 		proven = append(proven, "public log")

@@ -38,8 +38,8 @@ var archs = architecture.RPM(architecture.Released())
 var Index = index.Kind{
 	Folder: root, Suffix: suffix,
 	Forms: []index.Form{index.NewForm(root, root, `N_V-r(?P<release>[1-9][0-9]{0,5})_`+index.OneOf(archs, every)+`\.apk`)},
-	Heads: heads(), Traces: heads(), Fixed: func(ledger.Ledger) [][]string { return [][]string{heads()} },
-	Folders: places, Keys: keys, Inspect: inspect, Make: build, Read: read,
+	Heads: heads(), Traces: heads(), Fixed: fixed,
+	Folders: places, Base: Base, Keys: keys, Inspect: inspect, Make: build, Read: read,
 }
 
 func heads() (paths []string) {
@@ -47,6 +47,22 @@ func heads() (paths []string) {
 		paths = append(paths, path.Join(root, arch, name))
 	}
 	return paths
+}
+
+// fixed are the indexes, once there was anything in them: a repository of former days has
+// none.
+func fixed(l ledger.Ledger) [][]string {
+	if !has(l) {
+		return nil
+	}
+	return [][]string{heads()}
+}
+
+// has says whether the repository has, or had, anything for apk.
+func has(l ledger.Ledger) bool {
+	is := func(file string) bool { return strings.HasPrefix(file, root+"/") }
+	return slices.ContainsFunc(l.All(), func(f ledger.File) bool { return is(f.Path) }) ||
+		slices.ContainsFunc(l.Tombstones, func(g ledger.Tombstone) bool { return is(g.Path) })
 }
 
 // places are the folders of a file. An apk of no architecture is in those of all.
@@ -148,6 +164,9 @@ func stanza(file apkfile.File, fields []apkfile.Field, size int64) string {
 // rename puts in the place of the one before.
 func build(ctx context.Context, s index.State) (index.Made, error) {
 	files := map[string][]byte{}
+	if !has(s.Ledger) {
+		return index.Made{}, nil
+	}
 	for _, head := range heads() {
 		var err error
 		if files[head], err = made(ctx, s, path.Dir(head)); err != nil {
@@ -158,7 +177,7 @@ func build(ctx context.Context, s index.State) (index.Made, error) {
 		}
 	}
 	put := func() error { return s.PutAll(files) }
-	return index.Made{Steps: []index.Step{{Name: "writing the indexes for apk", Do: put}}}, nil
+	return index.Made{Signed: files, Steps: []index.Step{{Name: "writing the indexes for apk", Do: put}}}, nil
 }
 
 // made is the index of a folder.
@@ -169,7 +188,7 @@ func made(ctx context.Context, s index.State, folder string) ([]byte, error) {
 		if err := f.ReadRecord(s.Path("."), &r); err != nil {
 			return nil, err
 		}
-		stanzas = append(stanzas, r.Stanza)
+		stanzas = append(stanzas, of(path.Base(folder), r.Stanza))
 	}
 	entry := func(name, content string) apkfile.Entry {
 		return apkfile.Entry{Header: tar.Header{Name: name, Mode: 0o644, ModTime: s.Ledger.Published}, Content: []byte(content)}
@@ -187,6 +206,13 @@ func made(ctx context.Context, s index.State, folder string) ([]byte, error) {
 		return nil, fmt.Errorf("the signing key is not one that clients trust: %w (publish its certificate in the keyring packages before you sign with it)", err)
 	}
 	return file.Bytes()
+}
+
+// of is a package in the index of an architecture. apk looks for a package in the folder of
+// the architecture that the index says, and so that is the index's also for what fits every
+// machine (abuild has apk index --rewrite-arch for it).
+func of(arch, stanza string) string {
+	return strings.Replace(stanza, "\nA:"+every+"\n", "\nA:"+arch+"\n", 1)
 }
 
 // says is an index's description. apk shows it and takes it for nothing; whoever reads it

@@ -250,7 +250,10 @@ func TestNotPublished(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "spire-agent 1.2.3-r1 x86_64, not spire-agent 1.2.3-r2 x86_64") {
 		t.Error(err)
 	}
-	state := index.State{Tree: tree.Tree{Dir: t.TempDir(), At: day}, Signing: index.Signing{Signer: signer{theirs()}, Trusted: trust{ours()}}}
+	state := index.State{
+		Tree: tree.Tree{Dir: t.TempDir(), At: day}, Signing: index.Signing{Signer: signer{theirs()}, Trusted: trust{ours()}},
+		Ledger: ledger.Ledger{Tombstones: []ledger.Tombstone{{Path: "apk/x86_64/gone-1.2.3-r1.apk"}}},
+	}
 	if _, err := Index.Make(t.Context(), state); err == nil || !strings.Contains(err.Error(), "not one that clients trust") {
 		t.Error(err)
 	}
@@ -284,4 +287,19 @@ func change(t *testing.T, dir, file string, change func(*apkfile.File)) {
 		change(&f)
 		return apkfiletest.Bytes(t, f)
 	})
+}
+
+// Of several versions the newest is taken, as numbers go.
+func TestNewest(t *testing.T) {
+	var entries []entry
+	for _, version := range []string{"1.9.3-r1", "1.14.0-r2", "1.14.0-r10", "1.10.0-r11"} {
+		entries = append(entries, entry{"P": "one", "V": version})
+	}
+	entries = append(entries, entry{"P": "other", "V": "2.0.0-r1"})
+	if got := newest(entries, "one")["V"]; got != "1.14.0-r10" {
+		t.Errorf("the newest is %s", got)
+	}
+	if got := newest(entries, "none"); got != nil {
+		t.Errorf("of none it is %v", got)
+	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/host"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/index"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/ledger"
 )
 
 // entry is a package in an index, its values by their letters.
@@ -30,21 +31,20 @@ func read(ctx context.Context, from host.Host, trusted index.Witness, head strin
 			return found, fmt.Errorf("%s has no size: %w", e["P"], failed)
 		}
 		found.Offers = append(found.Offers, index.Offer{
-			Path: e.path(head), Size: size, Package: e["P"], Version: strings.Replace(e["V"], "-r", "-", 1), For: found.For[0],
+			Path: e.path(), Size: size, Package: e["P"], Version: strings.Replace(e["V"], "-r", "-", 1), For: found.For[0],
 		})
 	}
 	return found, err
 }
 
-// path is where a package of an index is, below the repository's root.
-func (e entry) path(head string) string {
-	return path.Join(path.Dir(head), e["P"]+"-"+e["V"]+suffix)
-}
+// path is where apk looks for a package of an index, below the repository's root.
+func (e entry) path() string { return path.Join(root, e["A"], e["P"]+"-"+e["V"]+suffix) }
 
 // open verifies an index and takes it apart.
 func open(ctx context.Context, from host.Host, trusted index.Witness, head string) (index.Published, []entry, error) {
 	arch := path.Base(path.Dir(head))
-	found := index.Published{Path: head, For: []string{goName(arch)}}
+	// Apks are made for who asks: whether there is one of a version, nobody promises.
+	found := index.Published{Path: head, For: []string{goName(arch)}, Text: head, Partial: true}
 	content, err := from.Read(ctx, head)
 	if err != nil {
 		return found, nil, err
@@ -56,7 +56,7 @@ func open(ctx context.Context, from host.Host, trusted index.Witness, head strin
 	case file.Signature == nil || file.Data != nil:
 		return found, nil, errors.New("it is not signed, or no index")
 	}
-	found.Signature = file.Signature
+	found.Signature, found.Key, found.Signed = file.Signature, file.Key, content
 	if err := trusted.Raw(file.Key, file.Control, file.Signature); err != nil {
 		return found, nil, err
 	}
@@ -107,7 +107,7 @@ func parse(text, arch string) ([]entry, error) {
 			}
 			e[letter] = value
 		}
-		if e["A"] != arch && e["A"] != every {
+		if e["A"] != arch {
 			return nil, fmt.Errorf("%s is for %s, and the index for %s", e["P"], e["A"], arch)
 		}
 		entries = append(entries, e)
@@ -115,8 +115,29 @@ func parse(text, arch string) ([]entry, error) {
 	return entries, nil
 }
 
-// Package reads a package as apk does: by an index that a trusted key has signed and
-// that is of these days, the one that this names, whole as it was published.
+// newest is the newest version of a package; nil where there is none.
+func newest(entries []entry, name string) (found entry) {
+	for _, e := range entries {
+		if e["P"] == name && (found == nil || e.compare(found) > 0) {
+			found = e
+		}
+	}
+	return found
+}
+
+func (e entry) compare(other entry) int {
+	of := func(e entry) (version string, release int) {
+		version, number, _ := strings.Cut(e["V"], "-r")
+		release, _ = strconv.Atoi(number) // 0 where it is no number
+		return version, release
+	}
+	version, release := of(e)
+	otherVersion, otherRelease := of(other)
+	return ledger.CompareVersions(version, release, otherVersion, otherRelease)
+}
+
+// Package reads a package as apk does: by an index that a trusted key has signed and that is
+// of these days, the newest version that this names, whole as it was published.
 func Package(ctx context.Context, from host.Host, trusted index.Witness, head, name string, now time.Time) (apkfile.File, error) {
 	found, entries, err := open(ctx, from, trusted, head)
 	if err == nil {
@@ -125,27 +146,27 @@ func Package(ctx context.Context, from host.Host, trusted index.Witness, head, n
 	if err != nil {
 		return apkfile.File{}, fmt.Errorf("reading %s: %w", head, err)
 	}
-	i := slices.IndexFunc(entries, func(e entry) bool { return e["P"] == name })
-	if i < 0 {
+	one := newest(entries, name)
+	if one == nil {
 		return apkfile.File{}, fmt.Errorf("%s has no %s", head, name)
 	}
-	file, err := entries[i].file(ctx, from, head)
+	file, err := one.file(ctx, from)
 	if err != nil {
-		return apkfile.File{}, fmt.Errorf("reading %s: %w", entries[i].path(head), err)
+		return apkfile.File{}, fmt.Errorf("reading %s: %w", one.path(), err)
 	}
 	return file, nil
 }
 
 // file is the package's, if it is the one that the index means.
-func (e entry) file(ctx context.Context, from host.Host, head string) (apkfile.File, error) {
+func (e entry) file(ctx context.Context, from host.Host) (apkfile.File, error) {
 	var content bytes.Buffer
 	size, err := strconv.ParseInt(e["S"], 10, 64)
 	if err != nil {
 		return apkfile.File{}, err
 	}
-	err = from.Get(ctx, e.path(head), func(body io.Reader) error {
+	err = from.Get(ctx, e.path(), func(body io.Reader) error {
 		content.Reset()
-		_, err := host.File{Path: e.path(head), Size: size}.Copy(&content, body)
+		_, err := host.File{Path: e.path(), Size: size}.Copy(&content, body)
 		return err
 	})
 	if err != nil {

@@ -336,6 +336,9 @@ func (b *Batch) Added(now time.Time) []ledger.File {
 			f.Record = artifact.DigestBytes(it.Record)
 		}
 		for _, f.Path = range b.paths(it) {
+			if f.Name() != it.Base() {
+				f.Released = it.Base()
+			}
 			files = append(files, f)
 		}
 	}

@@ -43,6 +43,9 @@ type Kind struct {
 
 	// Folders are where a file of a source goes that it lists.
 	Folders func(n Name, source string) []string
+	// Base is the name under which its clients look for a file there; nil where that is the
+	// file's own.
+	Base func(n Name) string
 	// Keys are files with the certificates that clients shall trust, where they ask for
 	// them; nil where the clients of this kind ask for none.
 	Keys func([]Certificate) map[string][]byte
@@ -93,8 +96,8 @@ type State struct {
 
 // Made is an index that was made, with its signatures.
 type Made struct {
-	// Signed is what is signed, by the path of a file that has nothing else. The public
-	// log has its digests.
+	// Signed is what is signed, by the path of a file that has nothing else but the
+	// signature, if that is in it. The public log has its digests.
 	Signed map[string][]byte
 	// Unchanging are the paths of files whose names tell their digests.
 	Unchanging []string

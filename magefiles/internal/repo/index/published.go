@@ -14,9 +14,10 @@ type Published struct {
 	Path  string    // below the repository's root
 	Made  time.Time // in whole seconds
 	Until time.Time // apt refuses it from then on; zero for one of rpm-md, which has no end
-	// Signature is text in the cleartext signature framework, or a detached
-	// signature.
+	// Signature is text in the cleartext signature framework, a detached signature, or a
+	// bare one by the key whose file Key names.
 	Signature []byte
+	Key       string
 	// Signed is what is signed, and Text the path under which the public log has it.
 	Signed []byte
 	Text   string

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/apkindex"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/apt"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/index"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/ledger"
@@ -21,7 +22,7 @@ import (
 )
 
 // kinds are those there are. A new one is a package, and a word here.
-var kinds = []index.Kind{apt.Index, rpmmd.Index}
+var kinds = []index.Kind{apt.Index, rpmmd.Index, apkindex.Index}
 
 // Kinds are the kinds of index.
 func Kinds() []index.Kind { return slices.Clone(kinds) }
@@ -73,14 +74,30 @@ func described(file string) (of string, ok bool) {
 func Paths(n index.Name, base, main string, of ledger.Revision) (paths []string) {
 	folders := []string{Folder(main, of)}
 	for _, kind := range kinds {
-		if n.In == kind.Folder {
-			folders = kind.Folders(n, of.Source)
+		if n.In != kind.Folder {
+			continue
+		}
+		folders = kind.Folders(n, of.Source)
+		if kind.Base != nil {
+			base = kind.Base(n)
 		}
 	}
 	for _, folder := range folders {
 		paths = append(paths, folder+"/"+base)
 	}
 	return paths
+}
+
+// Base is the base name under which a file of the given one is published: its own, unless
+// its package manager looks for another one.
+func Base(file string) string {
+	n, err := Parse(file)
+	for _, kind := range kinds {
+		if err == nil && n.In == kind.Folder && kind.Base != nil {
+			return kind.Base(n)
+		}
+	}
+	return file
 }
 
 // Folder is the folder of what no index lists of a revision. Those of other sources

@@ -119,6 +119,9 @@ type File struct {
 	// Record is the SHA-256 of the record of what an index says of the file; empty
 	// where no index needs one.
 	Record string `json:",omitempty"`
+	// Released is the name that the file has in its release, where its package manager
+	// looks for it under another one, which is that of the path; empty elsewhere.
+	Released string `json:",omitempty"`
 }
 
 // Tombstone is a file that no index names any more.
@@ -128,6 +131,7 @@ type Tombstone struct {
 	Size      int64     // bytes
 	Published time.Time // as of a File
 	Until     time.Time // the end of the last index that named it
+	Released  string    `json:",omitempty"` // as of a File
 }
 
 // Kept is an index file that an index which is still valid may name.
@@ -140,6 +144,12 @@ type Kept struct {
 
 // Name is the file's base name.
 func (f File) Name() string { return path.Base(f.Path) }
+
+// Key is what must not be taken twice: see the function.
+func (f File) Key() string { return Key(cmp.Or(f.Released, f.Path)) }
+
+// Key is as of a File.
+func (g Tombstone) Key() string { return Key(cmp.Or(g.Released, g.Path)) }
 
 // Revision is what the file is of.
 func (f File) Revision() Revision { return Revision{f.Source, f.Version, f.Release} }
@@ -259,10 +269,10 @@ func (l Ledger) All() []File {
 func (l Ledger) Taken() map[string]string {
 	digests := map[string]string{}
 	for _, f := range l.All() {
-		digests[Key(f.Path)] = f.SHA256
+		digests[f.Key()] = f.SHA256
 	}
 	for _, g := range l.Tombstones {
-		digests[Key(g.Path)] = g.SHA256
+		digests[g.Key()] = g.SHA256
 	}
 	return digests
 }
@@ -282,7 +292,7 @@ func (l Ledger) Lacks(other Ledger) string {
 
 // Find are the offered files with the given key: one, or one for each place.
 func (l Ledger) Find(key string) []File {
-	return l.Where(func(f File) bool { return Key(f.Path) == key })
+	return l.Where(func(f File) bool { return f.Key() == key })
 }
 
 // Where are the offered files that is says yes to.
@@ -326,7 +336,7 @@ func (l *Ledger) retire(retired []File, end time.Time) {
 		end = l.Published // in this publication nothing is deleted that the last one named
 	}
 	for _, f := range retired {
-		l.Tombstones = append(l.Tombstones, Tombstone{f.Path, f.SHA256, f.Size, f.Published, end})
+		l.Tombstones = append(l.Tombstones, Tombstone{f.Path, f.SHA256, f.Size, f.Published, end, f.Released})
 	}
 	slices.SortFunc(l.Tombstones, func(a, b Tombstone) int { return cmp.Compare(a.Path, b.Path) })
 }

@@ -136,7 +136,15 @@ func (v visitor) index(ctx context.Context, name string, listed transparency.Lis
 		err = verify.Current(listed, index.Text, index.Signed)
 	}
 	keys, failed := v.keys(ctx) // whose ends are those that clients know of
-	return errors.Join(err, failed, keys.CheckKey(index.Signature, v.now), index.Fresh(v.now), v.newest(index), v.client.Served(ctx, index.Offers))
+	return errors.Join(err, failed, ends(keys, index, v.now), index.Fresh(v.now), v.newest(index), v.client.Served(ctx, index.Offers))
+}
+
+// ends is an error where the key that has signed an index does not stay.
+func ends(keys sign.Keyring, of index.Published, now time.Time) error {
+	if of.Key != "" {
+		return keys.CheckRawKey(of.Key, now)
+	}
+	return keys.CheckKey(of.Signature, now)
 }
 
 // keys are those of the certificates at the address that may sign. It is an error if

@@ -3,6 +3,7 @@ package published
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net/url"
 	"os"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline/publication"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/transparency"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/subject"
@@ -46,8 +48,8 @@ func said(t *testing.T, to Visit) map[string]string {
 	v.client.Attempts = 1
 	counts := &tally.Tally{Log: &log}
 	counts.Run(t.Context(), v.checks(t.Context())...)
-	if got := strings.Count(log.String(), "\nok   ") + strings.Count(log.String(), "\nFAIL "); got != 7 {
-		t.Errorf("%d checks have passed or failed, of 7:\n%s", got, &log)
+	if got := strings.Count(log.String(), "\nok   ") + strings.Count(log.String(), "\nFAIL "); got != 9 {
+		t.Errorf("%d checks have passed or failed, of 9:\n%s", got, &log)
 	}
 	found := map[string]string{}
 	for part := range strings.SplitSeq(log.String(), "=== ") {
@@ -81,6 +83,8 @@ const (
 	rpmsIndex    = "rpm/x86_64/repodata/repomd.xml"
 	armIndex     = "rpm/aarch64/repodata/repomd.xml"
 	sourcesIndex = "rpm/source/repodata/repomd.xml"
+	apksIndex    = "apk/x86_64/APKINDEX.tar.gz"
+	armAPKsIndex = "apk/aarch64/APKINDEX.tar.gz"
 )
 
 const day = 24 * time.Hour
@@ -101,7 +105,7 @@ func TestPublished(t *testing.T) {
 	}
 	s := served{suitetest.NewServed(t)}
 	dir, good := s.publish(time.Hour)
-	indexes := []string{debsIndex, fixesIndex, rpmsIndex, armIndex, sourcesIndex}
+	indexes := []string{debsIndex, fixesIndex, rpmsIndex, armIndex, sourcesIndex, apksIndex, armAPKsIndex}
 	all := append([]string{"keys"}, indexes...)
 	other := somebody(t)
 	ours := s.Key.Signer.Fingerprint()
@@ -137,6 +141,8 @@ func TestPublished(t *testing.T) {
 		to := good
 		to.Keys = []sign.Certificate{other}
 		want := each("it is signed by the key "+ours+", not by "+other.Fingerprint(), indexes...)
+		want[apksIndex] = fmt.Sprintf("it is signed by the key %q", strings.ToLower(ours)+pkgdef.RawKey)
+		want[armAPKsIndex] = want[apksIndex]
 		want["public log"] = "no trusted key has signed the log's checkpoint"
 		want["keys"] = "the key " + ours + " is none of the archive's: " + other.Fingerprint()
 		finds(t, to, want)

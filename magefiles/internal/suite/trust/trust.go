@@ -117,6 +117,7 @@ func (r *rehearsal) run(ctx context.Context, t *tally.Tally, places []matrix.Tar
 		name string
 		do   func(context.Context) error
 	}{
+		{"apk", r.apk},
 		{"verify", r.verifyShipped},
 		{"leaks no key", r.leaks},
 		{"published", func(ctx context.Context) error { return r.visited(ctx, places) }},
