@@ -26,10 +26,10 @@ ready_timeout=${ready_timeout:-60}
 # The second start is that of wait_on, below: the program runs already.
 in_background_fake=start
 
-# For those that read plugin_data_file of their plugins again.
+# For those that read some of their files again, such as plugin_data_file of their plugins.
 reload() {
   ebegin "Reloading $RC_SVCNAME"
-  supervise-daemon "$RC_SVCNAME" --signal USR1 ${pidfile:+--pidfile} ${pidfile:+"$pidfile"}
+  supervise-daemon "$RC_SVCNAME" --signal "${reload_signal:-USR1}" ${pidfile:+--pidfile} ${pidfile:+"$pidfile"}
   eend $?
 }
 
@@ -50,6 +50,13 @@ folder() {
     esac
   done
   checkpath --directory --mode "$2" --owner "$command_user" "$1"
+}
+
+# configured FILE: the configuration is there.
+configured() {
+  [ -e "$1" ] && return 0
+  eerror "$RC_SVCNAME has no configuration: there is no $1"
+  return 1
 }
 
 # log_files: the service writes them itself, and cannot make them.
@@ -93,6 +100,10 @@ supervised() {
   [ ! -r "${pidfile:=/run/supervise-$RC_SVCNAME.pid}" ] || read pid <"$pidfile"
   [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null
 }
+
+# stays SECONDS: its program runs, after so many of them. What cannot be asked is believed
+# then.
+stays() { [ "$1" -ge 3 ] && kill -0 "$(service_get_value child_pid)"; }
 
 # await_ready: started means that the service answers, as the script's function ready
 # finds it, which is told how many seconds it was waited for. One that does not in time goes on trying, and is inactive until it does:

@@ -88,6 +88,27 @@ func TestOpenRC(t *testing.T) {
 	}
 }
 
+// The services are laid out as they are on a machine, each with what it reads.
+func TestLayOpenRC(t *testing.T) {
+	packages, err := Load(checkoutOf(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for _, p := range packages {
+		if err := p.LayOpenRC(dir); err != nil {
+			t.Fatal(err)
+		}
+		for _, service := range p.Units.Inits() {
+			for file, mode := range map[string]os.FileMode{"etc/init.d/" + service: 0o755, "etc/conf.d/" + service: 0o644, "usr/libexec/" + p.Name + "/openrc": 0o644} {
+				if info, err := os.Stat(filepath.Join(dir, file)); err != nil || info.Mode() != mode {
+					t.Errorf("%s: %v, %v", file, info, err)
+				}
+			}
+		}
+	}
+}
+
 // functions runs a line with the functions that OpenRC's services have in common, and
 // with stand-ins of OpenRC's own. What has failed ends it.
 func functions(t *testing.T, line string) string {
@@ -160,6 +181,23 @@ sh -c 'printf %s "$PLAIN"'`)
 		`a value with spaces|quo'ted|sin"gle|$(touch ran) ` + "`touch ran`" + ` \n|a=b=c||unended|a value with spaces`
 	if got != want {
 		t.Errorf("it says\n%s\nwant\n%s", got, want)
+	}
+}
+
+// A service that has no configuration says so, and what cannot be asked is believed when it
+// runs for some seconds.
+func TestOpenRCWithoutAnswer(t *testing.T) {
+	if got, want := functions(t, "configured /none || echo failed; configured /dev/null; echo well"), "error: demo has no configuration: there is no /none\nfailed\nwell\n"; got != want {
+		t.Errorf("it says\n%s\nwant\n%s", got, want)
+	}
+	const child = "service_get_value() { echo $$; }; "
+	for line, want := range map[string]string{child + "stays 3": "runs", child + "stays 2": "", "service_get_value() { echo none; }; stays 3 2>/dev/null": ""} {
+		if got := functions(t, "if { "+line+"; }; then echo runs; fi"); strings.TrimSpace(got) != want {
+			t.Errorf("%s: %q", line, got)
+		}
+	}
+	if got := functions(t, "ebegin() { :; }; eend() { :; }; printf '#!/bin/sh\\necho $*\\n' >supervise-daemon; chmod +x supervise-daemon; reload; reload_signal=HUP; reload"); !strings.Contains(got, "--signal USR1") || !strings.Contains(got, "--signal HUP") {
+		t.Errorf("it reloads by\n%s", got)
 	}
 }
 

@@ -123,8 +123,15 @@ func (p Package) Payload(format Layout, binary string, docs Docs) []Entry {
 }
 
 // Lay puts what is fixed of the package, and its units, into a folder, each where it would be below the root.
-func (p Package) Lay(dir string) error {
-	for _, entry := range slices.Concat(p.Fixed, p.Systemd) {
+func (p Package) Lay(dir string) error { return p.lay(dir, slices.Concat(p.Fixed, p.Systemd)) }
+
+// LayOpenRC does so with its services for OpenRC.
+func (p Package) LayOpenRC(dir string) error {
+	return p.lay(dir, slices.DeleteFunc(slices.Clone(p.OpenRC), func(e Entry) bool { return e.Kind == Dir }))
+}
+
+func (p Package) lay(dir string, entries []Entry) error {
+	for _, entry := range entries {
 		content, err := os.ReadFile(entry.From)
 		if err != nil {
 			return fmt.Errorf("laying out %s: %w", p.Name, err)

@@ -32,6 +32,8 @@
 #       package under test: MODE OWNER/GROUP SHA256 PATH, a line a file or folder
 #   packages/NAME.sh                               a package's own test
 #   waiting/NAME/                                  what a package that waits would install
+#   openrc/                                        the packages' services for OpenRC, as
+#       they are below the root
 #   tools/NAME-$ARCH                               a program of this checkout that
 #       stands for another one, such as sds for Envoy
 #
