@@ -111,8 +111,9 @@ func newest(ctx context.Context, version, repository string) (map[string]string,
 // tests/vulnerabilities.yaml accepts is no failure until its last day. What was found
 // is also written as OpenVEX, into dist/vulnerabilities. -database=ADDRESS
 // (SPIRE_VULNERABILITIES) takes another database than Go's own, such as file:///DIR;
-// -osv=ADDRESS (SPIRE_OSV) another one than https://api.osv.dev. Where one cannot be
-// asked it fails.
+// -osv=ADDRESS (SPIRE_OSV) another one than https://api.osv.dev. -osv=vulndb asks neither, but
+// the newest golang.org/x/vulndb that the module proxy has, which is about Go alone. Where one
+// cannot be asked it fails.
 func (Check) Vulnerabilities(ctx context.Context, version, database, osv *string, released *bool) error {
 	looked, err := looked(ctx, flag(version, "SPIRE_VERSION"), isOn(released, "SPIRE_RELEASED"))
 	if err != nil {
@@ -122,12 +123,30 @@ func (Check) Vulnerabilities(ctx context.Context, version, database, osv *string
 		fmt.Println("nothing is released yet, so nothing was looked at")
 		return nil
 	}
-	return tests().Vulnerabilities(ctx, looked, databases(flag(database, "SPIRE_VULNERABILITIES"), flag(osv, "SPIRE_OSV")))
+	return withDatabases(ctx, flag(database, "SPIRE_VULNERABILITIES"), flag(osv, "SPIRE_OSV"), func(ask vulnerability.Databases) error {
+		return tests().Vulnerabilities(ctx, looked, ask)
+	})
 }
 
-// databases are those at the addresses.
-func databases(ofGo, ofAll string) vulnerability.Databases {
-	return vulnerability.Databases{Go: ofGo, OSV: osv.Client{Address: ofAll}}
+// withDatabases asks those at the addresses, or the module.
+func withDatabases(ctx context.Context, ofGo, ofAll string, do func(vulnerability.Databases) error) error {
+	if ofAll != "vulndb" {
+		return do(vulnerability.Databases{Go: ofGo, OSV: osv.Client{Address: ofAll}})
+	}
+	database, err := osv.FetchVulndb(ctx)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("asking golang.org/x/vulndb@%s\n", database.Version)
+	dir, err := os.MkdirTemp("", "spire-packages-vulndb-")
+	if err != nil {
+		return fmt.Errorf("making a folder for the database: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	if err := database.Write(dir); err != nil {
+		return err
+	}
+	return do(vulnerability.Databases{Go: "file://" + dir, OSV: database})
 }
 
 // looked are the files to look at; none where nothing is released.

@@ -38,9 +38,12 @@ const address = "127.0.0.1:8080"
 // next one (SPIRE_REPO_TRUST); -refresh, to sign the indexes again although
 // nothing is new (SPIRE_REPO_REFRESH=true); -at=2026-11-24T00:00:00Z, the time of the
 // publication; -results=DIR, with reports of the tests, one a folder, for the status page
-// (SPIRE_REPO_RESULTS).
-func (Repo) Build(ctx context.Context, version, arch, source, formats, url, trust, at, keep, results *string, refresh *bool) error {
-	archive, err := archiveOf(url, trust, at, keep, results, refresh)
+// (SPIRE_REPO_RESULTS); -vulnerabilities=DIR, what check:vulnerabilities has written, to be
+// signed and shown (SPIRE_REPO_VULNERABILITIES); -attestations=DIR and -rebuilders=DIR, with
+// what those attest who build again, and their keys, in the place of
+// packages/spire-archive-keyring/rebuilders (SPIRE_REPO_ATTESTATIONS, SPIRE_REPO_REBUILDERS).
+func (Repo) Build(ctx context.Context, version, arch, source, formats, url, trust, at, keep, results, vulnerabilities, attestations, rebuilders *string, refresh *bool) error {
+	archive, err := archiveOf(url, trust, at, keep, said{results, vulnerabilities, attestations, rebuilders}, refresh)
 	if err != nil {
 		return err
 	}
@@ -72,11 +75,11 @@ func (Repo) Build(ctx context.Context, version, arch, source, formats, url, trus
 // Flags: -url=https://HOST/PATH, where the repository is served (SPIRE_REPO_URL);
 // -from, and -endpoint as of repo:publish; -repository=owner/name, where the releases are
 // (GITHUB_REPOSITORY); -first, when nothing was ever published at -url
-// (SPIRE_REPO_FIRST=true); -trust, -keep, -refresh, -at and -results as of repo:build. The
-// key as of sign. Of a private repository GITHUB_TOKEN or GH_TOKEN is needed. In a workflow,
+// (SPIRE_REPO_FIRST=true); -trust, -keep, -refresh, -at, -results, -vulnerabilities,
+// -attestations and -rebuilders as of repo:build. The key as of sign. Of a private repository GITHUB_TOKEN or GH_TOKEN is needed. In a workflow,
 // the output `changed` of its step says whether there is something new to serve.
-func (Repo) Sync(ctx context.Context, url, repository, trust, at, keep, results, from, endpoint *string, refresh, first *bool) error {
-	archive, err := archiveOf(url, trust, at, keep, results, refresh)
+func (Repo) Sync(ctx context.Context, url, repository, trust, at, keep, results, vulnerabilities, attestations, rebuilders, from, endpoint *string, refresh, first *bool) error {
+	archive, err := archiveOf(url, trust, at, keep, said{results, vulnerabilities, attestations, rebuilders}, refresh)
 	if err != nil {
 		return err
 	}
@@ -153,8 +156,12 @@ func place(address, endpoint *string) (p publication.Place) {
 	return p
 }
 
+// said are the flags for folders with what is said of versions: by tests, by databases of
+// vulnerabilities, and by those who build again.
+type said struct{ results, vulnerabilities, attestations, rebuilders *string }
+
 // archiveOf is the archive that the flags tell of, without a signer.
-func archiveOf(url, trust, at, keep, results *string, refresh *bool) (archive pipeline.Archive, err error) {
+func archiveOf(url, trust, at, keep *string, said said, refresh *bool) (archive pipeline.Archive, err error) {
 	archive = pipeline.Archive{URL: flag(url, "SPIRE_REPO_URL"), Refresh: isOn(refresh, "SPIRE_REPO_REFRESH")}
 	if archive.Now, err = moment(at); err != nil {
 		return archive, err
@@ -162,7 +169,8 @@ func archiveOf(url, trust, at, keep, results *string, refresh *bool) (archive pi
 	if archive.Everything, err = keepsAll(flag(keep, "SPIRE_REPO_KEEP")); err != nil {
 		return archive, err
 	}
-	archive.Results = flag(results, "SPIRE_REPO_RESULTS")
+	archive.Results, archive.Vulnerabilities = flag(said.results, "SPIRE_REPO_RESULTS"), flag(said.vulnerabilities, "SPIRE_REPO_VULNERABILITIES")
+	archive.Attestations, archive.Rebuilders = flag(said.attestations, "SPIRE_REPO_ATTESTATIONS"), flag(said.rebuilders, "SPIRE_REPO_REBUILDERS")
 	rows, err := host.Rows(checkout().Root)
 	if err != nil {
 		return archive, err

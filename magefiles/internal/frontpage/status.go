@@ -27,6 +27,8 @@ type Status struct {
 	Supports []string // the labels of the versions that upstream's promise of fixes holds for
 	Places   []Place  // where the packages are tested, in the order in which they are shown
 	Tested   []Tested
+	Assessed []Assessed
+	Rebuilt  []Rebuilt
 	Accepted []Accepted
 }
 
@@ -59,6 +61,33 @@ const (
 	Failed Outcome = "failed"
 	NotRun Outcome = "not run"
 )
+
+// Assessed is what databases of vulnerabilities knew of a version.
+type Assessed struct {
+	Version string // its label
+	Seen    time.Time
+	VEX     string // path of the OpenVEX document; empty where nothing was known
+	Known   []Known
+}
+
+// Known is a vulnerability that is known of something in a version.
+type Known struct {
+	ID      string
+	Aliases []string
+	Part    string // purl of what has it
+	// Status and Justification are in OpenVEX's words.
+	Status, Justification string
+	Note                  string
+}
+
+// Rebuilt is that somebody else got a version by building it again.
+type Rebuilt struct {
+	Version       string // its label
+	By            string
+	Architectures []string
+	Attestation   string // its path
+	Since         time.Time
+}
 
 // Accepted is a known vulnerability that is shipped for the time being.
 type Accepted struct {
@@ -138,6 +167,21 @@ func (s Status) At(v Version, p Place) Tested {
 	return last
 }
 
+// Knows is what was known of a version; nil where nobody has looked.
+func (s Status) Knows(v Version) *Assessed {
+	for _, one := range s.Assessed {
+		if one.Version == v.Label() {
+			return &one
+		}
+	}
+	return nil
+}
+
+// RebuiltBy are those who got a version by building it again.
+func (s Status) RebuiltBy(v Version) []Rebuilt {
+	return slices.DeleteFunc(slices.Clone(s.Rebuilt), func(r Rebuilt) bool { return r.Version != v.Label() })
+}
+
 // Took is how long after upstream's commit a version was served; zero where that is not
 // known.
 func (v Version) Took() time.Duration {
@@ -173,6 +217,28 @@ type (
 		Published time.Time    `json:"published"`
 		Supported bool         `json:"supportedUpstream"`
 		Tested    []testedData `json:"tested"`
+		// Vulnerabilities is missing where nobody has looked.
+		Vulnerabilities *assessedData `json:"vulnerabilities,omitempty"`
+		Rebuilt         []rebuiltData `json:"rebuiltBy"`
+	}
+	assessedData struct {
+		Seen  time.Time   `json:"seen"`
+		VEX   string      `json:"openvex,omitempty"` // path below url
+		Known []knownData `json:"known"`
+	}
+	knownData struct {
+		ID            string   `json:"id"`
+		Aliases       []string `json:"aliases,omitempty"`
+		Part          string   `json:"part"`
+		Status        string   `json:"status"`
+		Justification string   `json:"justification,omitempty"`
+		Note          string   `json:"note,omitempty"`
+	}
+	rebuiltData struct {
+		By            string    `json:"by"`
+		Architectures []string  `json:"architectures"`
+		Attestation   string    `json:"attestation"` // path below url
+		Since         time.Time `json:"since"`
 	}
 	testedData struct {
 		Place     string    `json:"place"`
@@ -201,7 +267,10 @@ func (s Status) data() statusData {
 		d.Keys = append(d.Keys, keyData(key))
 	}
 	for _, v := range s.Versions {
-		one := versionData{v.Of(s.Main), v.Full(), v.Commit, v.Tagged, v.Published, s.Supported(v), []testedData{}}
+		one := versionData{v.Of(s.Main), v.Full(), v.Commit, v.Tagged, v.Published, s.Supported(v), []testedData{}, s.Knows(v).data(), []rebuiltData{}}
+		for _, by := range s.RebuiltBy(v) {
+			one.Rebuilt = append(one.Rebuilt, rebuiltData{by.By, by.Architectures, by.Attestation, by.Since})
+		}
 		for _, place := range s.Places {
 			seen := s.At(v, place)
 			one.Tested = append(one.Tested, testedData{place.Name, place.Arch, place.Informing, seen.Outcome, seen.Seen})
@@ -210,6 +279,17 @@ func (s Status) data() statusData {
 	}
 	for _, a := range s.Accepted {
 		d.Vulnerabilities = append(d.Vulnerabilities, acceptedData(a))
+	}
+	return d
+}
+
+func (a *Assessed) data() *assessedData {
+	if a == nil {
+		return nil
+	}
+	d := &assessedData{a.Seen, a.VEX, []knownData{}}
+	for _, one := range a.Known {
+		d.Known = append(d.Known, knownData(one))
 	}
 	return d
 }

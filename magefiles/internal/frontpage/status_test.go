@@ -26,6 +26,17 @@ func state(t *testing.T) Status {
 			{"1.12.2-1", "debian-12-arm64", NotRun, day(2026, time.May, 20)},
 			{"0.0.1-1", "debian-13", Works, day(2026, time.November, 24)},
 		},
+		Assessed: []Assessed{
+			{"1.13.3-2", day(2026, time.November, 24), "vex/spire_1.13.3-2.openvex.json", []Known{
+				{"GO-2026-0001", []string{"CVE-2026-1"}, "pkg:golang/golang.org/x/net@v0.46.0", "not_affected", "vulnerable_code_not_in_execute_path", "no program here listens so"},
+				{"GO-2026-0002", nil, "pkg:golang/stdlib@1.25.3", "affected", "", "Update."},
+			}},
+			{"spiffe-helper-0.11.0-1", day(2026, time.November, 24), "", nil},
+		},
+		Rebuilt: []Rebuilt{
+			{"1.13.3-2", "alice", []string{"amd64", "arm64"}, "rebuilt/api/v1/builds/1/artifacts/1/attestation", day(2026, time.November, 24)},
+			{"1.13.3-2", "bob", []string{"amd64"}, "rebuilt/api/v1/builds/2/artifacts/1/attestation", day(2026, time.November, 24)},
+		},
 		Accepted: []Accepted{{"GO-2026-0001", "golang.org/x/net", "no program here listens so", day(2027, time.January, 1), "vulnerable_code_not_in_execute_path"}},
 	}
 	s.Versions[0].Tagged = day(2026, time.November, 23).Add(9 * time.Hour)
@@ -75,18 +86,19 @@ func TestStatusSays(t *testing.T) {
 		t.Errorf("debian-13 is shown as %s", row)
 	}
 	clean := state(t)
-	clean.Accepted = nil
-	if page := string(files(t, clean)[StatusPage]); !strings.Contains(page, "None is accepted") || strings.Contains(page, "GO-2026") {
-		t.Error("a vulnerability is shown that is not accepted")
+	clean.Accepted, clean.Assessed = nil, clean.Assessed[1:]
+	if page := string(files(t, clean)[StatusPage]); !strings.Contains(page, "None is accepted") || strings.Contains(page, "GO-2026") || strings.Count(page, "nobody has looked") != 4 {
+		t.Error("a vulnerability is shown that is not known, or what nobody has looked at is well")
 	}
 }
 
 // Words of others cannot become markup, and a value out of its form is an error.
 func TestStatusHostile(t *testing.T) {
 	hostile := state(t)
-	hostile.Accepted[0].Reason = "</td><script>alert(1)</script>"
-	if page := string(files(t, hostile)[StatusPage]); strings.Contains(page, "<script") {
-		t.Error("a reason becomes a script")
+	const script = "</td><script>alert(1)</script>"
+	hostile.Accepted[0].Reason, hostile.Assessed[0].Known[0].Part, hostile.Rebuilt[0].By, hostile.Rebuilt[1].Attestation = script, script, script, "javascript:alert(1)"
+	if page := string(files(t, hostile)[StatusPage]); strings.Contains(page, "<script") || strings.Contains(page, "javascript:") {
+		t.Error("words become a script")
 	}
 	for name, spoil := range map[string]func(s *Status){
 		"outcome": func(s *Status) { s.Tested[0].Outcome = "splendid" },

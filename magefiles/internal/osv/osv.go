@@ -175,7 +175,7 @@ type record struct {
 	Affected                        []struct {
 		Package struct{ Ecosystem, Name string }
 		Ranges  []struct {
-			Events []struct{ Fixed string }
+			Events []struct{ Introduced, Fixed string }
 		}
 	}
 }

@@ -36,6 +36,12 @@ type Archive struct {
 	// shipped, for the status page.
 	Places   []frontpage.Place
 	Accepted []frontpage.Accepted
+	// Vulnerabilities is the folder that check:vulnerabilities has written; empty where there
+	// is none.
+	Vulnerabilities string
+	// Attestations is a folder with attestations, and Rebuilders one with the keys of those
+	// whose word counts; empty means RebuildersDir of the checkout, which has both.
+	Attestations, Rebuilders string
 	// Home is where it is kept, if that is more than a web host: what is published is read
 	// there, and not at URL.
 	Home publication.Place
@@ -129,8 +135,29 @@ func (p Pipeline) archive(a Archive) (archive publication.Archive, err error) {
 		return archive, err
 	}
 	archive.Places, archive.Accepted = a.Places, a.Accepted
+	return archive, p.hear(a, &archive)
+}
+
+// RebuildersDir is where the checkout has the public keys of those whose word counts that a
+// version can be built again, and what they attest.
+const RebuildersDir = "packages/spire-archive-keyring/rebuilders"
+
+// hear reads what tests, databases and rebuilders say of versions.
+func (p Pipeline) hear(a Archive, archive *publication.Archive) (err error) {
 	if a.Results != "" {
-		archive.Tested, err = publication.Seen(a.Results, archive.Sources, archive.Places)
+		if archive.Tested, err = publication.Seen(a.Results, archive.Sources, archive.Places); err != nil {
+			return err
+		}
 	}
-	return archive, err
+	if a.Vulnerabilities != "" {
+		if archive.Assessed, err = publication.Assessments(a.Vulnerabilities, archive.Sources); err != nil {
+			return err
+		}
+	}
+	ours := filepath.Join(p.Root, RebuildersDir)
+	if archive.Rebuilders, err = publication.Rebuilders(cmp.Or(a.Rebuilders, ours)); err != nil {
+		return err
+	}
+	archive.Attested, err = publication.Attestations(cmp.Or(a.Attestations, ours), archive.Rebuilders)
+	return err
 }

@@ -139,7 +139,7 @@ func loadKeyring(root, name string) (Keyring, error) {
 	if err := k.check(); err != nil {
 		return Keyring{}, fmt.Errorf("%s: %w", definition, err)
 	}
-	return k, strayFiles(dir, k.Config, append(slices.Collect(maps.Keys(k.form().asTheyAre)), "package.yaml", "keys")...)
+	return k, strayFiles(dir, k.Config, append(slices.Collect(maps.Keys(k.form().asTheyAre)), "package.yaml", "keys", "rebuilders")...)
 }
 
 func (k Keyring) check() error {

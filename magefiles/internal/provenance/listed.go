@@ -13,6 +13,7 @@ import (
 
 // Bill is what a package's bill of materials says, as far as others ask by it.
 type Bill struct {
+	Name    string    // of the package
 	Version string    // of the package, with its release
 	PURL    string    // the package's
 	Time    time.Time // of the source
@@ -42,7 +43,7 @@ func ReadBill(content []byte) (Bill, error) {
 		return Bill{}, fmt.Errorf("reading an SBOM's time: %w", err)
 	}
 	of := bom.Metadata.Component
-	bill := Bill{Version: of.Version, PURL: of.PackageURL, Time: made}
+	bill := Bill{Name: of.Name, Version: of.Version, PURL: of.PackageURL, Time: made}
 	if bom.Components == nil {
 		return bill, nil
 	}

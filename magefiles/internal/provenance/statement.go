@@ -73,6 +73,9 @@ type Subject struct {
 	Unsigned string
 }
 
+// Built is the SHA-256 of the file as a build makes it.
+func (s Subject) Built() string { return cmp.Or(s.Unsigned, s.SHA256) }
+
 // Build is how the files were made.
 type Build struct {
 	Tree       artifact.Tree

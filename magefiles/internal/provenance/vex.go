@@ -3,6 +3,7 @@ package provenance
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -13,9 +14,15 @@ const (
 	UnderInvestigation = "under_investigation"
 )
 
+// vexContext begins the contexts of all versions.
+const vexContext = "https://openvex.dev/ns"
+
+// NotPresent is the justification of what lacks the vulnerable code.
+const NotPresent = "vulnerable_code_not_present"
+
 // Justifications are the reasons that OpenVEX has for NotAffected.
 var Justifications = []string{
-	"component_not_present", "vulnerable_code_not_present", "vulnerable_code_not_in_execute_path",
+	"component_not_present", NotPresent, "vulnerable_code_not_in_execute_path",
 	"vulnerable_code_cannot_be_controlled_by_adversary", "inline_mitigations_already_exist",
 }
 
@@ -70,7 +77,7 @@ type (
 // attestations along, for these few members.)
 func OpenVEX(vendor string, source time.Time, statements []VEXStatement) ([]byte, error) {
 	document := vexDocument{
-		Context: "https://openvex.dev/ns/v0.2.0", Author: vendor, Timestamp: stamp(source), Version: 1, Tooling: tool,
+		Context: vexContext + "/v0.2.0", Author: vendor, Timestamp: stamp(source), Version: 1, Tooling: tool,
 	}
 	for _, s := range statements {
 		made := vexStatement{Vulnerability: vexVulnerability{s.ID, s.Aliases}, Status: s.Status, Justification: s.Justification}
@@ -93,4 +100,30 @@ func OpenVEX(vendor string, source time.Time, statements []VEXStatement) ([]byte
 		return nil, fmt.Errorf("writing an OpenVEX document: %w", err)
 	}
 	return indented(content)
+}
+
+// ReadOpenVEX reads the statements of a document that OpenVEX has made.
+func ReadOpenVEX(content []byte) ([]VEXStatement, error) {
+	var document vexDocument
+	if err := json.Unmarshal(content, &document); err != nil {
+		return nil, fmt.Errorf("reading an OpenVEX document: %w", err)
+	}
+	if !strings.HasPrefix(document.Context, vexContext) || len(document.Statements) == 0 {
+		return nil, fmt.Errorf("reading an OpenVEX document: its context is %.80q, and it has %d statements", document.Context, len(document.Statements))
+	}
+	var all []VEXStatement
+	for _, s := range document.Statements {
+		read := VEXStatement{
+			ID: s.Vulnerability.Name, Aliases: s.Vulnerability.Aliases,
+			Status: s.Status, Justification: s.Justification, Note: s.Notes + s.Action,
+		}
+		for _, product := range s.Products {
+			read.Products = append(read.Products, product.ID)
+			for _, part := range product.Parts {
+				read.Part = part.ID
+			}
+		}
+		all = append(all, read)
+	}
+	return all, nil
 }

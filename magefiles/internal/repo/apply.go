@@ -17,7 +17,7 @@ import (
 // apply brings the tree to the state of a ledger and gives that ledger, with the
 // index files that are kept now. files are what is new; nil where a publication
 // is finished that was cut off.
-func (r Repository) apply(ctx context.Context, l ledger.Ledger, files *batch.Batch, pages func(ledger.Ledger) (map[string][]byte, error)) (ledger.Ledger, error) {
+func (r Repository) apply(ctx context.Context, l ledger.Ledger, files *batch.Batch, pages func(context.Context, ledger.Ledger) (map[string][]byte, error)) (ledger.Ledger, error) {
 	var b built
 	to, keys := r.tree(l.Published), r.keys()
 	err := do(ctx, []index.Step{
@@ -75,7 +75,7 @@ type built struct {
 }
 
 // build makes and signs all that a publication writes.
-func (r Repository) build(ctx context.Context, l ledger.Ledger, pages func(ledger.Ledger) (map[string][]byte, error)) (b built, err error) {
+func (r Repository) build(ctx context.Context, l ledger.Ledger, pages func(context.Context, ledger.Ledger) (map[string][]byte, error)) (b built, err error) {
 	state := index.State{
 		Tree: r.tree(l.Published), Ledger: l, Updates: notice.Updates(l, r.Notices), Signing: r.signing(),
 		Origin: r.Origin, Description: r.Description, URL: r.URL, Certificates: r.Certificates, Log: r.Log,
@@ -104,7 +104,7 @@ func (r Repository) build(ctx context.Context, l ledger.Ledger, pages func(ledge
 	if b.signed.Signature, err = r.signing().Sign(ctx, b.signed.Ledger); err != nil {
 		return b, err
 	}
-	if b.pages, err = pages(b.ledger); err != nil {
+	if b.pages, err = pages(ctx, b.ledger); err != nil {
 		return b, fmt.Errorf("making the pages: %w", err)
 	}
 	return b, nil

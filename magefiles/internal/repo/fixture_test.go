@@ -190,7 +190,7 @@ func (k pair) public() []byte {
 }
 
 // pages show the state.
-func pages(l ledger.Ledger) (map[string][]byte, error) {
+func pages(_ context.Context, l ledger.Ledger) (map[string][]byte, error) {
 	var text bytes.Buffer
 	for _, f := range l.Files {
 		fmt.Fprintln(&text, f.Path)
@@ -198,6 +198,9 @@ func pages(l ledger.Ledger) (map[string][]byte, error) {
 	all := map[string][]byte{}
 	for _, name := range layout.Pages {
 		all[name] = text.Bytes()
+	}
+	for _, name := range layout.Said(l) {
+		all[name] = ledger.Encode([]any{name, l.Assessed, l.Attested})
 	}
 	return all, nil
 }

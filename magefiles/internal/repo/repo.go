@@ -82,8 +82,12 @@ type Publication struct {
 	// Tested is what was seen of versions since the last publication. It takes the place of
 	// what was seen of them at the same places before, and makes no publication by itself.
 	Tested []ledger.Tested
-	// Pages makes layout.Pages of the state that is published, by name.
-	Pages func(ledger.Ledger) (map[string][]byte, error)
+	// Assessed and Attested are what is new of what others know and say of versions. Unlike
+	// what was tested, they are published at once.
+	Assessed []ledger.Assessed
+	Attested []ledger.Attested
+	// Pages makes layout.Pages and layout.Said of the state that is published, by name.
+	Pages func(context.Context, ledger.Ledger) (map[string][]byte, error)
 }
 
 // Report is what a call of Publish did.
@@ -182,7 +186,7 @@ func (r Repository) publish(ctx context.Context, p Publication) (report Report, 
 	}
 	next, retired := r.next(old, report.Added, p.Now)
 	report.Retired, report.Until = retired, next.Until
-	_, err = r.apply(ctx, next.See(p.Tested), files, p.Pages)
+	_, err = r.apply(ctx, p.said(next.See(p.Tested)), files, p.Pages)
 	return report, err
 }
 
@@ -196,6 +200,11 @@ func (r Repository) next(old ledger.Ledger, added []ledger.File, now time.Time) 
 		next.Snapshots = append(next.Snapshots, now)
 	}
 	return next, retired
+}
+
+// said is a ledger with what is new of what others know and say.
+func (p Publication) said(l ledger.Ledger) ledger.Ledger {
+	return l.Assess(p.Assessed).Attest(p.Attested)
 }
 
 // begins says whether everything is kept from now on.
@@ -259,7 +268,7 @@ func (r Repository) upToDate(old ledger.Ledger, added []ledger.File, p Publicati
 	if len(old.Files) == 0 {
 		return false, errors.New("there is nothing to publish: build and sign a version first")
 	}
-	if !r.tree(p.Now).Has(r.keys()) || old.Notices != r.notices() || r.begins(old) {
+	if !r.tree(p.Now).Has(r.keys()) || old.Notices != r.notices() || r.begins(old) || !p.said(old).SaysAsMuch(old) {
 		return false, nil
 	}
 	return !p.Refresh && old.Until.Sub(p.Now) >= ledger.Renewal, nil

@@ -2,6 +2,7 @@ package publication
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"maps"
 	"os"
@@ -20,8 +21,9 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/provenance"
 )
 
-// pages are the front page of what is published, and the archive's status. entry is apt's.
-func (a Archive) pages(l ledger.Ledger, entry string) (map[string][]byte, error) {
+// pages are the front page of what is published, the archive's status, and what others say of
+// what is offered. entry is apt's.
+func (a Archive) pages(ctx context.Context, l ledger.Ledger, entry string) (map[string][]byte, error) {
 	site, err := a.site(l, entry)
 	if err != nil {
 		return nil, err
@@ -30,15 +32,22 @@ func (a Archive) pages(l ledger.Ledger, entry string) (map[string][]byte, error)
 	if err := frontpage.Write(&page, site); err != nil {
 		return nil, err
 	}
-	files, err := a.status(l, site).Files()
-	if err == nil {
-		files[layout.Page] = page.Bytes()
+	files, err := a.said(ctx, l)
+	if err != nil {
+		return nil, err
 	}
+	status, err := a.status(l, site)
+	if err != nil {
+		return nil, err
+	}
+	pages, err := status.Files()
+	maps.Copy(files, pages)
+	files[layout.Page] = page.Bytes()
 	return files, err
 }
 
 // status is how the archive is.
-func (a Archive) status(l ledger.Ledger, site frontpage.Site) frontpage.Status {
+func (a Archive) status(l ledger.Ledger, site frontpage.Site) (frontpage.Status, error) {
 	status := frontpage.Status{
 		Site: site, Places: a.Places, Accepted: a.Accepted,
 		Log: frontpage.Log{Entries: l.Log.Size, Root: l.Log.Root},
@@ -57,7 +66,10 @@ func (a Archive) status(l ledger.Ledger, site frontpage.Site) frontpage.Status {
 			Version: label(tested.Source, tested.Version), Place: tested.Place, Outcome: frontpage.Outcome(tested.Outcome), Seen: tested.Seen,
 		})
 	}
-	return status
+	var err error
+	status.Assessed, err = assessed(l, label)
+	status.Rebuilt = a.rebuilt(l, label)
+	return status, err
 }
 
 // site is what is published.

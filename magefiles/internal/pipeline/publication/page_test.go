@@ -21,7 +21,10 @@ func TestStatus(t *testing.T) {
 		},
 		Tested: []ledger.Tested{{Source: "spire", Version: "1.14.5-1", Outcome: "works"}, {Source: "spire-config", Version: "0.1.0-3", Outcome: "failed"}},
 	}
-	status := a.status(l, frontpage.Site{})
+	status, err := a.status(l, frontpage.Site{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	if want := []string{"1.14.5-1", "1.13.3-2", "spire-config-0.1.0-3"}; !slices.Equal(status.Supports, want) {
 		t.Errorf("upstream mends %q, not %q", status.Supports, want)
 	}

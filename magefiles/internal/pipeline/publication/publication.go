@@ -46,6 +46,11 @@ type Archive struct {
 	Tested   []ledger.Tested
 	Places   []frontpage.Place
 	Accepted []frontpage.Accepted
+	// Assessed and Attested are what databases and Rebuilders say of versions, as far as it is
+	// new.
+	Assessed   []ledger.Assessed
+	Attested   []ledger.Attested
+	Rebuilders []Rebuilder
 }
 
 // Names of the certificates at the repository's root: all that are trusted.
@@ -88,8 +93,10 @@ func (a Archive) Publish(ctx context.Context, files []string) (repo.Report, erro
 	}
 	return tree.Publish(ctx, repo.Publication{
 		Files: slices.Concat(files, keyrings), Now: a.Now, Refresh: a.Refresh,
-		Tested: a.Tested,
-		Pages:  func(l ledger.Ledger) (map[string][]byte, error) { return a.pages(l, string(tree.Keys[aptEntry])) },
+		Tested: a.Tested, Assessed: a.Assessed, Attested: a.Attested,
+		Pages: func(ctx context.Context, l ledger.Ledger) (map[string][]byte, error) {
+			return a.pages(ctx, l, string(tree.Keys[aptEntry]))
+		},
 	})
 }
 

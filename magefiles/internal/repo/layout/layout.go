@@ -12,6 +12,7 @@ import (
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/attestation"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/apkindex"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/apt"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/index"
@@ -116,9 +117,38 @@ const Page = "index.html"
 // Pages are for people and feed readers, at the root.
 var Pages = []string{Page, "status.html", "status.json", "feed.xml"}
 
+// The folders of what is said of versions, and changes while they do not.
+const (
+	VEXFolder   = "vex"
+	RebuiltRoot = "rebuilt" // rebuilderd's interface is below it
+)
+
+// VEX is the path of a version's OpenVEX document; its signature is beside it.
+func VEX(source, version string) string {
+	return fmt.Sprintf("%s/%s_%s.openvex.json", VEXFolder, source, version)
+}
+
+// Said are the files about what is offered that a publication makes of the ledger, as it makes
+// the pages: VEX documents, and attestations before the list that names them.
+func Said(l ledger.Ledger) (names []string) {
+	for _, one := range l.Assessed {
+		if len(one.VEX) > 0 {
+			name := VEX(one.Source, one.Version)
+			names = append(names, name, name+artifact.Signature)
+		}
+	}
+	for _, one := range l.Attested {
+		names = append(names, RebuiltRoot+"/"+attestation.Path(one.ID))
+	}
+	if len(l.Attested) > 0 {
+		names = append(names, RebuiltRoot+"/"+attestation.KeysPath, RebuiltRoot+"/"+attestation.ListPath)
+	}
+	return names
+}
+
 // Owned are the folders in which everything is the repository's own.
 func Owned() []string {
-	owned := []string{index.FilesFolder, ledger.Records, transparency.Folder}
+	owned := []string{index.FilesFolder, ledger.Records, transparency.Folder, VEXFolder, RebuiltRoot}
 	for _, kind := range kinds {
 		owned = append(owned, kind.Folder)
 	}
@@ -128,7 +158,7 @@ func Owned() []string {
 
 // Fixed are the paths of the owned folders' files that always have the same name, in a
 // tree of the ledger.
-func Fixed(l ledger.Ledger) []string { return slices.Concat(Groups(l)...) }
+func Fixed(l ledger.Ledger) []string { return append(slices.Concat(Groups(l)...), Said(l)...) }
 
 // Keys are the files with certificates, where clients of any kind ask for them.
 func Keys(certificates []index.Certificate) map[string][]byte {
@@ -197,7 +227,7 @@ func Order(l ledger.Ledger, keys map[string][]byte) [][]string {
 		indexes = append(indexes, k.Path)
 	}
 	order := [][]string{files, indexes, Logged(l), slices.Sorted(maps.Keys(keys))}
-	return append(append(order, Groups(l)...), Pages, []string{ledger.SignatureName, ledger.Name})
+	return append(append(order, Groups(l)...), Said(l), Pages, []string{ledger.SignatureName, ledger.Name})
 }
 
 // Sweep removes what no valid index names, and what a publication left that was cut

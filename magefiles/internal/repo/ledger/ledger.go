@@ -82,8 +82,32 @@ type Ledger struct {
 	Notices string `json:",omitempty"`
 	// Tested is what was last seen of what is offered, in order of source, version and place.
 	Tested []Tested `json:",omitempty"`
+	// Assessed is what is known against what is offered, in order of source and version.
+	Assessed []Assessed `json:",omitempty"`
+	// Attested are those who got what is offered by building it again, in the order in which
+	// they came.
+	Attested []Attested `json:",omitempty"`
 	// Log is the public log with this publication; empty where there was none yet.
 	Log Head `json:",omitzero"`
+}
+
+// Assessed is what databases of vulnerabilities knew of a version.
+type Assessed struct {
+	Source  string
+	Version string // with the packaging's release
+	Seen    time.Time
+	// VEX is an OpenVEX document; empty where nothing was known.
+	VEX json.RawMessage `json:",omitempty"`
+}
+
+// Attested is an attestation that a version was built again, with the same bytes.
+type Attested struct {
+	ID          int // from 1: no two that are served at once have the same
+	Source      string
+	Version     string // with the packaging's release
+	By          string // the name of who attests
+	Published   time.Time
+	Attestation json.RawMessage
 }
 
 // Tested is what the tests saw of a version at a place.
@@ -302,7 +326,7 @@ func (l Ledger) Where(is func(File) bool) []File {
 
 // Next is the ledger after a publication.
 func (l Ledger) Next(added []File, now time.Time) (next Ledger, retired []File) {
-	next = Ledger{Published: now, Until: now.Add(Lifetime), Everything: l.Everything, Tested: l.Tested, Log: l.Log}
+	next = Ledger{Published: now, Until: now.Add(Lifetime), Everything: l.Everything, Tested: l.Tested, Assessed: l.Assessed, Attested: l.Attested, Log: l.Log}
 	if now.After(l.Published) { // else it is the same publication once more
 		next.Log.Before = l.Log.Size
 	}
@@ -351,10 +375,7 @@ func (l Ledger) See(tested []Tested) Ledger {
 			last[at] = one
 		}
 	}
-	offered := map[[2]string]bool{}
-	for _, f := range l.Files {
-		offered[[2]string{f.Source, f.Revision().Full()}] = true
-	}
+	offered := l.offered()
 	l.Tested = nil
 	for _, one := range last {
 		if offered[[2]string{one.Source, one.Version}] {

@@ -285,10 +285,11 @@ func (m Mirror) unnamed(l ledger.Ledger) []wanted {
 	for _, name := range layout.Logged(l) {
 		files = append(files, want(name, "", host.Limit, transparency.Time))
 	}
+	said := layout.Said(l)
 	for _, name := range append(layout.Fixed(l), layout.Pages...) {
 		w := want(name, "", host.Limit, l.Published)
 		// An archive of former days has no log, and one page.
-		w.may = name == transparency.Checkpoint || slices.Contains(layout.Pages, name)
+		w.may = name == transparency.Checkpoint || slices.Contains(layout.Pages, name) || slices.Contains(said, name)
 		files = append(files, w)
 	}
 	for name := range m.Keys {
