@@ -166,8 +166,10 @@ func TestDeb(t *testing.T) {
 	if got := filepath.Base(path); got != "demo_1.13.3-2_amd64.deb" {
 		t.Errorf("name %s", got)
 	}
-	if !bytes.Contains(written(t, pkgdef.Deb, item), []byte("data.tar.xz ")) {
-		t.Error("its payload is not compressed as xz")
+	for _, member := range []string{"data.tar.xz ", "control.tar.xz "} {
+		if !bytes.Contains(written(t, pkgdef.Deb, item), []byte(member)) {
+			t.Errorf("it has no %s", member)
+		}
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "# control\n%s\n# contents\n", output(t, "dpkg-deb", "--field", path))

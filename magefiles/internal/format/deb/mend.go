@@ -14,9 +14,12 @@ import (
 	"github.com/blakesmith/ar"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format/kit"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/xzfile"
 )
 
-// mend compresses the payload in nfpm's stead, and says the program's checksum.
+// mend compresses in nfpm's stead, and says the program's checksum. dpkg's own files are
+// compressed by xz, too, as dpkg-deb does it: there are clients that read no other, such as
+// repro-threshold.
 func mend(content []byte, item kit.Item) ([]byte, error) {
 	members, err := membersOf(content)
 	if err != nil {
@@ -31,11 +34,19 @@ func mend(content []byte, item kit.Item) ([]byte, error) {
 	if data.content, err = kit.Repack(data.content, entries, item, sum); err != nil {
 		return nil, err
 	}
+	archive, err := unzipped(control.content)
+	if err != nil {
+		return nil, err
+	}
 	if item.Packed != "" {
 		line := hex.EncodeToString(sum.Sum(nil)) + "  " + item.Package.Program()[1:] + "\n"
-		if control.content, err = summed(control.content, line); err != nil {
+		if err := say(archive, line); err != nil {
 			return nil, fmt.Errorf("saying the program's checksum: %w", err)
 		}
+	}
+	control.Name = "control.tar.xz"
+	if control.content, err = xzfile.Pack(archive); err != nil {
+		return nil, err
 	}
 	return members.bytes()
 }
@@ -95,31 +106,28 @@ func (m members) bytes() ([]byte, error) {
 	return all.Bytes(), err
 }
 
-// summed is control.tar.gz with a line of md5sums in the place of that for the same file.
-func summed(control []byte, line string) ([]byte, error) {
-	plain, err := gzip.NewReader(bytes.NewReader(control))
+func unzipped(content []byte) ([]byte, error) {
+	plain, err := gzip.NewReader(bytes.NewReader(content))
 	if err != nil {
 		return nil, err
 	}
-	archive, err := io.ReadAll(plain)
-	if err != nil {
-		return nil, err
-	}
+	return io.ReadAll(plain)
+}
+
+// say puts a line of md5sums in the place of that for the same file, in an archive of dpkg's
+// own files.
+func say(archive []byte, line string) error {
 	sums, err := contentOf(archive, "./md5sums")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	const digest = 2 * md5.Size
 	at := bytes.Index(sums, []byte(line[digest:]))
 	if at < digest {
-		return nil, fmt.Errorf("md5sums has no line for %q", line[digest:])
+		return fmt.Errorf("md5sums has no line for %q", line[digest:])
 	}
 	copy(sums[at-digest:], line)
-	var packed bytes.Buffer
-	to := gzip.NewWriter(&packed) // as nfpm does
-	_, err = to.Write(archive)
-	err = errors.Join(err, to.Close())
-	return packed.Bytes(), err
+	return nil
 }
 
 // contentOf is where in an archive the content of a file is.

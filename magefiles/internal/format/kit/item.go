@@ -41,10 +41,14 @@ type Item struct {
 	Scriptlets map[string]string
 }
 
+// form is raised when this program comes to make other bytes of the same item, or what was
+// built before would stay: since 2, a deb's control files are compressed by xz.
+const form = 2
+
 // Key names everything that the file's bytes depend on. digest gives a
 // file's SHA-256.
 func (f Format) Key(item Item, digest func(path string) (string, error)) (string, error) {
-	parts := []any{packer(), f.Name, *f.info(item), item.Scriptlets, item.Source.Name, item.Source.Title, item.Changes}
+	parts := []any{packer(), form, f.Name, *f.info(item), item.Scriptlets, item.Source.Name, item.Source.Title, item.Changes}
 	if item.Packed != "" {
 		sum, err := digest(item.Packed)
 		if err != nil {
