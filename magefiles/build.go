@@ -90,12 +90,19 @@ func Sign(ctx context.Context, version, arch, source, formats *string) error {
 // the one to sign with (see sign). With -rebuild the packages are built again from
 // the source package beside them, and compared.
 //
+// With -rebuild -attest=DIR they are instead built from upstream's source as build does, and
+// where each package comes out the same to the bit, DIR gets an attestation of that, signed by
+// the key in -attester=FILE (SPIRE_ATTEST_KEY; made where there is none, by default in the
+// user's configuration): a file to give to archives, and with it all that a web server has to
+// serve to clients such as repro-threshold. With -attest=FILE.link it is that file alone.
+//
 // With -log=https://HOST/PATH, the address of an archive or its folder, they must be in
 // its public log, which must go on from what was last seen of it here (kept in
 // XDG_STATE_HOME), and each of -witness=NAME+HASH+KEY,... must have cosigned its head.
-func Verify(ctx context.Context, files string, key, log, witness *string, rebuild *bool) error {
+func Verify(ctx context.Context, files string, key, log, witness, attest, attester *string, rebuild *bool) error {
 	public := shipped.PublicLog{At: flag(log, "SPIRE_VERIFY_LOG"), Witnesses: list(witness, "SPIRE_VERIFY_WITNESS")}
-	return verify(ctx, files, key, public, rebuild != nil && *rebuild)
+	again := again{rebuild: rebuild != nil && *rebuild, attest: flag(attest, ""), key: flag(attester, "SPIRE_ATTEST_KEY")}
+	return verify(ctx, files, key, public, again)
 }
 
 // Clean removes dist/, with all that was built and kept for later builds.

@@ -96,7 +96,10 @@ func trusted(ctx context.Context, key *string) (ring sign.Keyring, err error) {
 	return ring, err
 }
 
-func verify(ctx context.Context, files string, key *string, log shipped.PublicLog, rebuild bool) error {
+func verify(ctx context.Context, files string, key *string, log shipped.PublicLog, again again) error {
+	if again.attest != "" && !again.rebuild {
+		return errors.New("only what was built again can be attested: say -rebuild, too")
+	}
 	trusted, err := trusted(ctx, key)
 	if err != nil {
 		return err
@@ -110,8 +113,11 @@ func verify(ctx context.Context, files string, key *string, log shipped.PublicLo
 	if err != nil {
 		return err
 	}
-	if err := shipped.Print(os.Stdout, verdicts); err != nil || !rebuild {
+	if err := shipped.Print(os.Stdout, verdicts); err != nil || !again.rebuild {
 		return err
+	}
+	if again.attest != "" {
+		return again.attested(ctx, verdicts[0].Dir)
 	}
 	return tests().RebuildShipped(ctx, verdicts[0].Dir)
 }

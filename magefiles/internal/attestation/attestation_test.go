@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -72,7 +73,7 @@ func TestForged(t *testing.T) {
 		"a stranger's word": string(signed(t, shipped, key(2))),
 		"a stranger's word by our name": strings.Replace(string(signed(t, shipped, key(2))),
 			PublicOf(key(2)).ID(), id, 1),
-		"no signature": content[:strings.Index(content, "[")+1] + content[strings.Index(content, "]"):],
+		"no signature": regexp.MustCompile(`"signatures":\[.*?\]`).ReplaceAllString(content, `"signatures":[]`),
 	} {
 		if forged == content {
 			t.Errorf("%s: nothing was changed", name)

@@ -197,3 +197,45 @@ func TestNotConfirmed(t *testing.T) {
 		t.Errorf("a stranger's word: %v", err)
 	}
 }
+
+// What was shipped is attested where each package came out the same, and nothing otherwise.
+func TestSame(t *testing.T) {
+	dir := t.TempDir()
+	deb, rpm, one, two := "spire-agent_1.13.3-1_amd64.deb", "spire-agent-1.13.3-1.x86_64.rpm", strings.Repeat("1", 64), strings.Repeat("2", 64)
+	statement, err := provenance.Build{
+		Tree: artifact.Tree{Module: "m", Version: "1.13.3", Hash: "h1:" + strings.Repeat("A", 43) + "=", UpstreamSHA256: one}, Release: 1, Builder: provenance.LocalBuilder,
+		Toolchains: []provenance.Toolchain{{Module: "golang.org/toolchain@v0.0.1-go1.26.8.linux-amd64", Sum: "h1:" + strings.Repeat("A", 43) + "="}},
+	}.Statement([]provenance.Subject{{Name: deb, SHA256: one}, {Name: rpm, SHA256: one, Unsigned: two}})
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "spire_1.13.3-1.intoto.json"), statement, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	about, err := aboutFolder(dir)
+	if err != nil || about.source != "spire" || about.version != "1.13.3" || about.full != "1.13.3-1" {
+		t.Fatalf("%+v, %v", about, err)
+	}
+	for name, c := range map[string]struct {
+		built map[string]string
+		want  string
+	}{
+		"the same":               {map[string]string{deb: one, rpm: two, "SHA256SUMS": two}, ""},
+		"a signed rpm":           {map[string]string{deb: one, rpm: one}, rpm + " came out with"},
+		"another deb":            {map[string]string{deb: two, rpm: two}, deb + " came out with"},
+		"one that is not listed": {map[string]string{deb: one, "spire-x_1.13.3-1_amd64.deb": one}, `shipped was ""`},
+		"nothing":                {nil, "no package was built"},
+	} {
+		var built []artifact.File
+		for file, sum := range c.built {
+			built = append(built, artifact.File{Path: "/x/" + file, SHA256: sum})
+		}
+		products, err := about.same(built)
+		if c.want == "" && (err != nil || products[deb] != one || products[rpm] != two || len(products) != 2) || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: %v, %v", name, products, err)
+		}
+	}
+	if _, err := aboutFolder(t.TempDir()); err == nil || !strings.Contains(err.Error(), "has 0 files with provenance") {
+		t.Errorf("no folder of a version: %v", err)
+	}
+}

@@ -100,7 +100,9 @@ func machineFor(ctx context.Context, t *tally.Tally, shared *fixture.Shared, mad
 
 // prepare makes what single scenarios take, where they are played.
 func (p played) prepare(ctx context.Context, made *fixture.Fixture, scenarios []string) error {
-	for name, do := range map[string]func(context.Context) error{pluginScenario: made.Plugins, archiveScenario: made.Archive} {
+	for name, do := range map[string]func(context.Context) error{
+		pluginScenario: made.Plugins, archiveScenario: made.Archive, rebuildersScenario: made.Rebuilders,
+	} {
 		if !p.somewhere(scenarios, name) {
 			continue
 		}
@@ -113,6 +115,9 @@ func (p played) prepare(ctx context.Context, made *fixture.Fixture, scenarios []
 
 // archiveScenario is about a repository that gives nothing up.
 const archiveScenario = "archive"
+
+// rebuildersScenario is about attestations of others.
+const rebuildersScenario = "rebuilders"
 
 // pluginScenario is about a plugin that is compiled for it.
 const pluginScenario = "plugins"
