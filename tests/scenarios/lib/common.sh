@@ -9,7 +9,7 @@
 #   FORMAT    deb or rpm: which vocabulary below is read
 #   CLIENT    apt, dnf or zypper
 #   STANDIN   not empty: the container is not really of that family
-#   ARCH      amd64, arm64
+#   ARCH      Go's name of the architecture, such as amd64
 #   PKGARCH   what the format calls it, such as x86_64
 #   PATIENCE  how many times longer than usual things may take
 #   PHASE     1, and one more after each reboot that the scenario asked for

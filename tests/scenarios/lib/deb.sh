@@ -107,7 +107,7 @@ pkg_source() {
 }
 
 # pkg_file FOLDER VERSION NAME: where pkg_download put it.
-pkg_file() { printf '%s\n' "$1/$3_$2_$ARCH.deb"; }
+pkg_file() { printf '%s\n' "$1/$3_$2_$PKGARCH.deb"; }
 
 # pkg_without_documentation: from now on, as Debian's images for containers have it.
 pkg_without_documentation() {

@@ -69,7 +69,7 @@ examples_unpack_rpm() {
 examples_deb() {
     for name in $EXAMPLES; do
         mkdir "$EXAMPLES_TREE/$name/DEBIAN"
-        printf '%s\n' "Package: $name" "Version: $(theirs_of "$name")" "Architecture: $ARCH" \
+        printf '%s\n' "Package: $name" "Version: $(theirs_of "$name")" "Architecture: $PKGARCH" \
             'Maintainer: nobody <nobody@example.org>' "Description: $name, in the shape of spire-examples" \
             >"$EXAMPLES_TREE/$name/DEBIAN/control"
         (cd "$EXAMPLES_TREE/$name" && find . -path './etc/*' -type f | sed 's|^\.||') >"$EXAMPLES_TREE/$name/DEBIAN/conffiles"

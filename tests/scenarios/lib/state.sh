@@ -55,7 +55,7 @@ race() {
         echo 'not raced: there is no perl, which exchanges two files'
         return
     fi
-    case $ARCH in amd64) exchange=316 ;; *) exchange=276 ;; esac
+    case $ARCH in amd64) exchange=316 ;; ppc64le) exchange=357 ;; s390x) exchange=347 ;; *) exchange=276 ;; esac
     mkdir -p /etc/systemd/system/spire-server@a.service.d /opt/victim
     printf '%s\n' '[Service]' RestartSec=50ms >/etc/systemd/system/spire-server@a.service.d/often.conf
     echo kept >/opt/victim/file
