@@ -61,7 +61,7 @@ func options(version, arch, source *string, unchecked *bool) pipeline.Options {
 }
 
 // allArches are the architectures that a release has.
-var allArches = architecture.Names(architecture.Released())
+var allArches = architecture.Names(architecture.All())
 
 func flag(given *string, variable string) string {
 	if given != nil {

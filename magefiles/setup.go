@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"strings"
 
 	"github.com/magefile/mage/mg"
 
@@ -20,8 +19,8 @@ type Setup mg.Namespace
 // Build installs the system tools that a build needs, and no more.
 //
 // It uses apt-get, dnf or zypper, as root or by sudo, and says what it installs.
-// With -arch=amd64,arm64 also what runs the other architecture's programs; it does
-// not read SPIRE_ARCH.
+// With -arch=amd64,arm64 (SPIRE_SETUP_ARCH) also what runs the other architecture's
+// programs; it does not read SPIRE_ARCH.
 func (Setup) Build(ctx context.Context, arch *string) error {
 	return setup(ctx, tool.Build, arch)
 }
@@ -40,19 +39,16 @@ func (Setup) Release(ctx context.Context) error {
 	return setup(ctx, tool.Release, nil)
 }
 
-// setup installs tools for a use. The machine is what it is told by its flag:
+// setup installs tools for a use. The machine is what it is told by its own flag:
 // SPIRE_ARCH may name what other machines have built.
 func setup(ctx context.Context, use tool.Use, arch *string) error {
-	if named := os.Getenv("SPIRE_ARCH"); named != "" && arch == nil && use != tool.Release {
+	arches := list(arch, "SPIRE_SETUP_ARCH")
+	if named := os.Getenv("SPIRE_ARCH"); named != "" && len(arches) == 0 && use != tool.Release {
 		fmt.Fprintf(os.Stderr, "setup: SPIRE_ARCH says what to build, not what to install: for what runs the programs, give -arch=%s\n", named)
 	}
 	installer := tool.Installer{Log: os.Stderr, In: os.Stdin}
 	if use == tool.Test {
 		installer.Meanwhile = func(ctx context.Context) { lint.Warm(ctx, tests().Checkout) }
-	}
-	var arches []string
-	if arch != nil {
-		arches = strings.Split(*arch, ",")
 	}
 	return installer.Install(ctx, use, arches)
 }

@@ -44,19 +44,24 @@ func (Test) Distros(ctx context.Context, version, arch, source, row, scenario *s
 
 // Matrix prints the places of tests/distros.yaml, as a workflow's matrix.
 //
-// In a workflow it is also the output `matrix` of its step; `machines` is the matrix of
-// the architectures that a release has, and `arches` their list for SPIRE_ARCH.
+// In a workflow it is also the output `matrix` of its step; `builds` is the matrix of
+// the architectures that a release has, `machines` that of those which there are machines
+// of, and `arches` the list of all for SPIRE_ARCH.
 func (Test) Matrix() error {
 	matrix, err := host.Matrix(checkout().Root)
 	if err != nil {
 		return err
 	}
-	machines, err := architecture.Matrix()
+	builds, err := architecture.Matrix(architecture.All())
+	if err != nil {
+		return err
+	}
+	machines, err := architecture.Matrix(architecture.Native())
 	if err != nil {
 		return err
 	}
 	fmt.Println(matrix)
-	return stepfile.SetOutputs("matrix=" + matrix + "\nmachines=" + machines + "\narches=" + strings.Join(allArches, ",") + "\n")
+	return stepfile.SetOutputs("matrix=" + matrix + "\nbuilds=" + builds + "\nmachines=" + machines + "\narches=" + strings.Join(allArches, ",") + "\n")
 }
 
 // Pins writes into tests/distros.yaml which images the references of its rows have now.

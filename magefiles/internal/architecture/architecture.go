@@ -3,6 +3,7 @@
 package architecture
 
 import (
+	"cmp"
 	"debug/elf"
 	"encoding/json"
 	"fmt"
@@ -21,10 +22,12 @@ type Architecture struct {
 	ELF    elf.Machine
 	QEMU   string // of the emulator for programs, to the kernel, and its command
 	// Level is the setting of the go command for the oldest processors that a program
-	// is to run on.
+	// is to run on; empty where the go command has none.
 	Level string
-	// Runner is the machine that GitHub has of it, on which nothing is emulated. An
-	// architecture without one is built by who asks for it, and in no release.
+	// C is what the C compiler has to be told of musl, beside where it is; mostly nothing.
+	C string
+	// Runner is the machine that GitHub has of it, on which nothing is emulated; empty
+	// where it has none, see Hosted.
 	Runner string
 }
 
@@ -39,19 +42,28 @@ var all = []Architecture{
 		ELF: elf.EM_AARCH64, QEMU: "qemu-aarch64", Level: "GOARM64=v8.0", Runner: "ubuntu-24.04-arm",
 	},
 	{
+		Go: "ppc64le", GNU: "powerpc64le-linux-gnu", Debian: "ppc64el", RPM: "ppc64le", ISA: "ppc-64",
+		ELF: elf.EM_PPC64, QEMU: "qemu-ppc64le", Level: "GOPPC64=power8",
+		C: "-mlong-double-64", // glibc's long double has 128 bits, and ld does not mix them
+	},
+	{
 		Go: "riscv64", GNU: "riscv64-linux-gnu", Debian: "riscv64", RPM: "riscv64", ISA: "riscv-64",
 		ELF: elf.EM_RISCV, QEMU: "qemu-riscv64", Level: "GORISCV64=rva20u64",
 	},
+	{
+		Go: "s390x", GNU: "s390x-linux-gnu", Debian: "s390x", RPM: "s390x", ISA: "s390-64",
+		ELF: elf.EM_S390, QEMU: "qemu-s390x",
+	},
 }
 
-// All are the architectures that packages can be built for.
+// All are the architectures that packages are made for, and that a release has.
 func All() []Architecture { return slices.Clone(all) }
 
 // Usual is the one that is named where any would do.
 func Usual() Architecture { return all[0] }
 
-// Released are those that a release has.
-func Released() []Architecture {
+// Native are those that GitHub has machines of.
+func Native() []Architecture {
 	return slices.DeleteFunc(All(), func(a Architecture) bool { return a.Runner == "" })
 }
 
@@ -84,8 +96,13 @@ func Debian(of []Architecture) []string {
 // RPM are rpm's.
 func RPM(of []Architecture) []string { return list(of, func(a Architecture) string { return a.RPM }) }
 
-// Matrix is Released, with their runners, as JSON for a workflow's strategy.matrix.
-func Matrix() (string, error) {
+// Hosted is the machine of GitHub's that makes the architecture's packages and tests
+// them: its own, or the usual architecture's, which compiles across and emulates.
+func (a Architecture) Hosted() string { return cmp.Or(a.Runner, Usual().Runner) }
+
+// Matrix is architectures, with the machines that make their packages, as JSON for a
+// workflow's strategy.matrix.
+func Matrix(of []Architecture) (string, error) {
 	type machine struct {
 		Arch   string `json:"arch"`
 		Runner string `json:"runner"`
@@ -93,8 +110,8 @@ func Matrix() (string, error) {
 	var matrix struct {
 		Include []machine `json:"include"`
 	}
-	for _, one := range Released() {
-		matrix.Include = append(matrix.Include, machine{one.Go, one.Runner})
+	for _, one := range of {
+		matrix.Include = append(matrix.Include, machine{one.Go, one.Hosted()})
 	}
 	text, err := json.Marshal(matrix)
 	return string(text), err

@@ -71,19 +71,19 @@ func Reported(tree artifact.Tree) string {
 // Env are the variables that decide what the compilers make, for one
 // architecture and C compiler.
 func Env(arch, cc string) []string {
-	return slices.Concat([]string{"GOOS=linux", "GOARCH=" + arch}, levels(arch), []string{
+	return slices.Concat([]string{"GOOS=linux", "GOARCH=" + arch}, levels(), []string{
 		"GOFIPS140=off", "CGO_ENABLED=1", "CC=" + cc,
 		// Go's own default, less the debugging information that is stripped and the
 		// compiler's name, which is another one where a cross compiler does the same.
-		"CGO_CFLAGS=-O2 -fno-ident", "CGO_CPPFLAGS=", "CGO_LDFLAGS=-O2",
+		strings.TrimSpace("CGO_CFLAGS=-O2 -fno-ident " + architecture.Of(arch).C), "CGO_CPPFLAGS=", "CGO_LDFLAGS=-O2",
 	})
 }
 
-// levels are the settings for the oldest processors: of the released architectures
-// all, so that their records have the same ones.
-func levels(arch string) (levels []string) {
+// levels are the settings for the oldest processors: those of all architectures, so that
+// their records have the same ones.
+func levels() (levels []string) {
 	for _, one := range architecture.All() {
-		if one.Runner != "" || one.Go == arch {
+		if one.Level != "" {
 			levels = append(levels, one.Level)
 		}
 	}

@@ -1,7 +1,9 @@
 package compile
 
 import (
+	"bytes"
 	"debug/elf"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -61,11 +64,14 @@ func TestStampOfOneVariable(t *testing.T) {
 
 func TestEnv(t *testing.T) {
 	want := []string{
-		"GOOS=linux", "GOARCH=arm64", "GOAMD64=v1", "GOARM64=v8.0", "GOFIPS140=off",
+		"GOOS=linux", "GOARCH=arm64", "GOAMD64=v1", "GOARM64=v8.0", "GOPPC64=power8", "GORISCV64=rva20u64", "GOFIPS140=off",
 		"CGO_ENABLED=1", "CC=x-gcc", "CGO_CFLAGS=-O2 -fno-ident", "CGO_CPPFLAGS=", "CGO_LDFLAGS=-O2",
 	}
 	if diff := cmp.Diff(want, Env("arm64", "x-gcc")); diff != "" {
 		t.Error(diff)
+	}
+	if env := Env("ppc64le", "x-gcc"); !slices.Contains(env, "CGO_CFLAGS=-O2 -fno-ident -mlong-double-64") {
+		t.Errorf("for ppc64le it is %q", env)
 	}
 }
 
@@ -124,6 +130,21 @@ func TestCheckStatic(t *testing.T) {
 	}
 	wantError(t, CheckStatic(program, machine), "reading it as ELF")
 	wantError(t, CheckStatic(filepath.Join(dir, "absent"), machine), "reading it as ELF")
+}
+
+// A program is read in its own byte order.
+func TestByteOrder(t *testing.T) {
+	for order, data := range map[binary.ByteOrder]elf.Data{binary.LittleEndian: elf.ELFDATA2LSB, binary.BigEndian: elf.ELFDATA2MSB} {
+		head := elf.Header64{Type: uint16(elf.ET_EXEC), Machine: uint16(elf.EM_S390), Version: uint32(elf.EV_CURRENT), Ehsize: 64, Phentsize: 56, Shentsize: 64}
+		copy(head.Ident[:], []byte{0x7f, 'E', 'L', 'F', byte(elf.ELFCLASS64), byte(data), byte(elf.EV_CURRENT)})
+		var file bytes.Buffer
+		if err := binary.Write(&file, order, head); err != nil {
+			t.Fatal(err)
+		}
+		path := write(t, filepath.Join(t.TempDir(), "program"), file.String())
+		wantError(t, CheckStatic(path, elf.EM_S390), "")
+		wantError(t, CheckStatic(path, elf.EM_X86_64), "it is for EM_S390, not EM_X86_64")
+	}
 }
 
 func wantError(t *testing.T, err error, want string) {
@@ -365,7 +386,7 @@ func TestCompileErrors(t *testing.T) {
 		"the tree is not what was verified": {func(t *testing.T, dir string) {
 			write(t, filepath.Join(dir, "cmd", "plain", "harm.go"), "package main\n")
 		}, runtime.GOARCH, true, []string{"is not what was verified", "remove it and run again"}},
-		"no such architecture":                 {func(*testing.T, string) {}, "s390x", false, []string{`"s390x" is not one of amd64, arm64`}},
+		"no such architecture":                 {func(*testing.T, string) {}, "mips", false, []string{`"mips" is not one of amd64, arm64`}},
 		"no compiler for another architecture": {func(*testing.T, string) {}, other, false, []string{"finding the C compiler for " + other + ": source.yaml names no tools that compile on " + runtime.GOARCH + " for " + other}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -312,8 +312,12 @@ func TestFileNames(t *testing.T) {
 	for _, c := range []struct{ format, arch, want string }{
 		{pkgdef.Deb, "amd64", "demo_1.13.3-2_amd64.deb"},
 		{pkgdef.Deb, "arm64", "demo_1.13.3-2_arm64.deb"},
+		{pkgdef.Deb, "ppc64le", "demo_1.13.3-2_ppc64el.deb"},
+		{pkgdef.Deb, "s390x", "demo_1.13.3-2_s390x.deb"},
 		{pkgdef.RPM, "amd64", "demo-1.13.3-2.x86_64.rpm"},
 		{pkgdef.RPM, "arm64", "demo-1.13.3-2.aarch64.rpm"},
+		{pkgdef.RPM, "ppc64le", "demo-1.13.3-2.ppc64le.rpm"},
+		{pkgdef.RPM, "riscv64", "demo-1.13.3-2.riscv64.rpm"},
 	} {
 		item := demo(t, t.TempDir(), c.format)
 		item.Binary.Arch = c.arch

@@ -177,7 +177,7 @@ func (m Machine) arguments(w Workflow) ([]string, error) {
 	args = append(args, w.Event, "--workflows=.github/workflows/"+w.File, "--json", "--rm",
 		"--pull=false",
 		"--network=host", "--no-skip-checkout", "--no-cache-server", "--container-options="+m.options())
-	for _, one := range architecture.Released() {
+	for _, one := range architecture.Native() {
 		args = append(args, "--platform="+one.Runner+"="+m.Image)
 	}
 	if w.Job != "" {

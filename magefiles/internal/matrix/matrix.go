@@ -33,7 +33,7 @@ type Distribution struct {
 	// default) or zypper.
 	Manager       string   `yaml:"client"`
 	Image         Image    `yaml:"image"`
-	Architectures []string `yaml:"architectures"` // Go's names: amd64, arm64
+	Architectures []string `yaml:"architectures"` // Go's names, such as amd64
 	Tier          Tier     `yaml:"tier"`
 	EndOfLife     Date     `yaml:"end-of-life"`
 	// Scenarios are the only ones that are played here, which are played nowhere else:
@@ -247,6 +247,10 @@ func (t Target) Name() string {
 // Emulated is whether the target's programs are another architecture's.
 func (t Target) Emulated() bool { return t.Arch != runtime.GOARCH }
 
+// Hosted is whether there are hosted machines of the target's architecture; without one
+// its programs are emulated wherever they are tested.
+func (t Target) Hosted() bool { return architecture.Of(t.Arch).Runner != "" }
+
 // Client is the package manager: apt, dnf or zypper; empty where the format has none.
 func (r Distribution) Client() string {
 	clients := r.Packaging().Clients
@@ -326,13 +330,14 @@ func Newest(rows []Distribution, arch string) []Target {
 	return places
 }
 
-// Jobs are the targets of the rows that there are hosted machines for, as JSON for a
-// workflow's strategy.matrix. A row there is what -row= takes.
+// Jobs are the targets of the rows, with the hosted machines on which they are tested, as
+// JSON for a workflow's strategy.matrix. A row there is what -row= takes.
 func Jobs(rows []Distribution) ([]byte, error) {
 	type job struct {
 		Distribution string `json:"row"`
 		Arch         string `json:"arch"`
 		Runner       string `json:"runner"`
+		Emulated     bool   `json:"emulated"`
 		Tier         Tier   `json:"tier"`
 	}
 	var matrix struct {
@@ -340,9 +345,8 @@ func Jobs(rows []Distribution) ([]byte, error) {
 	}
 	for _, row := range rows {
 		for _, arch := range row.Architectures {
-			if runner := architecture.Of(arch).Runner; runner != "" {
-				matrix.Include = append(matrix.Include, job{Target{row, arch}.Name(), arch, runner, row.Tier})
-			}
+			target := Target{row, arch}
+			matrix.Include = append(matrix.Include, job{target.Name(), arch, architecture.Of(arch).Hosted(), !target.Hosted(), row.Tier})
 		}
 	}
 	return json.Marshal(matrix)

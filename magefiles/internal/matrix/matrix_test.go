@@ -10,6 +10,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/golden"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 )
@@ -186,6 +187,23 @@ func TestJobs(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden.Check(t, "matrix.golden", strings.ReplaceAll(string(jobs), "},", "},\n")+"\n")
+}
+
+// What is released for an architecture was tested on it, each format.
+func TestEveryArchitecture(t *testing.T) {
+	rows, err := Load("../../../tests/distros.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, arch := range architecture.Names(architecture.All()) {
+		for _, format := range Formats() {
+			if !slices.ContainsFunc(rows, func(r Distribution) bool {
+				return r.Format == format && r.Tier == Blocking && len(r.Scenarios) == 0 && slices.Contains(r.Architectures, arch)
+			}) {
+				t.Errorf("no row that blocks has the %s of %s", format, arch)
+			}
+		}
+	}
 }
 
 func TestLoadNamesTheFile(t *testing.T) {

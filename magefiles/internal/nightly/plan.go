@@ -88,7 +88,7 @@ func (p Planner) plan(ctx context.Context, name string) (plan upstream.Plan, err
 
 // rules are those for a source. The floor is the main one's.
 func (p Planner) rules(source pkgdef.Source) (rules upstream.Rules, err error) {
-	rules = upstream.Rules{Minors: pkgdef.SupportedMinors, Source: source, Arches: architecture.Names(architecture.Released())}
+	rules = upstream.Rules{Minors: pkgdef.SupportedMinors, Source: source, Arches: architecture.Names(architecture.All())}
 	if p.Minors != nil {
 		rules.Minors = *p.Minors
 	}

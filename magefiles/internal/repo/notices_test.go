@@ -77,8 +77,11 @@ func TestNotices(t *testing.T) {
 	}
 	golden.Check(t, "updateinfo.golden", withoutSums(c.informed("x86_64")))
 	for _, folder := range rpmFolders {
-		info := c.informed(folder)
-		if got := strings.Count(info, "<update "); got != 1 || strings.Count(info, `version="1.13.3"`) != strings.Count(info, "<package ") {
+		info, want := c.informed(folder), 0
+		if slices.Contains([]string{"aarch64", "source", "x86_64"}, folder) { // the version has nothing for others
+			want = 1
+		}
+		if got := strings.Count(info, "<update "); got != want || strings.Count(info, `version="1.13.3"`) != strings.Count(info, "<package ") {
 			t.Errorf("%s tells of %d updates:\n%s", folder, got, info)
 		}
 	}

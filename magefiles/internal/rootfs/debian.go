@@ -25,7 +25,7 @@ type debian struct {
 }
 
 // command writes the root's tarball to standard output. Where no mirror is named, it is
-// mmdebstrap's default, with the suite's security updates.
+// mmdebstrap's default, with the suite's security updates, if mirrors have them in time.
 func (d debian) command(mirror string) run.Command {
 	args := []string{
 		"--variant=minbase",
@@ -35,6 +35,9 @@ func (d debian) command(mirror string) run.Command {
 	}
 	if d.image.AnyAge || mirror != "" { // a snapshot's lists are old
 		args = append(args, `--aptopt=Acquire::Check-Valid-Until "false"`, `--customize-hook=rm "$1"/etc/apt/apt.conf.d/99mmdebstrap`)
+	}
+	if architecture.Of(d.arch).Runner == "" {
+		args = append(args, toolroot.SuiteAlone(d.image.Suite))
 	}
 	args = append(args, d.image.Suite, "-")
 	if mirror != "" {

@@ -21,6 +21,9 @@ func TestCommand(t *testing.T) {
 	}{
 		{debian{matrix.Image{Suite: "bookworm", Packages: []string{"curl", "apt", "curl"}}, "arm64"}.command(""),
 			`mmdebstrap --variant=minbase --format=tar --architectures=arm64 --include=apt,curl bookworm -`},
+		{debian{matrix.Image{Suite: "trixie", Packages: []string{"curl"}}, "s390x"}.command(""),
+			`mmdebstrap --variant=minbase --format=tar --architectures=s390x --include=curl` +
+				` '--setup-hook=sed -i '\''/ trixie /!d'\'' "$1"/etc/apt/sources.list' trixie -`},
 		// That any age is taken must not stay in the root.
 		{debian{matrix.Image{Suite: "sid", Packages: []string{"curl"}, AnyAge: true}, "amd64"}.command(""),
 			`mmdebstrap --variant=minbase --format=tar --architectures=amd64 --include=curl` +

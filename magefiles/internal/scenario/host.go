@@ -47,6 +47,9 @@ type Host struct {
 	Special []string
 	// Older are the names of targets that leave to a newer one what asks for that; see Terms.
 	Older []string
+	// Emulated are the only scenarios that are played at targets whose architecture no
+	// hosted machine is of; the others are skipped there. Empty means all.
+	Emulated []string
 	// Until is when no scenario is begun any more; zero where nobody minds. Late is why.
 	Until time.Time
 	Late  string

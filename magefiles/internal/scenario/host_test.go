@@ -113,6 +113,28 @@ func TestRoom(t *testing.T) {
 	}
 }
 
+// Of what is always emulated a part is played, unless somebody asks for more, and the rest
+// is said to be left out.
+func TestEmulated(t *testing.T) {
+	h, place := emptyHost(t, io.Discard)
+	for arch, played := range map[string]string{"amd64": "a b", "s390x": "a"} {
+		place.Arch, h.Emulated = arch, []string{"a"}
+		got, left, err := h.parted(place, []string{"a", "b"})
+		if err != nil || strings.Join(got, " ") != played || len(got)+len(left) != 2 {
+			t.Errorf("%s plays %q, and leaves out %v", arch, got, left)
+		}
+		h.Emulated = nil
+		if got, left, err := h.parted(place, []string{"a", "b"}); err != nil || len(got) != 2 || left != nil {
+			t.Errorf("%s, asked for all, plays %q, and leaves out %v", arch, got, left)
+		}
+	}
+	place.Arch, h.Emulated = "s390x", []string{"a"}
+	report, err := h.Run(t.Context(), []matrix.Target{place}, []string{"b"})
+	if err != nil || len(report) != 1 || report[0].Status != Skipped || !strings.HasSuffix(report[0].Reason, "-scenario=b") {
+		t.Errorf("%+v, error %v", report, err)
+	}
+}
+
 func TestRunRefuses(t *testing.T) {
 	h, place := emptyHost(t, nil)
 	for name, test := range map[string]struct {

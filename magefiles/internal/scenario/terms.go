@@ -67,6 +67,8 @@ func (h *Host) leftOut(target matrix.Target, name string) (string, error) {
 		return "the stand-in with dnf plays it, which has the same rpm, units and systemd", nil
 	case terms.Newest && slices.Contains(h.Older, target.Name()):
 		return "a newer row of the family plays it: whoever wants to know asks test:distros, as each night does", nil
+	case len(h.Emulated) > 0 && !target.Hosted() && !slices.Contains(h.Emulated, name):
+		return "an emulated processor is slow: whoever wants to know asks test:distros -scenario=" + name, nil
 	}
 	return "", nil
 }

@@ -34,6 +34,8 @@ type data struct {
 	Eponym           *Package // the package with the source's name; nil if there is none
 	// What is built, by Debian's and by rpm's names.
 	DebianArchs, RPMArchs string
+	// Special are the architectures of which the C compiler is told more.
+	Special []architecture.Architecture
 }
 
 func (s Source) data() (data, error) {
@@ -42,8 +44,9 @@ func (s Source) data() (data, error) {
 		Source: s, Version: s.upstream(), Release: strconv.Itoa(s.Source.Release),
 		Orig: s.orig(), Vendor: s.vendor(), Packaging: s.packaging(), Go: least, DebianGo: debianGo(least),
 	}
-	d.DebianArchs = strings.Join(architecture.Debian(architecture.Released()), " ")
-	d.RPMArchs = strings.Join(architecture.RPM(architecture.Released()), " ")
+	d.DebianArchs = strings.Join(architecture.Debian(architecture.All()), " ")
+	d.RPMArchs = strings.Join(architecture.RPM(architecture.All()), " ")
+	d.Special = slices.DeleteFunc(architecture.All(), func(a architecture.Architecture) bool { return a.C == "" })
 	for _, patch := range s.Source.Patches {
 		d.Patches = append(d.Patches, filepath.Base(patch))
 	}

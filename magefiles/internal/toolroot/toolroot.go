@@ -297,6 +297,13 @@ func Mirror(ctx context.Context, t pkgdef.Tools) string {
 	return at
 }
 
+// SuiteAlone has mmdebstrap take a suite without its updates: mirrors were found to lag
+// with these for architectures that few machines are, and then nothing is installed. Of
+// the tools nothing has another version for it: theirs are named.
+func SuiteAlone(suite string) string {
+	return `--setup-hook=sed -i '/ ` + suite + ` /!d' "$1"/etc/apt/sources.list`
+}
+
 // packages are those to install: fakeroot, whose version decides nothing, for who
 // enters as no root.
 func (t tools) packages() []string {
@@ -319,8 +326,11 @@ func (t tools) debstrap(mirror, to string) run.Command {
 		"--variant=essential", "--format=tar", "--dpkgopt=force-unsafe-io", "--include=" + strings.Join(t.packages(), ","),
 		"--architectures=" + strings.Join(architectures(t.versions), ","),
 	}
-	if mirror != "" {
+	switch {
+	case mirror != "":
 		args = append(args, `--aptopt=Acquire::Check-Valid-Until "false"`)
+	case len(architectures(t.versions)) > 1:
+		args = append(args, SuiteAlone(t.Suite))
 	}
 	args = append(args, t.Suite, to)
 	if mirror != "" {

@@ -3,14 +3,17 @@ package toolroot
 import (
 	"errors"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/run"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/tool"
@@ -67,12 +70,43 @@ func TestOtherSuite(t *testing.T) {
 	if line := root.debstrap("", "/x.tar").String(); !strings.Contains(line, "--include=musl-dev:"+other+",fakeroot") || !strings.HasSuffix(line, " trixie /x.tar") || !strings.HasPrefix(root.key(), "trixie-") {
 		t.Errorf("%s, %s", root.key(), line)
 	}
+	// Mirrors may lag with the updates for another architecture; a snapshot does not.
+	for mirror, alone := range map[string]bool{"": true, "http://snapshot.example.org/": false} {
+		if args := root.debstrap(mirror, "/x.tar").Args; slices.Contains(args, SuiteAlone("trixie")) != alone {
+			t.Errorf("from %q: %q", mirror, args)
+		}
+	}
 	name, _ := tool.CrossGCC(other)
 	if scripts := root.scripts(); len(scripts) != 1 || scripts[name] == "" {
 		t.Errorf("its scripts are %v", scripts)
 	}
 	if native, err := wanted(with, runtime.GOARCH); err != nil || native.Suite != "bookworm" {
 		t.Errorf("for this machine: %s, %v", native.Suite, err)
+	}
+}
+
+// Every architecture can be compiled for on every machine that GitHub has, by a compiler
+// and libraries whose versions are named.
+func TestEveryArchitecture(t *testing.T) {
+	real, err := pkgdef.LoadSource("../../..", "spire")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, machine := range architecture.Native() {
+		for _, arch := range architecture.All() {
+			if arch == machine {
+				continue
+			}
+			packages := strings.Join(slices.Collect(maps.Keys(real.Tools.For(machine.Go, arch.Go))), " ")
+			for _, want := range []string{"gcc-" + strings.ReplaceAll(arch.GNU, "_", "-"), "binutils-" + strings.ReplaceAll(arch.GNU, "_", "-"), "-dev:" + arch.Debian, "musl-dev:" + arch.Debian} {
+				if !strings.Contains(packages, want) {
+					t.Errorf("on %s, %s has no %s: %s", machine.Go, arch.Go, want, packages)
+				}
+			}
+			if parts := real.Tools.Parts(arch.Go); len(parts) != 2 || strings.Contains(strings.Join(parts, ""), "(= )") {
+				t.Errorf("programs for %s have in them %q", arch.Go, parts)
+			}
+		}
 	}
 }
 

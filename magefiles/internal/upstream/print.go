@@ -49,11 +49,11 @@ func (p Plans) Matrix() (Matrix, error) {
 	for _, plan := range p {
 		for _, version := range plan.Versions() {
 			for _, arch := range plan.arches {
-				runner := architecture.Of(arch).Runner
-				if runner == "" {
-					return Matrix{}, fmt.Errorf("no runner is known for the architecture %q", arch)
+				known, err := architecture.Find(arch)
+				if err != nil {
+					return Matrix{}, err
 				}
-				matrix.Include = append(matrix.Include, Job{Due{plan.Source.Name, version}, arch, runner})
+				matrix.Include = append(matrix.Include, Job{Due{plan.Source.Name, version}, arch, known.Hosted()})
 			}
 		}
 	}

@@ -124,7 +124,7 @@ func (a Archive) keyringFiles(l ledger.Ledger) []ledger.File {
 // the usual one: what fits every machine is in the folders of all, to be shown once.
 func again(file string) bool {
 	folder := path.Base(path.Dir(file))
-	return folder != architecture.Usual().RPM && slices.Contains(architecture.RPM(architecture.Released()), folder)
+	return folder != architecture.Usual().RPM && slices.Contains(architecture.RPM(architecture.All()), folder)
 }
 
 func (a Archive) keyFile(name string, content []byte) frontpage.File {

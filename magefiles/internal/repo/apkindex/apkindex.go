@@ -32,7 +32,7 @@ const (
 
 // archs are the architectures of what is published, by apk's names, which are the
 // kernel's, as rpm's are.
-var archs = architecture.RPM(architecture.Released())
+var archs = architecture.RPM(architecture.All())
 
 // Index is that of apk.
 var Index = index.Kind{

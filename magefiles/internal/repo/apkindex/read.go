@@ -86,7 +86,7 @@ func open(ctx context.Context, from host.Host, trusted index.Witness, head strin
 // goName is what Go calls the architecture of a folder.
 func goName(arch string) string {
 	if i := slices.Index(archs, arch); i >= 0 {
-		return architecture.Released()[i].Go
+		return architecture.All()[i].Go
 	}
 	return arch
 }

@@ -88,7 +88,7 @@ func suites(l ledger.Ledger) []suite {
 const deb ledger.Kind = pkgdef.Deb
 
 // archs are the architectures of what is published, by Debian's names.
-var archs = architecture.Debian(architecture.Released())
+var archs = architecture.Debian(architecture.All())
 
 // Index is apt's.
 var Index = index.Kind{

@@ -18,7 +18,7 @@ import (
 // read reads an InRelease, and its lists under both of their names.
 func read(ctx context.Context, from host.Host, trusted index.Witness, head string) (index.Published, error) {
 	in := suite(path.Base(path.Dir(head)))
-	found := index.Published{Path: head, For: append(architecture.Names(architecture.Released()), index.ForSource), Partial: in == security}
+	found := index.Published{Path: head, For: append(architecture.Names(architecture.All()), index.ForSource), Partial: in == security}
 	var err error
 	if found.Signature, err = from.Read(ctx, head); err != nil {
 		return found, err

@@ -31,7 +31,7 @@ func Kinds() []index.Kind { return slices.Clone(kinds) }
 // forms are the forms of all names: those of the kinds, and what is beside the packages
 // of all of them.
 var forms = slices.Concat(formsOf(kinds), []index.Form{
-	index.NewForm(ledger.Record, index.FilesFolder, `N_V-R_`+index.OneOf(architecture.Names(architecture.Released()), "all")+`\.build\.json`),
+	index.NewForm(ledger.Record, index.FilesFolder, `N_V-R_`+index.OneOf(architecture.Names(architecture.All()), "all")+`\.build\.json`),
 	index.NewForm(ledger.Provenance, index.FilesFolder, `N_V-R\.intoto\.json`),
 	index.NewForm(ledger.Sums, index.FilesFolder, regexp.QuoteMeta(artifact.SumsName)),
 	index.NewForm(ledger.Signature, index.FilesFolder, regexp.QuoteMeta(artifact.SumsSignature)),

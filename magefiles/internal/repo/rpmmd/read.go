@@ -19,7 +19,7 @@ import (
 // madeFor is the architecture that a folder of rpms is for, or index.ForSource.
 func madeFor(folder string) string {
 	if i := slices.Index(archs, path.Base(folder)); i >= 0 {
-		return architecture.Released()[i].Go
+		return architecture.All()[i].Go
 	}
 	return index.ForSource
 }

@@ -27,7 +27,7 @@ const (
 )
 
 // archs are the architectures of what is published, by rpm's names.
-var archs = architecture.RPM(architecture.Released())
+var archs = architecture.RPM(architecture.All())
 
 // folders are the repositories below root: $basearch, and the source rpms.
 var folders = slices.Sorted(slices.Values(append(archs, index.ForSource)))

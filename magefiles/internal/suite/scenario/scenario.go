@@ -44,6 +44,8 @@ func Play(ctx context.Context, t *tally.Tally, shared *fixture.Shared, only Sele
 	if err != nil {
 		return err
 	}
+	// Nothing is upgraded where only what is emulated is tried.
+	shared.Alone = len(only.Scenarios) == 0 && !slices.ContainsFunc(places, matrix.Target.Hosted)
 	made, err := shared.Open(ctx)
 	if err != nil {
 		return err
@@ -53,6 +55,9 @@ func Play(ctx context.Context, t *tally.Tally, shared *fixture.Shared, only Sele
 	machine, err := machineFor(ctx, t, shared, made, places)
 	if err != nil {
 		return err
+	}
+	if len(only.Scenarios) == 0 && shared.Source.Main {
+		machine.Emulated = emulated
 	}
 	asked := played{only, places, machine.Special, shared.Fewer}
 	scenarios, err := asked.scenarios(t, shared.Build, machine.Scenarios)
@@ -192,6 +197,10 @@ func older(places []matrix.Target) (names []string) {
 // scenarioTakes is how long the longest of those scenarios take that are played where
 // somebody waits.
 const scenarioTakes = 8 * time.Minute
+
+// emulated are the scenarios for architectures that are always emulated: how the packages
+// lie there, and the way to an identity. What else there is to find out is the same on all.
+var emulated = []string{"fresh", "works"}
 
 // packagesScenario is about the packages of other sources than the main one.
 const packagesScenario = "packages"

@@ -66,7 +66,7 @@ var runFaults = []runFault{
 		name: "SPIRE_ARCH set for setup", workflow: hosted.Workflow{File: "version.yml", Event: "workflow_call", Job: "vouch"},
 		words: `setup: SPIRE_ARCH says what to build, not what to install`,
 		// Without what it is set up for, which takes minutes.
-		plant: inWorkflow("version.yml", `run: go run magefile\.go setup vouch`, "run: go run magefile.go setup\n        env: {SPIRE_ARCH: \"amd64,arm64\"}"),
+		plant: inWorkflow("version.yml", `run: go run magefile\.go setup vouch\n        env:\n(          .*\n)*`, "run: go run magefile.go setup\n        env: {SPIRE_ARCH: \"amd64,arm64\"}\n"),
 	},
 	{
 		name: "a row without an image", workflow: hosted.Workflow{File: "version.yml", Event: "workflow_call", Job: "test"},

@@ -95,6 +95,8 @@ func jobFaults(job *yaml.Node, strangers bool) (faults []string) {
 	fault(inherited != nil && (inherited.Value != "inherit" || !localCall.MatchString(valueOf(job, "uses"))), "secrets go to another's workflow, or are this workflow's own")
 	fault(strings.Contains(written(child(job, "strategy")), "needs.places.outputs.matrix") && valueOf(job, "continue-on-error") != "${{ matrix.tier == 'informing' }}",
 		"a row that only informs stops the release, or one that blocks does not")
+	fault(strings.Contains(written(child(job, "strategy")), "needs.places.outputs.") && !strings.Contains(written(child(job, "strategy")), ".machines") && !strings.Contains(written(steps), "SPIRE_ARCH ${{ matrix.arch }}"),
+		"it is there for each architecture, and takes the machine's own")
 	asked := false
 	for i := 0; steps != nil && i < len(steps.Content); i++ {
 		call := valueOf(steps.Content[i], "run")
@@ -243,7 +245,7 @@ func TestVouchedOutputs(t *testing.T) {
 		t.Fatal(err)
 	}
 	outputs := workflows[filepath.Join(suitetest.Root, ".github", "workflows", "version.yml")].Jobs["vouch"].Outputs
-	for _, arch := range architecture.Names(architecture.Released()) {
+	for _, arch := range architecture.Names(architecture.All()) {
 		if outputs[arch] == "" {
 			t.Errorf("version.yml, job vouch: no output has the digests that a machine of %s finds", arch)
 		}
@@ -278,7 +280,9 @@ jobs:
     timeout-minutes: 5
     strategy: {matrix: "${{ fromJSON(needs.places.outputs.matrix) }}"}
     continue-on-error: ${{ matrix.tier == 'informing' }}
-    steps: []
+    steps:
+      - run: go run magefile.go test:distros
+        env: {SPIRE_ARCH: "${{ matrix.arch }}"}
   sign:
     permissions: {contents: write}
     environment: release
@@ -366,6 +370,7 @@ jobs:
 			"nobody asked":         {"      - run: go run magefile.go test:ran -results=dist/results\n", "", "whether the tests ran"},
 			"informing blocks":     {"    continue-on-error: ${{ matrix.tier == 'informing' }}\n", "", "only informs"},
 			"blocking does not":    {"${{ matrix.tier == 'informing' }}", "true", "one that blocks does not"},
+			"no architecture":      {"        env: {SPIRE_ARCH: \"${{ matrix.arch }}\"}\n", "", "takes the machine's own"},
 			"no environment":       {"    environment: release\n", "", "outside of the protected environment"},
 			"another environment":  {"environment: release", "environment: {name: github-pages}", "outside of the protected environment"},
 			"a job's secret":       {"timeout-minutes: 5", "timeout-minutes: 5\n    env: {TOKEN: \"${{ github.token }}\"}", "every step of it gets a secret"},
