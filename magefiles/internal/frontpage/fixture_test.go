@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
 )
 
 const (
@@ -17,7 +19,7 @@ const (
 )
 
 // site is a repository as it is after some months: three versions, two of them
-// releases of one upstream version, for two architectures, and two of another source.
+// releases of one upstream version, for all architectures, and two of another source.
 func site(t *testing.T) Site {
 	t.Helper()
 	const url = "https://packages.example.org/spire"
@@ -76,13 +78,13 @@ func version(number string, release int, published time.Time, commit string) Ver
 	label := v.Label()
 	pool, files := "apt/pool/main/s/spire/", "files/"+label+"/"
 	for _, name := range []string{"spire-server", "spire-agent", "spiffe-oidc-discovery-provider"} {
-		for _, arch := range []struct{ deb, rpm string }{{"amd64", "x86_64"}, {"arm64", "aarch64"}} {
-			deb := fmt.Sprintf("%s_%s_%s.deb", name, label, arch.deb)
-			rpm := fmt.Sprintf("%s-%s.%s.rpm", name, label, arch.rpm)
+		for _, arch := range architecture.All() {
+			deb := fmt.Sprintf("%s_%s_%s.deb", name, label, arch.Debian)
+			rpm := fmt.Sprintf("%s-%s.%s.rpm", name, label, arch.RPM)
 			v.Files = append(v.Files,
-				file(pool+deb, AsDeb, name, arch.deb), file("rpm/"+arch.rpm+"/"+rpm, AsRPM, name, arch.rpm),
-				file(files+deb+".cdx.json", AsSBOM, name, arch.deb), file(files+deb+".spdx.json", AsSBOM, name, arch.deb),
-				file(files+rpm+".cdx.json", AsSBOM, name, arch.rpm), file(files+rpm+".spdx.json", AsSBOM, name, arch.rpm),
+				file(pool+deb, AsDeb, name, arch.Debian), file("rpm/"+arch.RPM+"/"+rpm, AsRPM, name, arch.RPM),
+				file(files+deb+".cdx.json", AsSBOM, name, arch.Debian), file(files+deb+".spdx.json", AsSBOM, name, arch.Debian),
+				file(files+rpm+".cdx.json", AsSBOM, name, arch.RPM), file(files+rpm+".spdx.json", AsSBOM, name, arch.RPM),
 			)
 			if release > 1 { // the first had none
 				apk := file(fmt.Sprintf("apk/%s/%s-%s-r%d.apk", arch.rpm, name, number, release), AsAPK, name, arch.rpm)
@@ -91,10 +93,10 @@ func version(number string, release int, published time.Time, commit string) Ver
 			}
 		}
 	}
-	for _, arch := range []string{"amd64", "arm64"} {
+	for _, arch := range architecture.All() {
 		v.Files = append(v.Files,
-			file(files+"spire_"+label+"_"+arch+".build.json", AsRecord, "spire", arch),
-			file(files+"spire_"+label+"_"+arch+".buildinfo", AsRecord, "spire", arch))
+			file(files+"spire_"+label+"_"+arch.Go+".build.json", AsRecord, "spire", arch.Go),
+			file(files+"spire_"+label+"_"+arch.Debian+".buildinfo", AsRecord, "spire", arch.Debian))
 	}
 	v.Files = append(v.Files,
 		file(pool+"spire_"+label+".dsc", AsSource, "spire", ""),

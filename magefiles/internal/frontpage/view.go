@@ -78,6 +78,17 @@ func (v view) KeyTable() table {
 	}}
 }
 
+// Processors are those that the version has debs for, as Debian calls them.
+func (v Version) Processors() string {
+	var names []string
+	for _, f := range v.Files {
+		if f.Kind == AsDeb && !forEvery(f) {
+			names = append(names, f.Arch)
+		}
+	}
+	return strings.Join(slices.Compact(slices.Sorted(slices.Values(names))), ", ")
+}
+
 // Table is the version's files as a table shows them.
 func (v Version) Table() table {
 	t := table{ID: "v" + v.Label()}
