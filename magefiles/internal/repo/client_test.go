@@ -40,6 +40,7 @@ func TestClient(t *testing.T) {
 	publish(t, s.tree, days(202), append(signed(t, "1.13.2", 3), withAPKs(t, "1.13.2")...)...)
 	debs, rpms := readerOf(t, s.tree).all()
 	want := slices.Concat(debs, rpms, []string{"spire-agent-1.13.2-r1.apk", "spire-server-1.13.2-r1.apk"})
+	filled := []string{apt.InRelease, "rpm/source/repodata/repomd.xml", "rpm/x86_64/repodata/repomd.xml"}
 	var got []string
 	for _, name := range client.Indexes() {
 		index := s.index(name)
@@ -50,7 +51,7 @@ func TestClient(t *testing.T) {
 		for _, offer := range index.Offers {
 			got = append(got, path.Base(offer.Path))
 		}
-		if err := s.visit(ours(), name); err != nil || len(index.Offers) == 0 && name != "rpm/aarch64/repodata/repomd.xml" {
+		if err := s.visit(ours(), name); err != nil || len(index.Offers) == 0 && slices.Contains(filled, name) {
 			t.Errorf("%s: %d offers: %v", name, len(index.Offers), err)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/ProtonMail/go-crypto/openpgp/clearsign"
 	"github.com/ulikunitz/xz"
 
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/architecture"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/deb822"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/apt"
 )
@@ -24,7 +26,7 @@ import (
 const dists = "apt/dists/stable"
 
 // rpmFolders are the repositories of rpms.
-var rpmFolders = []string{"aarch64", "source", "x86_64"}
+var rpmFolders = slices.Sorted(slices.Values(append(architecture.RPM(architecture.All()), "source")))
 
 // listLine is a line of an InRelease about a list.
 var listLine = regexp.MustCompile(`(?m)^ ([0-9a-f]{64}) +([0-9]+) (\S+)$`)

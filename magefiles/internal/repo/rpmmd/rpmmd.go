@@ -4,6 +4,7 @@ package rpmmd
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"path"
 	"slices"
@@ -134,14 +135,19 @@ func placesOf(l ledger.Ledger) (places []place) {
 // metadata is the path of a file of the metadata.
 func (p place) metadata(name string) string { return path.Join(p.base, repodata, name) }
 
-// build makes and signs the metadata of all folders.
+// build makes and signs the metadata of all folders. What has the same rpms has the same:
+// folders of architectures that nothing is published for yet.
 func build(ctx context.Context, s index.State) (index.Made, error) {
 	places := placesOf(s.Ledger)
 	made := make([]metadata, len(places))
 	group, making := errgroup.WithContext(ctx)
+	alike := firstAlike(places)
 	for i, p := range places {
 		if err := s.Folder(p.folder); err != nil {
 			return index.Made{}, err
+		}
+		if alike[i] != i {
+			continue
 		}
 		group.Go(func() (err error) {
 			made[i], err = create(making, s, p)
@@ -153,6 +159,7 @@ func build(ctx context.Context, s index.State) (index.Made, error) {
 	}
 	all := index.Made{Signed: map[string][]byte{}, Snapshot: map[string][]byte{}}
 	for i, p := range places {
+		made[i] = maps.Clone(made[alike[i]]) // the signature is added to each
 		all.Signed[p.metadata(repomd)] = made[i][repomd]
 		for _, name := range locations(made[i][repomd]) {
 			all.Unchanging = append(all.Unchanging, p.metadata(name))
@@ -166,6 +173,23 @@ func build(ctx context.Context, s index.State) (index.Made, error) {
 	put := func() error { return exchange(s, places, made) }
 	all.Steps = []index.Step{{Name: "writing the rpm metadata", Do: put}}
 	return all, nil
+}
+
+// firstAlike is the number of the first place with the same rpms, by place.
+func firstAlike(places []place) (alike []int) {
+	known := map[string]int{}
+	for i, p := range places {
+		var has strings.Builder
+		fmt.Fprintln(&has, p.prefix)
+		for _, f := range p.rpms {
+			fmt.Fprintln(&has, f.Name(), f.SHA256, f.Published.Unix())
+		}
+		if _, ok := known[has.String()]; !ok {
+			known[has.String()] = i
+		}
+		alike = append(alike, known[has.String()])
+	}
+	return alike
 }
 
 // exchange puts each folder's metadata in the place of the earlier one at once, because
