@@ -18,6 +18,7 @@ import (
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline/publication"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/client"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/transparency"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/suite/subject"
@@ -105,7 +106,7 @@ func TestPublished(t *testing.T) {
 	}
 	s := served{suitetest.NewServed(t)}
 	dir, good := s.publish(time.Hour)
-	indexes := []string{debsIndex, fixesIndex, rpmsIndex, armIndex, sourcesIndex, apksIndex, armAPKsIndex}
+	indexes := client.Indexes()
 	all := append([]string{"keys"}, indexes...)
 	other := somebody(t)
 	ours := s.Key.Signer.Fingerprint()
