@@ -88,7 +88,7 @@ func TestOtherSuite(t *testing.T) {
 // Every architecture can be compiled for on every machine that GitHub has, by a compiler
 // and libraries whose versions are named.
 func TestEveryArchitecture(t *testing.T) {
-	real, err := pkgdef.LoadSource("../../..", "spire")
+	ours, err := pkgdef.LoadSource("../../..", "spire")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,13 +97,13 @@ func TestEveryArchitecture(t *testing.T) {
 			if arch == machine {
 				continue
 			}
-			packages := strings.Join(slices.Collect(maps.Keys(real.Tools.For(machine.Go, arch.Go))), " ")
+			packages := strings.Join(slices.Collect(maps.Keys(ours.Tools.For(machine.Go, arch.Go))), " ")
 			for _, want := range []string{"gcc-" + strings.ReplaceAll(arch.GNU, "_", "-"), "binutils-" + strings.ReplaceAll(arch.GNU, "_", "-"), "-dev:" + arch.Debian, "musl-dev:" + arch.Debian} {
 				if !strings.Contains(packages, want) {
 					t.Errorf("on %s, %s has no %s: %s", machine.Go, arch.Go, want, packages)
 				}
 			}
-			if parts := real.Tools.Parts(arch.Go); len(parts) != 2 || strings.Contains(strings.Join(parts, ""), "(= )") {
+			if parts := ours.Tools.Parts(arch.Go); len(parts) != 2 || strings.Contains(strings.Join(parts, ""), "(= )") {
 				t.Errorf("programs for %s have in them %q", arch.Go, parts)
 			}
 		}
