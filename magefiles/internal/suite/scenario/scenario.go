@@ -44,20 +44,16 @@ func Play(ctx context.Context, t *tally.Tally, shared *fixture.Shared, only Sele
 	if err != nil {
 		return err
 	}
-	// Nothing is upgraded where only what is emulated is tried.
-	shared.Alone = len(only.Scenarios) == 0 && !slices.ContainsFunc(places, matrix.Target.Hosted)
+	shared.Alone = only.alone(places)
 	made, err := shared.Open(ctx)
 	if err != nil {
 		return err
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	machine, err := machineFor(ctx, t, shared, made, places)
+	machine, err := only.machine(ctx, t, shared, made, places)
 	if err != nil {
 		return err
-	}
-	if len(only.Scenarios) == 0 && shared.Source.Main {
-		machine.Emulated = emulated
 	}
 	asked := played{only, places, machine.Special, shared.Fewer}
 	scenarios, err := asked.scenarios(t, shared.Build, machine.Scenarios)
@@ -82,8 +78,14 @@ func Play(ctx context.Context, t *tally.Tally, shared *fixture.Shared, only Sele
 	return tally.ErrCounted
 }
 
-// machineFor is this machine, ready to play with a fixture at places.
-func machineFor(ctx context.Context, t *tally.Tally, shared *fixture.Shared, made *fixture.Fixture, places []matrix.Target) (*scenario.Host, error) {
+// alone says whether nothing is upgraded: only what is always emulated is played there.
+func (s Selection) alone(places []matrix.Target) bool {
+	further := func(name string) bool { return !slices.Contains(emulated, name) }
+	return !slices.ContainsFunc(places, matrix.Target.Hosted) && !slices.ContainsFunc(s.Scenarios, further)
+}
+
+// machine is this machine, ready to play with a fixture at places.
+func (s Selection) machine(ctx context.Context, t *tally.Tally, shared *fixture.Shared, made *fixture.Fixture, places []matrix.Target) (*scenario.Host, error) {
 	machine, err := made.Host(ctx, fixture.Main)
 	if err != nil {
 		return nil, err
@@ -91,6 +93,9 @@ func machineFor(ctx context.Context, t *tally.Tally, shared *fixture.Shared, mad
 	if shared.Fewer {
 		machine.Vars = append(machine.Vars, "FEWER=1")
 		machine.Older = older(places)
+	}
+	if len(s.Scenarios) == 0 && shared.Source.Main {
+		machine.Emulated = emulated
 	}
 	rows, err := host.Rows(shared.Root)
 	if err != nil {

@@ -124,3 +124,24 @@ func TestForNow(t *testing.T) {
 		t.Errorf("by name: %q, %v", got, err)
 	}
 }
+
+// Versions to upgrade from, which take as long to make as the one under test, are made where
+// one of the scenarios may ask for them.
+func TestAlone(t *testing.T) {
+	own, emulated := matrix.Target{Arch: "amd64"}, matrix.Target{Arch: "s390x"}
+	for _, c := range []struct {
+		places    []matrix.Target
+		scenarios string
+		want      bool
+	}{
+		{[]matrix.Target{emulated}, "", true},
+		{[]matrix.Target{emulated}, "works fresh", true},
+		{[]matrix.Target{emulated}, "works upgrade", false},
+		{[]matrix.Target{emulated, own}, "", false},
+		{[]matrix.Target{own}, "works", false},
+	} {
+		if got := (Selection{Scenarios: strings.Fields(c.scenarios)}).alone(c.places); got != c.want {
+			t.Errorf("%q at %v: %v", c.scenarios, c.places, got)
+		}
+	}
+}
