@@ -23,8 +23,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/host"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/layout"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/ledger"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/mirror"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/store/s3test"
 )
 
 // hurried waits for nobody.
@@ -118,6 +120,50 @@ func (s *site) fetch(r Repository) ledger.Ledger {
 	l, err := fetch(s.Context(), r, s.url, false, hurried)
 	must(s, err)
 	return l
+}
+
+// An archive of former days had fewer architectures: the next publication brings the new
+// ones, whether it begins with its address or with its store.
+func TestFewerArchitectures(t *testing.T) {
+	needs(t)
+	const folder = "rpm/s390x"
+	whole := newRepository(t)
+	publish(t, whole, day, small(t, "1.13.0")...)
+	l, err := ledger.Load(whole.Dir, whole.Trusted)
+	must(t, err)
+	for _, name := range layout.Reads(l) {
+		if strings.HasPrefix(name, folder) {
+			t.Errorf("the next publication counts on %s, which lists nothing", name)
+		}
+	}
+	memory := s3test.NewMemory()
+	to := bucket(t, s3test.NewFront(t, memory), once, io.Discard)
+	bring(t, whole, to)
+	for key := range memory.Objects() {
+		if strings.Contains(key, folder+"/repodata/repomd") {
+			memory.Delete(key)
+		}
+	}
+	must(t, os.RemoveAll(whole.path(folder)))
+	server := httptest.NewServer(http.FileServer(http.Dir(whole.Dir)))
+	defer server.Close()
+	r := newRepository(t)
+	_, err = fetch(t.Context(), r, server.URL, false, hurried)
+	must(t, err)
+	publish(t, r, days(1), small(t, "1.13.1")...)
+	if names := readerOf(t, r).rpm(folder); len(names) != 0 {
+		t.Errorf("its new folder lists %q", names)
+	}
+	stored := newRepository(t)
+	_, err = stored.FetchFrom(t.Context(), to, false)
+	must(t, err)
+	publish(t, stored, days(1), small(t, "1.13.1")...)
+	bring(t, stored, to)
+	readerOf(t, served(t, memory, stored)).rpm(folder)
+	must(t, os.RemoveAll(whole.path("rpm/x86_64/repodata/repomd.xml")))
+	if _, err := fetch(t.Context(), newRepository(t), server.URL, false, hurried); err == nil || !strings.Contains(err.Error(), "answered 404 Not Found for rpm/x86_64/repodata/repomd.xml") {
+		t.Errorf("without what lists something: %v", err)
+	}
 }
 
 // An empty machine gets the tree, and goes on with it as the one that made it

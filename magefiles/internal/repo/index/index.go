@@ -38,6 +38,9 @@ type Kind struct {
 	// Reads are the Fixed files of the state before from which Make makes the next one, with
 	// the lists that they name; nil where it reads none.
 	Reads func(ledger.Ledger) []string
+	// Void are the Fixed files that list nothing: an archive of former days, which had fewer
+	// architectures, has not all of them. nil where each lists something.
+	Void func(ledger.Ledger) []string
 	// Tools are the programs that Inspect and Make take.
 	Tools []string
 

@@ -160,6 +160,16 @@ func Owned() []string {
 // tree of the ledger.
 func Fixed(l ledger.Ledger) []string { return append(slices.Concat(Groups(l)...), Said(l)...) }
 
+// Void are those of Fixed that list nothing, which an archive of former days may not have.
+func Void(l ledger.Ledger) (paths []string) {
+	for _, kind := range kinds {
+		if kind.Void != nil {
+			paths = append(paths, kind.Void(l)...)
+		}
+	}
+	return paths
+}
+
 // Keys are the files with certificates, where clients of any kind ask for them.
 func Keys(certificates []index.Certificate) map[string][]byte {
 	files := map[string][]byte{}

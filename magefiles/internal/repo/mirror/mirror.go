@@ -285,11 +285,11 @@ func (m Mirror) unnamed(l ledger.Ledger) []wanted {
 	for _, name := range layout.Logged(l) {
 		files = append(files, want(name, "", host.Limit, transparency.Time))
 	}
-	said := layout.Said(l)
+	// An archive of former days has no log, one page, and fewer architectures.
+	absent := slices.Concat(layout.Void(l), layout.Pages, layout.Said(l), []string{transparency.Checkpoint})
 	for _, name := range append(layout.Fixed(l), layout.Pages...) {
 		w := want(name, "", host.Limit, l.Published)
-		// An archive of former days has no log, and one page.
-		w.may = name == transparency.Checkpoint || slices.Contains(layout.Pages, name) || slices.Contains(said, name)
+		w.may = slices.Contains(absent, name)
 		files = append(files, w)
 	}
 	for name := range m.Keys {

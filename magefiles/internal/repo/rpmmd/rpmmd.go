@@ -41,7 +41,8 @@ var Index = index.Kind{
 		sourceForm,
 	},
 	Heads: metadataPaths(repomd), Traces: metadataPaths(""), Fixed: pairs,
-	Reads:   func(l ledger.Ledger) []string { return slices.Concat(pairs(l)...) },
+	Reads:   func(l ledger.Ledger) []string { return written(l, false) },
+	Void:    func(l ledger.Ledger) []string { return written(l, true) },
 	Tools:   []string{"createrepo_c", "rpm"},
 	Folders: places, Keys: keys, Inspect: inspect, Make: build, Read: read,
 }
@@ -59,9 +60,19 @@ func metadataPaths(name string) (paths []string) {
 // pairs are repomd.xml and its signature, of each folder.
 func pairs(l ledger.Ledger) (groups [][]string) {
 	for _, p := range placesOf(l) {
-		groups = append(groups, []string{p.metadata(repomd), p.metadata(signature)})
+		groups = append(groups, p.pair())
 	}
 	return groups
+}
+
+// written are those of pairs that list no rpm, or those that do.
+func written(l ledger.Ledger, nothing bool) (paths []string) {
+	for _, p := range placesOf(l) {
+		if (len(p.rpms) == 0) == nothing {
+			paths = append(paths, p.pair()...)
+		}
+	}
+	return paths
 }
 
 // places are the folders of a file. An rpm of no architecture is in those of all.
@@ -134,6 +145,9 @@ func placesOf(l ledger.Ledger) (places []place) {
 
 // metadata is the path of a file of the metadata.
 func (p place) metadata(name string) string { return path.Join(p.base, repodata, name) }
+
+// pair is what clients begin with.
+func (p place) pair() []string { return []string{p.metadata(repomd), p.metadata(signature)} }
 
 // build makes and signs the metadata of all folders. What has the same rpms has the same:
 // folders of architectures that nothing is published for yet.
