@@ -64,7 +64,7 @@ func file(path string, kind Kind, pkg, arch string) File {
 func keyring(label string) []File {
 	return []File{
 		file("apt/pool/main/s/spire-archive-keyring/spire-archive-keyring_"+label+"_all.deb", AsDeb, "spire-archive-keyring", "all"),
-		file("rpm/x86_64/spire-release-"+label+".noarch.rpm", AsRPM, "spire-release", "noarch"),
+		file("rpm/x86_64/spire-release-"+label+".noarch.RPM", AsRPM, "spire-release", "noarch"),
 		file("apk/x86_64/spire-keys-"+strings.Replace(label, "-", "-r", 1)+".apk", AsAPK, "spire-keys", "noarch"),
 		file("apk/keys/"+strings.ToLower(oldKey)+".rsa.pub", AsKey, "", ""),
 		file("spire-archive-keyring.asc", AsKey, "", ""),
@@ -87,9 +87,9 @@ func version(number string, release int, published time.Time, commit string) Ver
 				file(files+rpm+".cdx.json", AsSBOM, name, arch.RPM), file(files+rpm+".spdx.json", AsSBOM, name, arch.RPM),
 			)
 			if release > 1 { // the first had none
-				apk := file(fmt.Sprintf("apk/%s/%s-%s-r%d.apk", arch.rpm, name, number, release), AsAPK, name, arch.rpm)
-				apk.Released = fmt.Sprintf("%s_%s-r%d_%s.apk", name, number, release, arch.rpm)
-				v.Files = append(v.Files, apk, file(files+apk.Released+".cdx.json", AsSBOM, name, arch.rpm))
+				apk := file(fmt.Sprintf("apk/%s/%s-%s-r%d.apk", arch.RPM, name, number, release), AsAPK, name, arch.RPM)
+				apk.Released = fmt.Sprintf("%s_%s-r%d_%s.apk", name, number, release, arch.RPM)
+				v.Files = append(v.Files, apk, file(files+apk.Released+".cdx.json", AsSBOM, name, arch.RPM))
 			}
 		}
 	}
