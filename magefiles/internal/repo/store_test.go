@@ -101,7 +101,12 @@ func TestBrought(t *testing.T) {
 	var log locked
 	r.Log = &log
 	to := bucket(t, front, once, &log)
-	publish(t, r, day, small(t, "1.11.0")...)
+	known := Publication{
+		Files: small(t, "1.11.0"), Now: day, Pages: pages,
+		Assessed: []ledger.Assessed{{Source: "spire", Version: "1.11.0-1", Seen: day, VEX: json.RawMessage("{}")}},
+	}
+	_, err := r.Publish(t.Context(), known)
+	must(t, err)
 	publish(t, r, days(1), append(small(t, "1.12.0"), keyring(t, "2026.03.01")...)...)
 	if report := bring(t, r, to); report.Unchanged || report.Files < 40 {
 		t.Errorf("the first publication: %+v", report)

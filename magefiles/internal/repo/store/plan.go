@@ -160,10 +160,10 @@ func (s state) logged() []string {
 // come to removing.
 func (s state) unneeded(next ledger.Ledger, of plan) (names []string) {
 	needed := next.Needed()
-	for _, name := range slices.Concat(of.own(), of.Keys, layout.Logged(next)) {
+	for _, name := range slices.Concat(of.own(), of.Keys, layout.Logged(next), layout.Fixed(next)) {
 		needed[name] = true
 	}
-	candidates := slices.Concat(s.plan.Remove, s.plan.own(), s.plan.Keys)
+	candidates := slices.Concat(s.plan.Remove, s.plan.own(), s.plan.Keys, layout.Fixed(s.ledger))
 	for name, there := range s.vouched() {
 		if there {
 			candidates = append(candidates, name)
