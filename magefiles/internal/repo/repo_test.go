@@ -389,6 +389,9 @@ func TestTampered(t *testing.T) {
 		}
 	}
 	flip := func(content []byte) []byte {
+		if len(content) == 0 { // of an architecture that has no packages
+			return []byte("1")
+		}
 		content[len(content)/2] ^= 1
 		return content
 	}

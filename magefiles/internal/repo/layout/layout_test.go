@@ -52,9 +52,12 @@ func TestParse(t *testing.T) {
 func TestPaths(t *testing.T) {
 	of := ledger.Revision{Source: "spire", Version: "1.13.3", Release: 1}
 	for file, want := range map[string][]string{
-		"spire-agent_1.13.3-r1_x86_64.apk":        {"apk/x86_64/spire-agent-1.13.3-r1.apk"},
-		"spire-agent-extras_1.13.3-r1_noarch.apk": {"apk/x86_64/spire-agent-extras-1.13.3-r1.apk", "apk/aarch64/spire-agent-extras-1.13.3-r1.apk"},
-		"spire-agent_1.13.3-1_amd64.deb":          {"apt/pool/main/s/spire/spire-agent_1.13.3-1_amd64.deb"},
+		"spire-agent_1.13.3-r1_x86_64.apk": {"apk/x86_64/spire-agent-1.13.3-r1.apk"},
+		"spire-agent-extras_1.13.3-r1_noarch.apk": {
+			"apk/x86_64/spire-agent-extras-1.13.3-r1.apk", "apk/aarch64/spire-agent-extras-1.13.3-r1.apk", "apk/ppc64le/spire-agent-extras-1.13.3-r1.apk",
+			"apk/riscv64/spire-agent-extras-1.13.3-r1.apk", "apk/s390x/spire-agent-extras-1.13.3-r1.apk",
+		},
+		"spire-agent_1.13.3-1_amd64.deb": {"apt/pool/main/s/spire/spire-agent_1.13.3-1_amd64.deb"},
 	} {
 		n, err := Parse(file)
 		if diff := cmp.Diff(want, Paths(n, file, "spire", of)); diff != "" || err != nil {
