@@ -108,7 +108,7 @@ func (r *rehearsal) apk(ctx context.Context) error {
 	}
 	errs := []error{r.replayedAPK(ctx)}
 	for _, broken := range apkCases {
-		if err := r.clone(ctx, good, broken.name); err != nil {
+		if err := r.clone(ctx, broken.name); err != nil {
 			return err
 		}
 		if err := broken.do(ctx, r, filepath.Join(r.www, broken.name)); err != nil {

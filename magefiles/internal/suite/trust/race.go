@@ -29,7 +29,7 @@ func updates() int {
 // race has every client read a repository again and again, while one
 // publication after the other changes it.
 func (r *rehearsal) race(ctx context.Context, t *tally.Tally, places []matrix.Target, pastes map[string]string) error {
-	if err := r.clone(ctx, good, busy); err != nil {
+	if err := r.clone(ctx, busy); err != nil {
 		return err
 	}
 	if err := r.bring(ctx); err != nil {

@@ -180,14 +180,14 @@ func (r *rehearsal) prepare(ctx context.Context) (err error) {
 	if err := r.publish(ctx, p, good, r.now.Add(-time.Hour)); err != nil {
 		return err
 	}
-	if err := r.clone(ctx, good, "replayed"); err != nil {
+	if err := r.clone(ctx, "replayed"); err != nil {
 		return err
 	}
 	if err := r.publish(ctx, p, good, r.now); err != nil {
 		return err
 	}
 	for _, broken := range cases {
-		if err := r.clone(ctx, good, broken.name); err != nil {
+		if err := r.clone(ctx, broken.name); err != nil {
 			return err
 		}
 		if err := broken.do(ctx, r, filepath.Join(r.www, broken.name)); err != nil {
@@ -205,9 +205,9 @@ func (r *rehearsal) publish(ctx context.Context, p pipeline.Pipeline, name strin
 	return err
 }
 
-// clone copies a repository; files are shared until one of them is replaced.
-func (r *rehearsal) clone(ctx context.Context, from, to string) error {
-	return r.Command(ctx, "cp", "-al", filepath.Join(r.www, from), filepath.Join(r.www, to))
+// clone copies the good repository; files are shared until one of them is replaced.
+func (r *rehearsal) clone(ctx context.Context, to string) error {
+	return r.Command(ctx, "cp", "-al", filepath.Join(r.www, good), filepath.Join(r.www, to))
 }
 
 // leaks finds a part of a secret key in what was written: the signed files, the
