@@ -24,7 +24,7 @@ before_the_reboot() {
 # with_drop_in PROPERTY... COMMAND...: as the agent's user, with the capabilities of
 # unix-discover-path.conf.
 with_drop_in() {
-    systemd-run --quiet --wait --pipe -p User=spire-agent -p 'AmbientCapabilities=CAP_SYS_PTRACE CAP_DAC_READ_SEARCH' "$@"
+    systemd-run --quiet --wait --collect --pipe -p User=spire-agent -p 'AmbientCapabilities=CAP_SYS_PTRACE CAP_DAC_READ_SEARCH' "$@"
 }
 
 # confined: the profiles let the services do all that they did, and forbid what the

@@ -30,7 +30,7 @@ import (
 )
 
 // hurried waits for nobody.
-var hurried = host.Patience{Attempts: 3, Pause: time.Millisecond, Longest: 10 * time.Millisecond, Stall: 300 * time.Millisecond}
+var hurried = host.Patience{Attempts: 3, Pause: time.Millisecond, Longest: 10 * time.Millisecond, Stall: time.Second}
 
 // fault answers instead of the content.
 type fault func(w http.ResponseWriter, r *http.Request, content []byte)

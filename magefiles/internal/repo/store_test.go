@@ -367,6 +367,8 @@ func TestTwoPublishers(t *testing.T) {
 func TestOvertaken(t *testing.T) {
 	needs(t)
 	s := newStage(t)
+	waits := once // for all of the other's publication
+	waits.Stall = time.Minute
 	for _, n := range append([]int{s.asks - 20}, points(s.asks, 30)[1:]...) {
 		memory := s.memory.Clone()
 		front, theirs := s3test.NewFront(t, memory), s3test.NewFront(t, memory)
@@ -382,7 +384,7 @@ func TestOvertaken(t *testing.T) {
 			}
 			return false
 		})
-		if _, err := publisher(s.after).Publish(t.Context(), bucket(t, front, once, io.Discard)); err == nil || !strings.Contains(err.Error(), "run repo:sync again") {
+		if _, err := publisher(s.after).Publish(t.Context(), bucket(t, front, waits, io.Discard)); err == nil || !strings.Contains(err.Error(), "run repo:sync again") {
 			t.Errorf("overtaken at request %d: %v", n, err)
 		}
 		if diff := cmp.Diff(contents(t, later)[ledger.Name], contents(t, served(t, memory, later))[ledger.Name]); diff != "" {
