@@ -64,7 +64,7 @@ var apkCases = []apkCase{
 	{"apk-other", apkChanged("apk/*/"+apkKeys+"-*.apk", func(_ context.Context, _ *rehearsal, f *apkfile.File) (err error) {
 		*f, err = f.WithFields(time.Now(), apkfile.Field{Name: "depend", Value: "other"})
 		return err
-	}), "checksum mismatch: it is Q1"},
+	}), "it has more than "}, // bytes than the index says: what has as many is asked for its checksum
 }
 
 // apkChanged changes the files of the given pattern.
