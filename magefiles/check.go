@@ -13,7 +13,6 @@ import (
 
 	"github.com/magefile/mage/mg"
 
-	"github.com/spiffe-experimental/spire-packages/magefiles/internal/osv"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pipeline"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/provenance"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/sign"
@@ -123,30 +122,9 @@ func (Check) Vulnerabilities(ctx context.Context, version, database, osv *string
 		fmt.Println("nothing is released yet, so nothing was looked at")
 		return nil
 	}
-	return withDatabases(ctx, flag(database, "SPIRE_VULNERABILITIES"), flag(osv, "SPIRE_OSV"), func(ask vulnerability.Databases) error {
+	return vulnerability.WithDatabases(ctx, os.Stdout, flag(database, "SPIRE_VULNERABILITIES"), flag(osv, "SPIRE_OSV"), func(ask vulnerability.Databases) error {
 		return tests().Vulnerabilities(ctx, looked, ask)
 	})
-}
-
-// withDatabases asks those at the addresses, or the module.
-func withDatabases(ctx context.Context, ofGo, ofAll string, do func(vulnerability.Databases) error) error {
-	if ofAll != "vulndb" {
-		return do(vulnerability.Databases{Go: ofGo, OSV: osv.Client{Address: ofAll}})
-	}
-	database, err := osv.FetchVulndb(ctx)
-	if err != nil {
-		return err
-	}
-	fmt.Printf("asking golang.org/x/vulndb@%s\n", database.Version)
-	dir, err := os.MkdirTemp("", "spire-packages-vulndb-")
-	if err != nil {
-		return fmt.Errorf("making a folder for the database: %w", err)
-	}
-	defer os.RemoveAll(dir)
-	if err := database.Write(dir); err != nil {
-		return err
-	}
-	return do(vulnerability.Databases{Go: "file://" + dir, OSV: database})
 }
 
 // looked are the files to look at; none where nothing is released.

@@ -31,7 +31,8 @@ const address = "127.0.0.1:8080"
 
 // Build signs, and makes or extends the repository in dist/repo.
 //
-// Flags: those of sign, of which -formats=deb,rpm,dsc,srpm,apk has packages for apk too; -url=https://HOST/PATH, where it will be served (SPIRE_REPO_URL);
+// Flags: those of sign, of which -formats=deb,rpm,dsc,srpm,apk has packages for apk too;
+// -url=https://HOST/PATH, where it will be served (SPIRE_REPO_URL);
 // -keep=all, to give up nothing from now on, neither a version nor a state, which takes a
 // home that is large enough (SPIRE_REPO_KEEP);
 // -trust=FILE, with further public keys that clients shall trust, such as the
@@ -76,8 +77,8 @@ func (Repo) Build(ctx context.Context, version, arch, source, formats, url, trus
 // -from, and -endpoint as of repo:publish; -repository=owner/name, where the releases are
 // (GITHUB_REPOSITORY); -first, when nothing was ever published at -url
 // (SPIRE_REPO_FIRST=true); -trust, -keep, -refresh, -at, -results, -vulnerabilities,
-// -attestations and -rebuilders as of repo:build. The key as of sign. Of a private repository GITHUB_TOKEN or GH_TOKEN is needed. In a workflow,
-// the output `changed` of its step says whether there is something new to serve.
+// -attestations and -rebuilders as of repo:build. The key as of sign. Of a private repository
+// GITHUB_TOKEN or GH_TOKEN is needed. In a workflow, the output `changed` of its step says whether there is something new to serve.
 func (Repo) Sync(ctx context.Context, url, repository, trust, at, keep, results, vulnerabilities, attestations, rebuilders, from, endpoint *string, refresh, first *bool) error {
 	archive, err := archiveOf(url, trust, at, keep, said{results, vulnerabilities, attestations, rebuilders}, refresh)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -220,5 +221,38 @@ func TestPublish(t *testing.T) {
 	parsed, _, err := Read(dir)
 	if want := []string{"spire_1.13.3-1_amd64.link", "spire_1.14.5-2_amd64.link"}; err != nil || !slices.Equal(slices.Sorted(maps.Keys(parsed)), want) {
 		t.Errorf("%v, %v", parsed, err)
+	}
+}
+
+// A link alone is a file of that name, and otherwise one in a folder that a web server serves.
+func TestWrite(t *testing.T) {
+	dir := t.TempDir()
+	link := Link{Name: About("spire", "1-1"), Products: map[string]string{"a.deb": strings.Repeat("1", 64)}}
+	for to, want := range map[string]int{filepath.Join(dir, "one"+Suffix): 1, filepath.Join(dir, "served"): 4} {
+		path, err := link.Write(to, "x"+Suffix, key(1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		read, err := Parse(content)
+		if err == nil {
+			err = read.By(PublicOf(key(1)))
+		}
+		if err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+		files := 0
+		err = filepath.WalkDir(to, func(_ string, d fs.DirEntry, err error) error {
+			if err == nil && !d.IsDir() {
+				files++
+			}
+			return err
+		})
+		if err != nil || files != want {
+			t.Errorf("%s has %d files, error %v", to, files, err)
+		}
 	}
 }

@@ -80,8 +80,16 @@ func (k Key) ID() string {
 }
 
 // LoadOrMake reads a private key, PKCS #8 in PEM, or makes one where there is none, with its
-// public key beside it, in a file whose name ends in .pub.
+// public key beside it, in a file whose name ends in .pub. No path is that of the user's own
+// key, spire-packages/attest.key in the user's folder of configuration.
 func LoadOrMake(path string) (ed25519.PrivateKey, error) {
+	if path == "" {
+		config, err := os.UserConfigDir()
+		if err != nil {
+			return nil, fmt.Errorf("finding a place for the key to attest by: %w", err)
+		}
+		path = filepath.Join(config, "spire-packages", "attest.key")
+	}
 	content, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return makeKey(path)

@@ -1,11 +1,13 @@
 package attestation
 
 import (
+	"crypto/ed25519"
 	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
@@ -110,6 +112,20 @@ func Read(dir string) (map[string]Attestation, map[string][]byte, error) {
 		contents[name] = content
 	}
 	return parsed, contents, nil
+}
+
+// Write writes the link, signed by a key, and gives its path: a file of the given name in a
+// folder, with all that a web server serves (see Publish); or the file itself alone, where to
+// ends in Suffix.
+func (l Link) Write(to, name string, key ed25519.PrivateKey) (path string, err error) {
+	content, err := l.Sign(key)
+	if err != nil {
+		return "", err
+	}
+	if strings.HasSuffix(to, Suffix) {
+		return to, artifact.WriteBytes(to, 0o644, content)
+	}
+	return filepath.Join(to, name), Publish(to, name, content, PublicOf(key))
 }
 
 // Publish writes an attestation into a folder, and makes of all that are there what a web

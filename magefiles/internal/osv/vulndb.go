@@ -55,8 +55,11 @@ func (d *Vulndb) read(file string) error {
 		return err
 	}
 	var one record
-	if err := json.Unmarshal(content, &one); err != nil || !idForm.MatchString(one.ID) {
+	if err := json.Unmarshal(content, &one); err != nil {
 		return fmt.Errorf("%s is no advisory: %w", filepath.Base(file), err)
+	}
+	if !idForm.MatchString(one.ID) {
+		return fmt.Errorf("%s is no advisory: its id is %.40q", filepath.Base(file), one.ID)
 	}
 	if one.Withdrawn == "" {
 		d.records, d.texts[one.ID] = append(d.records, one), content

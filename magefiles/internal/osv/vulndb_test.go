@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -68,6 +69,19 @@ func TestVulndbWritten(t *testing.T) {
 	for name, there := range map[string]bool{"ID/GO-1.json": true, "ID/GO-2.json": false, "index/db.json": true, "index/vulns.json": true} {
 		if _, err := os.Stat(filepath.Join(dir, name)); (err == nil) != there {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// What is no advisory is no advisory without a vulnerability.
+func TestVulndbRefused(t *testing.T) {
+	for text, want := range map[string]string{"{": "GO-1.json is no advisory: unexpected end", `{"id":"../x"}`: `GO-1.json is no advisory: its id is "../x"`} {
+		file := filepath.Join(t.TempDir(), "GO-1.json")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := (&Vulndb{}).read(file); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s: %v", text, err)
 		}
 	}
 }

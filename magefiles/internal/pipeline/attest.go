@@ -7,13 +7,14 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/artifact"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/attestation"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/format"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/pkgdef"
 	"github.com/spiffe-experimental/spire-packages/magefiles/internal/provenance"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/index"
+	"github.com/spiffe-experimental/spire-packages/magefiles/internal/repo/layout"
 )
 
 // Attest builds the version whose shipped files are in a folder once more, for this machine's
@@ -29,23 +30,23 @@ func (p Pipeline) Attest(ctx context.Context, dir string) (said attestation.Link
 	if err := os.RemoveAll(string(p.Dist)); err != nil {
 		return said, "", fmt.Errorf("building again: %w", err)
 	}
-	built, err := p.Build(ctx, Options{Source: about.source, Version: about.version, Arches: []string{runtime.GOARCH}, Formats: []string{pkgdef.Deb, pkgdef.RPM}})
+	built, err := p.Build(ctx, Options{Source: about.of.Package, Version: about.of.Version, Arches: []string{runtime.GOARCH}, Formats: []string{pkgdef.Deb, pkgdef.RPM}})
 	if err != nil {
 		return said, "", err
 	}
-	said = attestation.Link{Name: attestation.About(about.source, about.full), Products: map[string]string{}}
+	said = attestation.Link{Name: attestation.About(about.of.Package, about.of.Full()), Products: map[string]string{}}
 	if said.Materials, err = about.materials(dir); err != nil {
 		return said, "", err
 	}
 	said.Products, err = about.same(built.Files)
-	return said, fmt.Sprintf("%s_%s_%s%s", about.source, about.full, runtime.GOARCH, attestation.Suffix), err
+	return said, fmt.Sprintf("%s_%s_%s%s", about.of.Package, about.of.Full(), runtime.GOARCH, attestation.Suffix), err
 }
 
 // shippedFolder is what a folder with the files of a version says of itself.
 type shippedFolder struct {
-	source, version, full string
-	provenance            string // the file's name
-	statement             provenance.Statement
+	provenance string     // the file's name
+	of         index.Name // what that says
+	statement  provenance.Statement
 }
 
 func aboutFolder(dir string) (about shippedFolder, err error) {
@@ -61,8 +62,9 @@ func aboutFolder(dir string) (about shippedFolder, err error) {
 		return about, err
 	}
 	about.provenance = filepath.Base(files[0])
-	about.source, about.full, _ = strings.Cut(strings.TrimSuffix(about.provenance, artifact.Provenance), "_")
-	about.version, _, _ = strings.Cut(about.full, "-")
+	if about.of, err = layout.Parse(about.provenance); err != nil {
+		return about, err
+	}
 	about.statement, err = provenance.ParseStatement(content)
 	return about, err
 }
@@ -76,11 +78,7 @@ func (f shippedFolder) materials(dir string) (map[string]string, error) {
 // same gives the packages with their digests if each is as it was shipped, and is otherwise an
 // error that names those that are not.
 func (f shippedFolder) same(built []artifact.File) (map[string]string, error) {
-	want := map[string]string{}
-	for _, subject := range f.statement.Subjects() {
-		want[subject.Name] = subject.Built()
-	}
-	products := map[string]string{}
+	want, products := f.statement.Built(), map[string]string{}
 	var errs []error
 	for _, file := range built {
 		name := file.Name()
@@ -96,7 +94,7 @@ func (f shippedFolder) same(built []artifact.File) (map[string]string, error) {
 		errs = append(errs, errors.New("no package was built"))
 	}
 	if err := errors.Join(errs...); err != nil {
-		return nil, fmt.Errorf("nothing is attested of %s %s: %w (is this the commit that its provenance names as packaging?)", f.source, f.full, err)
+		return nil, fmt.Errorf("nothing is attested of %s %s: %w (is this the commit that its provenance names as packaging?)", f.of.Package, f.of.Full(), err)
 	}
 	return products, nil
 }

@@ -213,7 +213,7 @@ func TestSame(t *testing.T) {
 		t.Fatal(err)
 	}
 	about, err := aboutFolder(dir)
-	if err != nil || about.source != "spire" || about.version != "1.13.3" || about.full != "1.13.3-1" {
+	if err != nil || about.of.Package != "spire" || about.of.Version != "1.13.3" || about.of.Full() != "1.13.3-1" {
 		t.Fatalf("%+v, %v", about, err)
 	}
 	for name, c := range map[string]struct {

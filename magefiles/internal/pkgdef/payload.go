@@ -126,9 +126,7 @@ func (p Package) Payload(format Layout, binary string, docs Docs) []Entry {
 func (p Package) Lay(dir string) error { return p.lay(dir, slices.Concat(p.Fixed, p.Systemd)) }
 
 // LayOpenRC does so with its services for OpenRC.
-func (p Package) LayOpenRC(dir string) error {
-	return p.lay(dir, slices.DeleteFunc(slices.Clone(p.OpenRC), func(e Entry) bool { return e.Kind == Dir }))
-}
+func (p Package) LayOpenRC(dir string) error { return p.lay(dir, p.OpenRC) }
 
 func (p Package) lay(dir string, entries []Entry) error {
 	for _, entry := range entries {

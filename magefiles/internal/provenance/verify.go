@@ -100,6 +100,15 @@ func (s Statement) Subjects() []Subject {
 	return list
 }
 
+// Built are the SHA-256 of those files as a build makes them, by name.
+func (s Statement) Built() map[string]string {
+	sums := map[string]string{}
+	for name, subject := range s.subjects {
+		sums[name] = subject.Built()
+	}
+	return sums
+}
+
 // Covers says whether a file is among the subjects. The error is nil if it is,
 // and otherwise says what the statement has instead.
 func (s Statement) Covers(name, sha256 string) error {

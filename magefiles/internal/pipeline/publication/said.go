@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -241,9 +242,7 @@ func (a Archive) shipped(l ledger.Ledger, source, version string) (map[string]st
 		if err != nil {
 			return nil, err
 		}
-		for _, s := range statement.Subjects() {
-			sums[s.Name] = s.Built()
-		}
+		maps.Copy(sums, statement.Built())
 	}
 	return sums, nil
 }
